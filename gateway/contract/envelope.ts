@@ -1,0 +1,55 @@
+/**
+ * The envelope: a message in canonical form, the same JSON over HTTP, WebSocket and brokers, in the database and in
+ * the API. Member names are those of the wire (snake_case), so that no layer translates.
+ */
+import type { MessageId, SessionKey } from './ids.ts'
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [member: string]: JsonValue }
+export type JsonObject = { readonly [member: string]: JsonValue }
+
+/** What was said. Exactly one of the three members tells the kind. */
+export type Payload =
+  | { readonly text: string }
+  | { readonly json: JsonValue }
+  /** `binary` is base64 (RFC 4648 §4), `media_type` as in RFC 9110 §8.3.1. */
+  | { readonly binary: string; readonly media_type: string }
+
+/**
+ * What is known about a message beside its words. Free members are kept as they came; those named here have a meaning:
+ * `channel_id` (label the sender gave), `user_id`, `session_id`, `agent_id` (agent asked for), `topic`,
+ * `headers` (lower-case names), `traceparent` (W3C Trace Context).
+ */
+export interface Metadata {
+  readonly channel_id?: string
+  readonly user_id?: string
+  readonly session_id?: string
+  readonly agent_id?: string
+  readonly topic?: string
+  readonly headers?: { readonly [name: string]: string }
+  readonly traceparent?: string
+  readonly [member: string]: JsonValue | undefined
+}
+
+export interface Envelope {
+  readonly version: 1
+  readonly id: MessageId
+  /** Name of the configured account that it came in by. */
+  readonly channel: string
+  /** Who said it, in the channel's own terms. */
+  readonly sender_id: string
+  /** When it was said, epoch milliseconds, by the channel's clock. */
+  readonly timestamp: number
+  readonly payload: Payload
+  readonly metadata: Metadata
+  /** The session it was routed to; null while it is not routed. */
+  readonly session: SessionKey | null
+}
+
+/** The words of a payload as a model reads them: text as it is, JSON serialised, binary named by type and size. */
+export function payloadText(payload: Payload): string {
+  if ('text' in payload) return payload.text
+  if ('json' in payload) return JSON.stringify(payload.json)
+  return `[${payload.media_type}, ${Math.floor((payload.binary.length * 3) / 4)} bytes]`
+}
+
+export const isJsonObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)

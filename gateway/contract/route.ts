@@ -1,0 +1,102 @@
+/**
+ * One row of the route table. From it come mounting, validation, permissions, OpenAPI and tests; what is not in the table
+ * cannot be reached. The hub's own resources and the channels that live on HTTP are written in the same terms.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { JsonObject, JsonValue } from './envelope.ts'
+
+/** What a key may be allowed to do; `*` allows all. */
+export type Permission =
+  | 'messages:read'
+  | 'messages:write'
+  | 'sessions:read'
+  | 'sessions:write'
+  | 'agents:read'
+  | 'agents:create'
+  | 'agent:execute'
+  | 'channels:read'
+  | 'deadletters:read'
+  | 'deadletters:replay'
+  | 'keys:read'
+  | 'keys:write'
+  | 'events:read'
+  | 'metrics:read'
+  | 'logs:read'
+
+/** Who is asking, from the server's own records only. */
+export interface Principal {
+  /** Stable name of the owner; the namespace of everything the client names. */
+  readonly id: string
+  /** Which credential it was, for revocation and logs. */
+  readonly credential: string
+  readonly tenant: string
+  readonly scopes: ReadonlySet<string>
+}
+export const may = (principal: Principal, permission: Permission): boolean => principal.scopes.has('*') || principal.scopes.has(permission)
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** OpenAPI form: `/v1/messages/{id}`. Served below `/api` too. */
+  readonly path: string
+  /** Other paths of the same. */
+  readonly aliases?: readonly string[]
+  /** `public` needs nobody. */
+  readonly permission: Permission | 'public'
+  readonly summary: string
+  readonly tag: string
+  /** JSON Schema 2020-12 of each query member, all of which are strings on the wire. */
+  readonly query?: { readonly [name: string]: JsonObject }
+  /** JSON Schema 2020-12 of the body; none: a body is refused. */
+  readonly body?: JsonObject
+  /** Status → description and schema of the success answers. Problems are added to all. */
+  readonly responses: {
+    readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }
+  }
+  /** The same Idempotency-Key gives the same answer for 24 h. `own`: the route sees to it by itself. */
+  readonly idempotency?: 'kept' | 'own'
+  handle(request: HttpRequest): Promise<HttpReply> | HttpReply
+}
+
+export interface HttpRequest {
+  readonly id: string
+  readonly params: { readonly [name: string]: string }
+  /** Validated and coerced by the route's schema. */
+  readonly query: { readonly [name: string]: string | number | boolean | undefined }
+  readonly headers: { readonly [name: string]: string | undefined }
+  /** Parsed, bounded and validated by the route's schema; undefined where the route takes none. */
+  readonly body: JsonValue | undefined
+  readonly raw: Uint8Array
+  /** The caller; on public routes maybe null. */
+  readonly principal: Principal | null
+  /** Aborted when the client went away. */
+  readonly signal: AbortSignal
+}
+
+export type HttpReply =
+  | { readonly status: number; readonly headers?: { readonly [name: string]: string }; readonly body?: JsonValue }
+  | { readonly status: number; readonly headers?: { readonly [name: string]: string }; readonly text: string; readonly contentType: string }
+  | { readonly status: 200; readonly events: (sink: EventSink) => Promise<void> }
+
+/** Server-sent events (WHATWG HTML §9.2). */
+export interface EventSink {
+  /** False: the client is gone or too slow; stop. */
+  send(event: { readonly event?: string; readonly id?: string; readonly data: JsonValue }): boolean
+  readonly signal: AbortSignal
+}
+
+/** A path that leaves HTTP by `Upgrade` (RFC 9110 §7.8), WebSocket. Host and Origin are checked before. */
+export interface UpgradeRoute {
+  readonly path: string
+  readonly permission: Permission
+  /** `principal`: who the request's header, subprotocol or cookie proved; null: nobody yet, the channel asks in its protocol. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer, caller: UpgradeCaller): void
+}
+export interface UpgradeCaller {
+  readonly principal: Principal | null
+  readonly ip: string
+  /** Who a token proves; null: nobody. */
+  authenticate(token: string): Promise<Principal | null>
+  /** Calls `gone` when that credential is revoked or expires, until the returned function is called. */
+  onRevoked(principal: Principal, gone: () => void): () => void
+}

@@ -1,0 +1,57 @@
+/** Keys, registered agents, kept answers, channel values. */
+import type { JsonObject } from '../envelope.ts'
+import type { AgentId, KeyId } from '../ids.ts'
+
+export interface KeyRecord {
+  readonly id: KeyId
+  /** Owner; the principal's id. */
+  readonly name: string
+  /** SHA-256 of the secret, lower-case hex. */
+  readonly hash: string
+  readonly scopes: readonly string[]
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly revokedAt: number | null
+  /** To the minute. */
+  readonly lastUsedAt: number | null
+}
+
+export interface KeyStore {
+  add(key: KeyRecord): Promise<void>
+  list(): Promise<readonly KeyRecord[]>
+  /** False: none such, or revoked before. */
+  revoke(id: KeyId, now: number): Promise<boolean>
+  touch(id: KeyId, at: number): Promise<void>
+}
+
+export interface RegisteredAgent {
+  readonly id: AgentId
+  readonly name: string
+  /** As it was given: version, capabilities, and what else a declaration may hold. */
+  readonly declaration: JsonObject
+  readonly createdAt: number
+}
+export interface RegisteredAgentStore {
+  /** Same name: replaces the declaration and keeps the id. */
+  put(agent: RegisteredAgent): Promise<RegisteredAgent>
+  list(): Promise<readonly RegisteredAgent[]>
+}
+
+export interface KeptAnswer {
+  readonly fingerprint: string
+  /** null: still being made. */
+  readonly answer: JsonObject | null
+  readonly expiresAt: number
+}
+export interface IdempotencyStore {
+  /** Reserves the key. Answers what stands there if it is taken, null if it is now ours. */
+  begin(key: string, fingerprint: string, now: number, expiresAt: number): Promise<KeptAnswer | null>
+  finish(key: string, answer: JsonObject): Promise<void>
+  /** It failed: the key is free again. */
+  abandon(key: string): Promise<void>
+}
+
+export interface ChannelStateStore {
+  read(channel: string, key: string): Promise<Uint8Array | null>
+  write(channel: string, changes: { readonly [key: string]: Uint8Array | null }): Promise<void>
+}

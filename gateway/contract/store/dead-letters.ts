@@ -1,0 +1,74 @@
+/** Anything that was given up, kept whole. */
+import type { Envelope, JsonValue, Payload } from '../envelope.ts'
+import type { DeadLetterId, MessageId, SessionKey } from '../ids.ts'
+import type { Failure } from '../message.ts'
+import type { SessionParts } from './inbox.ts'
+
+/** open → replayed | discarded. */
+export type DeadLetterStatus = 'open' | 'replayed' | 'discarded'
+
+export interface DeadLetterView {
+  readonly id: DeadLetterId
+  readonly seq: number
+  readonly kind: 'message' | 'delivery'
+  /** The message's or the delivery's id. */
+  readonly ref: string
+  readonly status: DeadLetterStatus
+  readonly channel: string
+  readonly session: SessionKey | null
+  readonly reason: Failure
+  readonly attempts: number
+  readonly createdAt: number
+  readonly settledAt: number | null
+  /** The whole envelope, or the part with its address. */
+  readonly content: JsonValue
+}
+
+export interface Replay {
+  readonly id: DeadLetterId
+  readonly now: number
+  /** For a message: where it goes now, by today's routes; null: still nowhere. */
+  readonly route: (SessionTarget & { readonly envelope: Envelope }) | null
+}
+export interface SessionTarget {
+  readonly agent: string
+  readonly session: SessionParts
+}
+export type ReplayResult =
+  /** A message is queued again with a fresh count of attempts; a delivery is pending again. */
+  | {
+      readonly status: 'replayed'
+      readonly kind: 'message'
+      readonly message: MessageId
+      readonly session: SessionKey
+      readonly agent: string
+    }
+  | { readonly status: 'replayed'; readonly kind: 'delivery'; readonly channel: string }
+  | { readonly status: 'settled'; readonly was: DeadLetterStatus }
+  | { readonly status: 'missing' }
+  | { readonly status: 'unroutable' }
+
+export interface DeadLetterStore {
+  list(
+    filter: { readonly kind?: string; readonly channel?: string; readonly reason?: string; readonly status?: DeadLetterStatus },
+    before: number | null,
+    limit: number,
+  ): Promise<readonly DeadLetterView[]>
+  get(id: DeadLetterId): Promise<DeadLetterView | null>
+  /** What of the message is needed to route it again. */
+  origin(
+    id: DeadLetterId,
+  ): Promise<{
+    readonly envelope: Envelope
+    readonly lane: string
+    readonly agent: string | null
+    readonly session: SessionParts | null
+  } | null>
+  replay(replay: Replay): Promise<ReplayResult>
+  /** Changes what was said (message) or will be sent (delivery) while it is open. False: not open or not there. */
+  edit(id: DeadLetterId, payload: Payload): Promise<boolean>
+  /** Gives it up for good; the row stays until retention. */
+  discard(id: DeadLetterId, now: number): Promise<'discarded' | 'settled' | 'missing'>
+  /** How many are open and since when the oldest, for health. */
+  open(): Promise<{ readonly count: number; readonly oldestAt: number | null }>
+}

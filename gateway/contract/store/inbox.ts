@@ -1,0 +1,77 @@
+/** T0 and all questions about messages. Every method is one transaction (or one read). */
+import type { Address } from '../channel.ts'
+import type { Envelope } from '../envelope.ts'
+import type { DeadLetterId, MessageId, SessionKey, TurnId } from '../ids.ts'
+import type { Failure, MessageStatus, MessageView, ReplyView, StepView } from '../message.ts'
+
+export interface Acceptance {
+  readonly envelope: Envelope
+  /** Dedupe key, unique in the channel for as long as messages are kept; null: none. */
+  readonly key: string | null
+  readonly fingerprint: string | null
+  readonly lane: string
+  readonly agent: string | null
+  readonly session: SessionParts | null
+  readonly reply: Address
+  readonly acceptedAt: number
+  /** Stored as dead at once, with this letter: nobody can ever handle it. */
+  readonly dead: { readonly id: DeadLetterId; readonly reason: Failure } | null
+  /** The channel's own values, committed with it. */
+  readonly state: { readonly [key: string]: Uint8Array | null }
+}
+
+/** The session a message belongs to; made when it is first seen. */
+export interface SessionParts {
+  readonly key: SessionKey
+  readonly agent: string
+  readonly channel: string
+  readonly account: string
+  readonly peerKind: 'direct' | 'group' | 'channel'
+  readonly peer: string
+  readonly thread: string | null
+}
+
+export type AcceptanceResult =
+  | { readonly status: 'new' }
+  /** The envelope that was stored under that key. */
+  | { readonly status: 'duplicate'; readonly envelope: Envelope }
+  | { readonly status: 'conflict'; readonly id: MessageId }
+
+export interface MessageFilter {
+  readonly channel?: string
+  readonly session?: string
+  readonly status?: MessageStatus
+  readonly agent?: string
+  readonly account?: string
+}
+
+export interface InboxStore {
+  /** T0. Rejects with `UnavailableError` if it could not be made durable. */
+  accept(message: Acceptance): Promise<AcceptanceResult>
+  get(id: MessageId): Promise<MessageView | null>
+  /** Newest first; `before`: only those with a smaller seq. */
+  list(filter: MessageFilter, before: number | null, limit: number): Promise<readonly MessageView[]>
+  steps(turn: TurnId): Promise<readonly StepView[]>
+  repliesOfTurn(turn: TurnId): Promise<readonly ReplyView[]>
+  repliesOfLane(channel: string, lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
+  /** Sessions with something to do now that nobody works on, those that wait longest first; `after`: page on. */
+  readySessions(query: { readonly now: number; readonly after: number; readonly limit: number }): Promise<readonly ReadySession[]>
+  /** Invariant 1, counted from the rows. */
+  ledger(): Promise<Ledger>
+}
+
+export interface ReadySession {
+  readonly session: SessionKey
+  readonly agent: string
+  /** Where to page on. */
+  readonly seq: number
+}
+
+/** accepted = done + dead + pending, always. */
+export interface Ledger {
+  readonly accepted: number
+  readonly done: number
+  readonly dead: number
+  readonly pending: number
+  readonly byStatus: { readonly [status in MessageStatus]: number }
+}

@@ -1,0 +1,34 @@
+/** Sessions and their memory, as the API shows them. */
+import type { Message } from '../agent.ts'
+import type { SessionKey, TurnId } from '../ids.ts'
+import type { SessionParts } from './inbox.ts'
+
+export interface SessionView extends SessionParts {
+  readonly seq: number
+  readonly status: 'idle' | 'queued' | 'running' | 'waiting' | 'retrying'
+  readonly turn: TurnId | null
+  readonly messages: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface SessionMessage {
+  readonly seq: number
+  readonly turn: TurnId
+  readonly at: number
+  readonly message: Message
+}
+
+export interface SessionStore {
+  /** Most recently made first. */
+  list(
+    filter: { readonly agent?: string; readonly channel?: string; readonly account?: string },
+    before: number | null,
+    limit: number,
+  ): Promise<readonly SessionView[]>
+  get(key: SessionKey): Promise<SessionView | null>
+  /** Newest first. */
+  messages(key: SessionKey, before: number | null, limit: number): Promise<readonly SessionMessage[]>
+  /** The memory is forgotten from here on (its rows stay). False: no such session. */
+  reset(key: SessionKey, now: number): Promise<boolean>
+}

@@ -1,0 +1,38 @@
+/**
+ * The store: everything that must survive. Each method of each port is one transaction; a write resolves after its COMMIT is
+ * on the disk. Writes that meet a locked, full or read-only disk wait a bounded time and then reject with
+ * `UnavailableError`: nothing of them is stored. SQLite is the embedded implementation; `test/contract/store.suite.ts`
+ * is the definition of "works" for all.
+ */
+import type { Lifecycle } from '../runtime.ts'
+import type { ChannelStateStore, IdempotencyStore, KeyStore, RegisteredAgentStore } from './access.ts'
+import type { DeadLetterStore } from './dead-letters.ts'
+import type { InboxStore } from './inbox.ts'
+import type { OutboxStore } from './outbox.ts'
+import type { SessionStore } from './sessions.ts'
+import type { TurnStore } from './turns.ts'
+
+export interface Store extends Lifecycle {
+  readonly inbox: InboxStore
+  readonly turns: TurnStore
+  readonly outbox: OutboxStore
+  readonly sessions: SessionStore
+  readonly deadLetters: DeadLetterStore
+  readonly keys: KeyStore
+  readonly agents: RegisteredAgentStore
+  readonly idempotency: IdempotencyStore
+  readonly channelState: ChannelStateStore
+  /** What the last write met, without asking the disk; at most a second old while something is wrong. */
+  health(): StoreHealth
+  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them; answers how many. */
+  prune(before: number, limit: number): Promise<number>
+}
+
+export interface StoreHealth {
+  readonly ok: boolean
+  /** `STORE_LOCKED`, `STORE_FULL`, `STORE_READONLY`, `STORE_FAILED`; null while ok. */
+  readonly code: string | null
+  readonly detail: string | null
+  /** Writes that wait. */
+  readonly waiting: number
+}
