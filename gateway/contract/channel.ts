@@ -54,6 +54,8 @@ export interface ChannelHost {
   writeState(changes: StateChanges): Promise<void>
   /** Replies of one lane of this channel after `seq`, oldest first. For channels whose replies are collected. */
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
+  /** The message document of the API as it is now (`GET /v1/messages/{id}`); null: no such message. */
+  document(id: MessageId): Promise<JsonObject | null>
   status(state: ChannelState, reason?: string): void
 }
 
