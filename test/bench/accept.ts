@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { startChild } from '../support/child.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import { runLoad, type LoadResult } from './job.ts'
-import { median, type Bench } from './measure.ts'
+import { median, type Bench, type BenchOptions } from './measure.ts'
 import { acceptJob } from './messages.ts'
 import { startModel, startSilentModel } from './model.ts'
 import { eventLoopDelayP99Ms } from './vitals.ts'
@@ -14,10 +14,12 @@ import { eventLoopDelayP99Ms } from './vitals.ts'
 const ROUNDS = 3
 const CONNECTIONS = 32
 
-export const accept: Bench = async ({ seconds, say }) => {
-  const model = await startSilentModel()
-  const gateway = await startGateway({ config: model.config })
+export const accept: Bench = async (options) => {
+  const { seconds, say } = options
+  const { config } = await startSilentModel(options)
+  const gateway = await startGateway(options, { config })
   const bare = startChild([join(import.meta.dirname, 'bare-express.ts')])
+  options.after(async () => void (await bare.kill9()))
   const [bareUrl] = await bare.said(/http:\S+/, 10_000)
   const shape = { connections: CONNECTIONS, pace: 'closed', until: { seconds, warmupSeconds: 2 } } as const
 
@@ -31,11 +33,10 @@ export const accept: Bench = async ({ seconds, say }) => {
   }
   const delay = await eventLoopDelayP99Ms(gateway)
   await Promise.all([gateway.kill9(), bare.kill9()])
-  await model.stop()
 
   const ratio = median(ours.map((our, round) => our.perSecond / (theirs[round]?.perSecond ?? NaN)))
   const wrong = ours.reduce((sum, result) => sum + result.wrong, 0)
-  const worked = await whileAnswering(seconds, say)
+  const worked = await whileAnswering(options)
   return [
     {
       what: 'durable POST /v1/messages, of bare Express',
@@ -55,14 +56,15 @@ export const accept: Bench = async ({ seconds, say }) => {
   ]
 }
 
-async function whileAnswering(seconds: number, say: (text: string) => void): Promise<LoadResult> {
-  say('gateway whose agents answer')
-  const model = await startModel()
-  const gateway = await startGateway({ config: model.config })
-  const result = await runLoad(
-    acceptJob(gateway, { connections: CONNECTIONS, pace: 'closed', until: { seconds, warmupSeconds: 2 }, turnsPerUser: 20 }),
+async function whileAnswering(options: BenchOptions): Promise<LoadResult> {
+  options.say('gateway whose agents answer')
+  const gateway = await startGateway(options, { config: await startModel(options) })
+  return runLoad(
+    acceptJob(gateway, {
+      connections: CONNECTIONS,
+      pace: 'closed',
+      until: { seconds: options.seconds, warmupSeconds: 2 },
+      turnsPerUser: 20,
+    }),
   )
-  await gateway.kill9()
-  await model.stop()
-  return result
 }

@@ -5,14 +5,17 @@ import { runLoad } from './job.ts'
 import type { Bench } from './measure.ts'
 import { acceptJob } from './messages.ts'
 
-export const generator: Bench = async ({ seconds, say }) => {
-  say('against node:http doing nothing')
+export const generator: Bench = async (options) => {
+  options.say('against node:http doing nothing')
   const bare = startChild([join(import.meta.dirname, 'bare-http.ts')])
+  options.after(async () => void (await bare.kill9()))
   const [url] = await bare.said(/http:\S+/, 10_000)
   const result = await runLoad(
-    acceptJob({ url, key: 'none' }, { connections: 32, pace: 'closed', until: { seconds: Math.min(seconds, 5), warmupSeconds: 1 } }),
+    acceptJob(
+      { url, key: 'none' },
+      { connections: 32, pace: 'closed', until: { seconds: Math.min(options.seconds, 5), warmupSeconds: 1 } },
+    ),
   )
-  await bare.kill9()
   return [
     {
       what: 'node:http',

@@ -28,23 +28,29 @@ if (unknown.length > 0 || !(seconds >= 1 && seconds <= 600)) {
   )
   process.exit(2)
 }
-// Children and folders go when we go.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
+const hooks: (() => Promise<void>)[] = []
+const after = (run: () => Promise<void>): void => void hooks.push(run)
+const cleanUp = async (): Promise<void> => {
+  for (const run of hooks.splice(0)) await run()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cleanUp().finally(() => process.exit(130)))
 
 const here = machine()
 const rows: Figure[] = []
 for (const name of names) {
   const say = (text: string): void => console.error(`${name}: ${text}`)
   try {
-    rows.push(...figures(name, (await BENCHES[name]?.({ seconds, say })) ?? []))
+    rows.push(...figures(name, (await BENCHES[name]?.({ seconds, say, after })) ?? []))
   } catch (error) {
     console.error(error)
     rows.push({ bench: name, what: 'ran to its end', value: null, unit: '', isMet: false, note: String(error).split('\n')[0] ?? '' })
   }
+  await cleanUp()
 }
 
 const json = JSON.stringify({ machine: here, seconds, figures: rows }, null, 2)
-if (values.json !== undefined) writeFileSync(values.json, `${json}\n`)
-console.log(json)
+if (values.json === undefined) console.log(json)
+else writeFileSync(values.json, `${json}\n`)
 console.log(`\n${table(here, rows)}`)
 process.exit(rows.some(({ isMet }) => isMet === false) ? 1 : 0)

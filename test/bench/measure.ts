@@ -1,4 +1,6 @@
 /** What a bench answers with: figures, each with what it is held against, if anything; and what it is given. */
+import type { Scope } from '../support/gateway-process.ts'
+
 export interface Measure {
   readonly what: string
   /** null: could not be had; `note` says why. */
@@ -8,13 +10,14 @@ export interface Measure {
   readonly note?: string
 }
 
-export interface BenchOptions {
+export interface BenchOptions extends Scope {
   /** Of one measured stretch, where it goes by time. */
   readonly seconds: number
   /** Says what is being done, for those who wait. */
   readonly say: (text: string) => void
 }
 
+/** What it started ends with its scope. */
 export type Bench = (options: BenchOptions) => Promise<readonly Measure[]>
 
 /** null: nothing to hold it against. What could not be measured is missed. */

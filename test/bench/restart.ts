@@ -8,20 +8,17 @@ import { startSilentModel } from './model.ts'
 const WAITING = 10_000
 const FIRST_CALL_LIMIT_MS = 60_000
 
-export const restart: Bench = async ({ say }) => {
-  say(`${WAITING} messages in`)
-  const before = await startSilentModel()
-  const killed = await startGateway({ config: before.config })
+export const restart: Bench = async (options) => {
+  options.say(`${WAITING} messages in`)
+  const before = await startSilentModel(options)
+  const killed = await startGateway(options, { config: before.config })
   const load = await runLoad(acceptJob(killed, { connections: 32, pace: 'closed', until: { requests: WAITING }, turnsPerUser: 10 }))
   await killed.kill9()
-  await before.stop()
 
-  say('and again')
-  const after = await startSilentModel()
-  const gateway = await startGateway({ dir: killed.dir, config: after.config })
+  options.say('and again')
+  const after = await startSilentModel(options)
+  const gateway = await startGateway(options, { dir: killed.dir, config: after.config })
   const calledAt = await after.firstCall(FIRST_CALL_LIMIT_MS)
-  await gateway.kill9()
-  await after.stop()
   return [
     { what: 'messages waiting', value: load.requests, unit: '', target: { atLeast: WAITING } },
     {

@@ -10,13 +10,13 @@ const MESSAGES_EACH = 20_000
 /** What the garbage collector may leave lying about on one look or another. */
 const FLAT_MB = 20
 
-export const soak: Bench = async ({ say }) => {
-  const gateway = await startGateway()
+export const soak: Bench = async (options) => {
+  const gateway = await startGateway(options)
   const rss: number[] = []
   const delays: (number | null)[] = []
   let wrong = 0
   for (let stretch = 1; stretch <= STRETCHES; stretch++) {
-    say(`${stretch * MESSAGES_EACH} messages`)
+    options.say(`${stretch * MESSAGES_EACH} messages`)
     const result = await runLoad(
       turnJob(gateway, { connections: 32, pace: 'closed', until: { requests: MESSAGES_EACH }, turnsPerUser: 20 }),
     )
@@ -24,7 +24,6 @@ export const soak: Bench = async ({ say }) => {
     rss.push(rssMb(gateway.pid))
     delays.push(await eventLoopDelayP99Ms(gateway))
   }
-  await gateway.kill9()
   const [first = NaN] = rss
   const last = rss.at(-1) ?? NaN
   const total = (STRETCHES * MESSAGES_EACH).toLocaleString('en')

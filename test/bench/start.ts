@@ -8,22 +8,21 @@ const STARTS = 7
 const SETTLE_MS = 5_000
 const IDLE_MS = 10_000
 
-export const start: Bench = async ({ say }) => {
+export const start: Bench = async (options) => {
   const took: number[] = []
   for (let count = 1; count <= STARTS; count++) {
-    say(`start ${count} of ${STARTS}`)
-    const gateway = await startGateway()
+    options.say(`start ${count} of ${STARTS}`)
+    const gateway = await startGateway(options)
     took.push(gateway.readyAt - gateway.spawnedAt)
     await gateway.kill9()
   }
-  say('idle')
-  const gateway = await startGateway()
+  options.say('idle')
+  const gateway = await startGateway(options)
   await wait(SETTLE_MS)
   const rss = rssMb(gateway.pid)
   const before = cpuSeconds(gateway.pid)
   await wait(IDLE_MS)
   const cpu = (100 * (cpuSeconds(gateway.pid) - before)) / (IDLE_MS / 1000)
-  await gateway.kill9()
   return [
     {
       what: 'spawn to ready, new folder',

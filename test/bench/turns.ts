@@ -9,9 +9,10 @@ const OFFERED_PER_SECOND = 1_000
 /** A conversation of twenty messages, then the next: no history grows without end. */
 const TURNS_PER_USER = 20
 
-export const turns: Bench = async ({ seconds, say }) => {
-  const model = await startModel()
-  const gateway = await startGateway({ config: model.config })
+export const turns: Bench = async (options) => {
+  const { seconds, say } = options
+  const config = await startModel(options)
+  const gateway = await startGateway(options, { config })
   const until = { seconds, warmupSeconds: 3 }
 
   say('32 senders')
@@ -24,10 +25,8 @@ export const turns: Bench = async ({ seconds, say }) => {
   await gateway.kill9()
 
   say('one session')
-  const fresh = await startGateway({ config: model.config })
+  const fresh = await startGateway(options, { config })
   const session = await runLoad(turnJob(fresh, { connections: 64, pace: 'closed', until, user: 'the-only-one' }))
-  await fresh.kill9()
-  await model.stop()
 
   return [
     { what: 'turns, 32 senders', value: many.perSecond, unit: '/s', target: { atLeast: 2_500 } },

@@ -1,20 +1,20 @@
 /** One client over WebSocket: a message in, the builtin model's reply frame back, one after the other. */
-import { once } from 'node:events'
 import { startGateway } from '../support/gateway-process.ts'
 import { Histogram } from './histogram.ts'
 import type { Bench } from './measure.ts'
 
 const WARMUP = 200
-const REPLY_LIMIT_MS = 10_000
+const FRAME_LIMIT_MS = 10_000
 
-export const ws: Bench = async ({ seconds, say }) => {
-  const gateway = await startGateway()
+export const ws: Bench = async (options) => {
+  const { seconds, say } = options
+  const gateway = await startGateway(options)
   const token = Buffer.from(gateway.key).toString('base64url')
   const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/ws`, [
     'openclaw.v1',
     `base64url.bearer.authorization.openclaw.${token}`,
   ])
-  await once(socket, 'open', { signal: AbortSignal.timeout(REPLY_LIMIT_MS) })
+  await heard(socket, 'ready')
 
   say('1 client')
   const latencies = new Histogram()
@@ -24,11 +24,11 @@ export const ws: Bench = async ({ seconds, say }) => {
     socket.send(
       JSON.stringify({ type: 'message', id: `echo-${count}`, conversation: `bench-${Math.floor(count / 20)}`, payload: `hello ${count}` }),
     )
-    await replyTo(socket)
+    // One message is outstanding, so the next reply is its own.
+    await heard(socket, 'reply')
     if (count >= WARMUP) latencies.record(Math.round((performance.now() - sentAt) * 1000))
   }
   socket.close()
-  await gateway.kill9()
   return [
     { what: 'echo through an agent, p50, 1 client', value: latencies.quantile(0.5) / 1000, unit: 'ms', target: { below: 5 } },
     { what: 'echo through an agent, p99, 1 client', value: latencies.quantile(0.99) / 1000, unit: 'ms' },
@@ -36,8 +36,8 @@ export const ws: Bench = async ({ seconds, say }) => {
   ]
 }
 
-/** One message is outstanding, so the next reply is its own. */
-function replyTo(socket: WebSocket): Promise<void> {
+/** The next frame of that type. */
+function heard(socket: WebSocket, type: 'ready' | 'reply'): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (then: () => void): void => {
       clearTimeout(bound)
@@ -48,10 +48,10 @@ function replyTo(socket: WebSocket): Promise<void> {
     const lost = (): void => finish(() => reject(new Error('the gateway closed the socket')))
     const hear = ({ data }: MessageEvent): void => {
       const frame = JSON.parse(String(data)) as { readonly type: string }
-      if (frame.type === 'reply') finish(resolve)
+      if (frame.type === type) finish(resolve)
       if (frame.type === 'error') finish(() => reject(new Error(String(data))))
     }
-    const bound = setTimeout(() => finish(() => reject(new Error(`no reply within ${REPLY_LIMIT_MS} ms`))), REPLY_LIMIT_MS)
+    const bound = setTimeout(() => finish(() => reject(new Error(`no ${type} frame within ${FRAME_LIMIT_MS} ms`))), FRAME_LIMIT_MS)
     socket.addEventListener('message', hear)
     socket.addEventListener('close', lost)
   })
