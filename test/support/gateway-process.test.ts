@@ -29,7 +29,7 @@ function standIn(test: TestContext, text = STAND_IN): string {
 
 describe('startGateway', () => {
   test('waits until it is ready and speaks with the admin key', async (t) => {
-    const gateway = await startGateway({ test: t, entry: standIn(t), config: { agents: {} } })
+    const gateway = await startGateway(t, { entry: standIn(t), config: { agents: {} } })
     const answer = await gateway.fetch('/anything', { method: 'POST', body: 'x' })
     assert.match(await answer.text(), /"authorization":"Bearer key of the stand-in"/)
     assert.deepEqual(JSON.parse(readFileSync(join(gateway.dir, 'openclaw.yaml'), 'utf8')), { agents: {} })
@@ -39,7 +39,7 @@ describe('startGateway', () => {
   test('gives it no model key of this machine', async (t) => {
     process.env['OPENAI_API_KEY'] = 'not for you'
     t.after(() => delete process.env['OPENAI_API_KEY'])
-    const gateway = await startGateway({ test: t, entry: standIn(t), env: { GIVEN: 'yes' } })
+    const gateway = await startGateway(t, { entry: standIn(t), env: { GIVEN: 'yes' } })
     const said = await (await gateway.fetch('/')).text()
     assert.match(said, /"GIVEN"/)
     assert.doesNotMatch(said, /OPENAI_API_KEY/)
@@ -47,27 +47,27 @@ describe('startGateway', () => {
 
   test('goes on in the same folder after a kill, and ends by SIGTERM', async (t) => {
     const entry = standIn(t)
-    const first = await startGateway({ test: t, entry })
+    const first = await startGateway(t, { entry })
     assert.equal((await first.kill9()).signal, 'SIGKILL')
-    const second = await startGateway({ test: t, entry, dir: first.dir })
+    const second = await startGateway(t, { entry, dir: first.dir })
     assert.equal(second.dir, first.dir)
     assert.equal((await second.stop()).code, 7)
   })
 
   test('says what it said when it ends before it is ready', async (t) => {
-    await assert.rejects(startGateway({ test: t, entry: standIn(t, "console.error('no disk'); process.exit(1)") }), /ended .*no disk/s)
+    await assert.rejects(startGateway(t, { entry: standIn(t, "console.error('no disk'); process.exit(1)") }), /ended .*no disk/s)
   })
 
   test('gives up after its bound when it never gets ready', async (t) => {
     await assert.rejects(
-      startGateway({ test: t, entry: standIn(t, STAND_IN.replace('> 2', '> 1e9')), readyWithinMs: 400 }),
+      startGateway(t, { entry: standIn(t, STAND_IN.replace('> 2', '> 1e9')), readyWithinMs: 400 }),
       /not ready in time \(503\)/,
     )
   })
 
   test('leaves neither folder nor process behind', async (t) => {
     const afters: (() => Promise<void>)[] = []
-    const gateway = await startGateway({ test: { after: (run) => void afters.push(run) }, entry: standIn(t) })
+    const gateway = await startGateway({ after: (run) => void afters.push(run) }, { entry: standIn(t) })
     for (const run of afters) await run()
     assert.equal(existsSync(gateway.dir), false)
     assert.throws(() => process.kill(gateway.pid, 0), { code: 'ESRCH' })

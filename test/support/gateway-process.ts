@@ -1,6 +1,6 @@
 /**
  * The real gateway as a process of its own, on a free port, in a folder of its own, with nothing of our environment but
- * what it needs: for end-to-end tests and benches. Killed and swept away when the test, or our process, ends.
+ * what it needs: for end-to-end tests and benches. Killed and swept away when the test, or bench, is over.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
@@ -12,9 +12,12 @@ const ENTRY = join(import.meta.dirname, '..', '..', 'gateway', 'main.ts')
 const POLL_MS = 5
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
 
+/** A test's context, or whoever else runs `after` hooks at an end, in the order in which they were given. */
+export interface Scope {
+  after(run: () => Promise<void>): void
+}
+
 export interface GatewayOptions {
-  /** Ends it, and takes its folder away, when this test is over; else when our process is. */
-  readonly test?: { after(run: () => Promise<void>): void }
   /** Where it lives; one that exists is gone on with, after a kill. None: a new temporary one. */
   readonly dir?: string
   /** Content of `openclaw.yaml`: as text, or as a value (JSON is YAML). */
@@ -42,10 +45,10 @@ export interface GatewayProcess {
   readonly stop: () => Promise<Exit>
 }
 
-export async function startGateway(options: GatewayOptions = {}): Promise<GatewayProcess> {
-  // Hooks run in the order in which they were made: the folder goes after the process, so it is swept by the same hook.
+export async function startGateway(scope: Scope, options: GatewayOptions = {}): Promise<GatewayProcess> {
+  // The folder has to go after the process, so the same hook sweeps it.
   const sweeps: (() => Promise<void>)[] = []
-  const dir = options.dir ?? temporaryFolder(options.test && { after: (run) => void sweeps.push(run) })
+  const dir = options.dir ?? temporaryFolder({ after: (run) => void sweeps.push(run) })
   if (options.config !== undefined) {
     writeFileSync(join(dir, 'openclaw.yaml'), typeof options.config === 'string' ? options.config : JSON.stringify(options.config, null, 2))
   }
@@ -55,7 +58,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     env: { ...passedOn, OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', ...options.env },
     cwd: dir,
   })
-  options.test?.after(async () => {
+  scope.after(async () => {
     await child.kill9()
     for (const sweep of sweeps) await sweep()
   })
@@ -90,12 +93,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   }
 }
 
-/** Gone when the test is over; without a test, when our process is. */
-export function temporaryFolder(test?: GatewayOptions['test']): string {
+export function temporaryFolder(scope: Scope): string {
   const dir = mkdtempSync(join(tmpdir(), 'openclaw-'))
-  const remove = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
-  if (test === undefined) process.once('exit', remove)
-  else test.after(async () => remove())
+  scope.after(async () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }))
   return dir
 }
 
