@@ -54,6 +54,8 @@ export interface ChannelHost {
   writeState(changes: StateChanges): Promise<void>
   /** Replies of one lane of this channel after `seq`, oldest first. For channels whose replies are collected. */
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
+  /** One message of this channel as the API shows it (`messageDocument`); null: this channel has none of that id. */
+  document(id: MessageId): Promise<JsonObject | null>
   status(state: ChannelState, reason?: string): void
 }
 

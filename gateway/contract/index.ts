@@ -1,6 +1,7 @@
 /** The one door to the vocabulary: everything outside this folder imports `#contract`. */
 export * from './agent.ts'
 export * from './channel.ts'
+export * from './document.ts'
 export * from './envelope.ts'
 export * from './errors.ts'
 export * from './feed.ts'
