@@ -2,6 +2,7 @@
 export * from './agent.ts'
 export * from './canonical.ts'
 export * from './channel.ts'
+export * from './document.ts'
 export * from './envelope.ts'
 export * from './errors.ts'
 export * from './feed.ts'
