@@ -1,12 +1,11 @@
 /** The configuration as it is in effect, for people: YAML, each value with where it came from, secrets masked. */
-import { isJsonObject } from '#contract'
+import { isJsonObject, SECRET_MASK } from '#contract'
 import type { JsonValue } from '#contract'
 import type { Origin } from './check.ts'
 import type { Loaded } from './load.ts'
 import { isSecretPath, maskUserInfo } from './secret.ts'
 import { childPath } from './tree.ts'
 
-const MASK = '***'
 const COMMENT_COLUMN = 44
 
 export interface EffectiveValue {
@@ -48,8 +47,8 @@ const isLeaf = (value: JsonValue): boolean => members(value).length === 0
 const plainKey = (key: string): string => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key))
 
 function masked(value: JsonValue, path: string): JsonValue {
-  if (typeof value === 'string') return isSecretPath(path) ? MASK : maskUserInfo(value)
-  return isSecretPath(path) && (typeof value === 'number' || typeof value === 'boolean') ? MASK : value
+  if (typeof value === 'string') return isSecretPath(path) ? SECRET_MASK : maskUserInfo(value)
+  return isSecretPath(path) && (typeof value === 'number' || typeof value === 'boolean') ? SECRET_MASK : value
 }
 
 function originText(origin: Origin | undefined): string {

@@ -87,6 +87,7 @@ export const configSchema: JsonObject = {
       'Channels by name',
       {
         type: 'object',
+        description: 'One account of one kind; its further keys are those of the kind',
         properties: { kind: text('Kind of the channel; default: its name') },
         additionalProperties: true,
       },

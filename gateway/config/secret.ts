@@ -1,11 +1,10 @@
-/** Which settings are secret, by their name. Their values are printed nowhere and are told to the log's redaction. */
-
-const SECRET = /(^|[_-])(api[_-]?key|private[_-]?key|access[_-]?key|token|secret|password|passphrase|authorization|cookie|credentials?)$/i
+/** Which settings are secret. Their values are printed nowhere and are told to the log's redaction. */
+import { isSecretName } from '#contract'
 
 /** Whether the value at this path must not be shown: `llm.providers.openai.api_key`. */
 export function isSecretPath(path: string): boolean {
   const keys = path.split('.')
-  return keys.some((key) => SECRET.test(key.replace(/\[\d+\]$/, '')))
+  return keys.some((key) => isSecretName(key.replace(/(\[\d+\])+$/, '')))
 }
 
 /** User and password in an address. */
