@@ -9,7 +9,7 @@ import type { Scope } from '../support/gateway-process.ts'
 type ModelConfig = { readonly [key: string]: unknown }
 
 const configFor = (url: string): ModelConfig => ({
-  llm: { providers: { stub: { base_url: `${url}/v1`, api: 'chat', api_key: 'x' } }, defaults: { primary: 'stub/stub' } },
+  llm: { providers: { stub: { base_url: new URL('/v1', url).href, api: 'chat', api_key: 'x' } }, defaults: { primary: 'stub/stub' } },
 })
 
 /** An OpenAI-compatible stub in a process of its own, as a model server would be. */
