@@ -56,9 +56,7 @@ export interface DeadLetterStore {
   ): Promise<readonly DeadLetterView[]>
   get(id: DeadLetterId): Promise<DeadLetterView | null>
   /** What of the message is needed to route it again. */
-  origin(
-    id: DeadLetterId,
-  ): Promise<{
+  origin(id: DeadLetterId): Promise<{
     readonly envelope: Envelope
     readonly lane: string
     readonly agent: string | null
