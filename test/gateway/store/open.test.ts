@@ -20,10 +20,13 @@ describe('opening the store', () => {
       const child = spawn(process.execPath, [new URL('./writer-child.ts', import.meta.url).pathname, file], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
-      await once(child.stdout, 'data')
-      await assert.rejects(open(), IN_USE)
-      child.kill('SIGKILL')
-      await once(child, 'exit')
+      try {
+        await once(child.stdout, 'data')
+        await assert.rejects(open(), IN_USE)
+      } finally {
+        child.kill('SIGKILL')
+        await once(child, 'exit')
+      }
       const store = await open()
       await assert.rejects(open(), IN_USE)
       await store.stop()
