@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
@@ -31,6 +31,14 @@ describe('opening the store', () => {
       await assert.rejects(open(), IN_USE)
       await store.stop()
       await accepted(await open(), 'p', 'x')
+    }),
+  )
+
+  test(
+    'keeps what people write from other users of the machine',
+    withFolder(async ({ file, open }) => {
+      await open()
+      for (const path of [file, `${file}-wal`]) assert.equal((await stat(path)).mode & 0o777, 0o600)
     }),
   )
 
