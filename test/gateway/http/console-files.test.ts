@@ -75,4 +75,6 @@ test('nothing but the listed files can be reached, however the path is written',
 test('without a console the root is 404', async (t) => {
   const { call } = await startServer(t)
   await problem(await call('/'), 404)
+  const other = await startServer(t, { consoleDir: join(tmpdir(), 'openclaw-no-such-console') })
+  await problem(await other.call('/'), 404)
 })

@@ -340,6 +340,7 @@ export async function startServer(t: TestContext, change: Partial<HttpServerOpti
     await hub.keys.stop()
     await rm(dir, { recursive: true, force: true })
     assert.equal(hub.feed.listeners, 0, 'a listener is left at the feed')
+    assert.equal(hub.clock.timers, 0, 'a timer is left')
   })
   const { url } = server
   return {
