@@ -2,7 +2,7 @@
  * The loop: think, act, observe, until the model has nothing more to do. Each model call is one durable step, each skill
  * call another, so that a run after a crash recalls what is done and goes on from there. Nothing here depends on time or chance.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Ending, Message, SkillCall, Turn } from '#contract'
 import { toolText } from '#contract'
 import { compact } from './compaction.ts'
@@ -95,13 +95,10 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
   const { memory, n, prompt, speech } = thought
   const messagesWith = (joined: readonly Message[]): readonly Message[] =>
     named(fit(memory.history, paired([...memory.current, ...joined]), memory.maxTokens), turn.session)
-  const digest = createHash('sha256')
-    .update(prompt.system)
-    .update(JSON.stringify([thought.chain, prompt.tools, messagesWith([])]))
   const { result, joined } = await turn.step({
     kind: 'llm',
     key: `llm:${n}`,
-    requestHash: digest.digest('hex'),
+    requestHash: hash('sha256', JSON.stringify([thought.chain, prompt.system, prompt.tools, messagesWith([])])),
     run: async ({ idempotencyKey, joined }) => {
       const { name, completion, usage } = await thought.complete({
         chain: thought.chain,
