@@ -28,8 +28,18 @@ const OUT_OF_STEPS = 'I stopped because this took more steps than I am allowed. 
 const OUT_OF_TOKENS = 'I ran out of room before I could answer. Ask for something shorter, or in parts.'
 
 export async function runTurn(turn: Turn, options: LoopOptions): Promise<Ending> {
-  const { limits } = turn.agent
   const speech = new Speech(turn)
+  try {
+    return await converse(turn, speech, options)
+  } catch (error) {
+    // Whoever runs this turn again says it all from the beginning.
+    speech.void()
+    throw error
+  }
+}
+
+async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promise<Ending> {
+  const { limits } = turn.agent
   const tools = turn.skills.map(toolOf)
   const system = turn.agent.prompt.trim() === '' ? USUAL_PROMPT : turn.agent.prompt
   const fixedTokens = tokensOfText(system) + tokensOfText(JSON.stringify(tools))

@@ -127,6 +127,7 @@ export class Router {
     const { provider, model } = splitName(name)
     ask.onVoid()
     try {
+      if (model === '') throw new ModelFault('rejected', 'is no name of the form provider/model')
       const completion = await this.#provider(provider).model.complete(
         {
           ...ask.prompt,
@@ -181,7 +182,7 @@ export class Router {
     let provider = this.#providers.get(name)
     if (provider === undefined) {
       const endpoint = endpointOf(this.#options.config, this.#options.env, name)
-      if (endpoint === null) throw new ModelFault('rejected', `has no provider "${name}"; name it under llm.providers with a base_url`)
+      if (endpoint === null) throw new ModelFault('rejected', `has no provider "${name}" with a base_url under llm.providers`)
       const model = endpoint === 'builtin' ? new BuiltinModel() : new HttpModel(endpoint, this.#options.clock)
       this.#providers.set(name, (provider = { model, isLocal: isLocal(endpoint) }))
     }

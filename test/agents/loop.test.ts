@@ -280,6 +280,14 @@ describe('the loop', () => {
     assert.equal(turn.journal.steps.size, 0)
   })
 
+  test('what was said is taken back when the turn fails after it', async () => {
+    fake.add({ do: 'text', text: 'Let me look.', reason: 'tool_calls' }, CALL_THREE)
+    const turn = new RecordedTurn({ skills: SKILLS, die: { step: 1, at: 'uncommitted' } })
+    await assert.rejects(bench.agents.run(turn), Died)
+    assert.equal(turn.said.at(-1), null)
+    assert.ok(turn.said.length > 1)
+  })
+
   test('JSON and binary payloads are put into words', async () => {
     const base = envelopeOf('')
     await run({

@@ -183,6 +183,11 @@ test('a provider nobody configured is named', async () => {
   await assert.rejects(ask({ chain: ['nowhere/x'] }), { code: 'MODEL_REJECTED', retryable: false, message: /no provider "nowhere"/ })
 })
 
+test('a name without a provider is told to be wrong', async () => {
+  const { ask } = await bench()
+  await assert.rejects(ask({ chain: ['gpt-4o'] }), { code: 'MODEL_REJECTED', message: /form provider\/model/ })
+})
+
 test('a prompt that is too long is for whoever made it, not for the next model', async () => {
   const { one, two, ask } = await bench()
   one.add(status(400, { code: 'context_length_exceeded', message: 'too long' }))
