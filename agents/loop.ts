@@ -104,7 +104,7 @@ async function think(turn: Turn, thought: Thought): Promise<StepResult> {
 async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
   const { memory, n, prompt, speech } = thought
   const messagesWith = (joined: readonly Message[]): readonly Message[] =>
-    named(fit(memory.history, paired([...memory.current, ...joined]), memory.maxTokens), turn.session)
+    named(fit(memory.history, [...memory.current, ...joined], memory.maxTokens), turn.session)
   const { result, joined } = await turn.step({
     kind: 'llm',
     key: `llm:${n}`,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { envelopeOf, RecordedTurn, replyOf } from '../support/turn.ts'
 import type { RecordedTurnOptions } from '../support/turn.ts'
@@ -80,4 +81,13 @@ test('without any model the built-in one greets, repeats, and takes what is empt
   assert.match((await say(' ')).reply, /empty/)
   const json = { ...envelopeOf(''), payload: { json: { a: '🙂' } } }
   assert.equal((await say('', { envelopes: [json] })).reply, 'You said: {"a":"🙂"}')
+})
+
+test('a gateway without a remote model never loads the HTTP client', async () => {
+  await say('hello')
+  const loaded = Object.keys(createRequire(import.meta.url).cache)
+  assert.deepEqual(
+    loaded.filter((file) => file.includes('/undici/')),
+    [],
+  )
 })
