@@ -50,10 +50,12 @@ class Room {
   #conversations
   #outgoing
   #socket
+  #mayChat
   /** @type {(end: End) => void} */ #end = () => undefined
 
   /** @param {Identity} identity @param {AbortSignal} signal */
-  constructor({ principal }, signal) {
+  constructor({ principal, scopes = ['*'] }, signal) {
+    this.#mayChat = scopes.some((scope) => scope === '*' || scope === 'messages:write')
     this.#drawer = new Drawer(signal)
     this.#composer = new Composer({ onSend: (text) => this.#say(text), signal })
     const list = byId('conversation-list', HTMLElement)
@@ -77,8 +79,9 @@ class Room {
   /** @returns {Promise<End>} */
   async untilSignedOut() {
     const end = /** @type {Promise<End>} */ (new Promise((resolve) => (this.#end = resolve)))
-    this.#connection('connecting')
-    this.#socket.start()
+    // A browser is not told why it gets no WebSocket, so what is known is said before.
+    this.#connection(this.#mayChat ? 'connecting' : 'denied')
+    if (this.#mayChat) this.#socket.start()
     await this.#refreshList()
     if (openInAddress() === null) history.replaceState(null, '', addressOf(this.#conversations.newest() ?? newConversationId()))
     this.#openAddress()
@@ -154,6 +157,7 @@ class Room {
   #say(text) {
     const conversation = this.#reading.conversation
     if (conversation === null) return 'No conversation is open yet.'
+    if (!this.#mayChat) return 'This key may read, but not send: it lacks messages:write.'
     const refusal = this.#outgoing.refuses(text)
     if (refusal !== '') return refusal
     const message = this.#outgoing.send(conversation, text)

@@ -20,7 +20,7 @@
  *
  * @typedef {{ id: string, updated_at: string }} SessionDocument
  * @typedef {{ role: string, text: string }} MemoryEntry
- * @typedef {{ principal: string }} Identity
+ * @typedef {{ principal: string, scopes?: readonly string[] }} Identity
  *
  * @typedef {{ type: 'ready', principal: string, ping_ms: number }} ReadyFrame
  * @typedef {{ type: 'ack', id: string, message_id: string, conversation: string, status: MessageStatus, duplicate: boolean }} AckFrame

@@ -140,7 +140,7 @@ export class Transcript {
     const id = document.message_id
     const condition = {
       state: document.status,
-      why: reasonOf(document),
+      why: document.reason?.message ?? '',
       dueAt: document.due_at === null ? null : Date.parse(document.due_at),
       deadLetterId: document.dead_letter_id ?? null,
     }
@@ -251,10 +251,4 @@ export class Transcript {
     this.#isLive = true
     for (const { messageId, state } of this.#exchanges) if (messageId !== null && !isFinal(state)) this.#documents.ask(messageId)
   }
-}
-
-/** @param {MessageDocument} document */
-function reasonOf({ status, reason }) {
-  if (reason === null) return ''
-  return status === 'done' && reason.code === 'interrupted' ? 'Interrupted by a newer message.' : reason.message
 }

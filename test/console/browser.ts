@@ -52,7 +52,7 @@ export function inBrowser(name: string, run: (visit: Visit) => Promise<void>, op
       await window.close()
       await gateway.stop()
     })
-    window.setDefaultTimeout(10_000)
+    window.setDefaultTimeout(20_000)
     const page = await window.newPage()
     const complaints = listen(page)
     await page.addInitScript(
@@ -73,7 +73,7 @@ export async function enter({ page, gateway }: Visit, hash = ''): Promise<void> 
 
 /** Writes into the composer and sends it. */
 export async function send(page: Page, text: string): Promise<void> {
-  await page.getByLabel('Message', { exact: true }).fill(text)
+  await page.locator('#composer-text').fill(text)
   await page.keyboard.press('Enter')
 }
 

@@ -75,8 +75,8 @@ inBrowser('a message that ends without a word stops being shown as running', asy
   gateway.status(message, 'running')
   gateway.delta(message, 'Hm')
   await page.locator('.streaming').waitFor()
-  gateway.status(message, 'done', { code: 'interrupted', message: 'interrupted' })
-  await page.getByText('Interrupted by a newer message.').waitFor()
+  gateway.status(message, 'done', { code: 'INTERRUPTED', message: 'A newer message ended this turn.' })
+  await page.getByText('A newer message ended this turn.').waitFor()
   await page.locator('.streaming').waitFor({ state: 'detached' })
   assert.equal(await page.locator('.typing').count(), 0)
 })
@@ -103,9 +103,9 @@ inBrowser('a refused message says why and can be edited, one that is refused for
 inBrowser('a text that is too long for one message stays in the box and says so', async (visit) => {
   const { page, gateway } = visit
   await enter(visit)
-  await send(page, 'x'.repeat(1024 * 1024))
+  await send(page, '\u0001'.repeat(180_000))
   await page.getByText('longer than one message may be').waitFor()
-  assert.equal((await page.getByLabel('Message', { exact: true }).inputValue()).length, 1024 * 1024)
+  assert.equal((await page.getByLabel('Message', { exact: true }).inputValue()).length, 180_000)
   assert.equal(gateway.messages.length, 0)
 })
 

@@ -47,6 +47,8 @@ export class FakeGateway {
   readonly key: string = 'oc_the_admin_key'
   /** Every frame that came in, as it came. */
   readonly frames: { readonly type: string; readonly [member: string]: unknown }[] = []
+  /** How many WebSockets there have been. */
+  connections = 0
   /** What was asked for over HTTP: `GET /v1/whoami`. */
   readonly requests: string[] = []
   /** While true, messages come in and nothing is accepted or acknowledged. */
@@ -55,6 +57,8 @@ export class FakeGateway {
   delayAcks = false
   /** While true, nobody gets a WebSocket. */
   refuseSockets = false
+  /** What whoever is signed in may do. */
+  scopes: readonly string[] = ['*']
   /** How many documents a page of messages holds at most. */
   pageLimit = 100
   /** Answers the next message frame with this error instead of accepting it. */
@@ -86,7 +90,7 @@ export class FakeGateway {
   async start(): Promise<void> {
     this.#server.on('upgrade', (request, socket, head) => {
       const isAllowed = !this.refuseSockets && this.#isSignedIn(request) && request.headers.origin === this.url
-      if (isAllowed) this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client))
+      if (isAllowed && this.scopes.includes('*')) this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client))
       else socket.destroy()
     })
     this.#server.listen(0, '127.0.0.1')
@@ -185,6 +189,7 @@ export class FakeGateway {
   }
 
   #welcome(client: WebSocket): void {
+    this.connections++
     this.#subscribed.set(client, new Set())
     client.on('message', (data) => this.#receive(client, JSON.parse((data as Buffer).toString())))
     client.on('close', () => this.#subscribed.delete(client))
@@ -214,12 +219,15 @@ export class FakeGateway {
 
   #subscribe(client: WebSocket, conversation: string, since: number): void {
     this.#subscribed.get(client)?.add(conversation)
+    let last = 0
     for (const message of this.#messages.filter((message) => message.conversation === conversation)) {
-      for (const reply of message.replies.filter(({ seq }) => seq > since)) {
+      for (const reply of message.replies) {
+        last = reply.seq
+        if (reply.seq <= since) continue
         client.send(JSON.stringify({ type: 'reply', conversation, message_id: message.id, ...reply }))
       }
     }
-    client.send(JSON.stringify({ type: 'subscribed', conversation, last_seq: this.#seq }))
+    client.send(JSON.stringify({ type: 'subscribed', conversation, last_seq: last }))
   }
 
   #tell(conversation: string, frame: object): void {
@@ -239,7 +247,7 @@ export class FakeGateway {
     if (pathname === '/v1/console/session') return this.#session(request, response)
     if (!this.#isSignedIn(request)) return problem(response, 401, 'Nobody is signed in.')
     const [, , collection = '', id = '', part] = pathname.split('/').map(decodeURIComponent)
-    if (collection === 'whoami') return json(response, { principal: PRINCIPAL })
+    if (collection === 'whoami') return json(response, { principal: PRINCIPAL, scopes: this.scopes })
     if (collection === 'sessions' && part === 'messages') return json(response, { data: this.#memory(id), cursor: null })
     if (collection === 'sessions') return json(response, { data: this.#sessions(), cursor: null })
     if (collection !== 'messages') return problem(response, 404, 'There is no such resource.')

@@ -139,3 +139,17 @@ inBrowser('a connection that fell silent is asked, and given up when nothing com
   await gateway.received('ping', 1)
   await page.getByText('Online', { exact: true }).waitFor()
 })
+
+inBrowser('more conversations than one connection takes are followed over a new one', async (visit) => {
+  const { page, gateway } = visit
+  await enter(visit)
+  for (let n = 0; n < 82; n++) {
+    await page.evaluate(`location.hash = '#/c/c-${n}'`)
+    await gateway.received('subscribe', n + 2)
+  }
+  await page.getByText('Online', { exact: true }).waitFor()
+  await send(page, 'Still here?')
+  gateway.reply(await gateway.accepted('Still here?'), 'Still here.')
+  await page.locator('.reply').getByText('Still here.').waitFor()
+  assert.equal(gateway.connections, 2)
+})

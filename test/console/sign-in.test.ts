@@ -115,3 +115,15 @@ inBrowser('an endpoint or a token in the address is ignored', async (visit) => {
   await page.getByText('Online', { exact: true }).waitFor()
   assert.deepEqual(sockets, [`${gateway.url.replace('http', 'ws')}/v1/ws`])
 })
+
+inBrowser('a key that may read only says so, and its conversations can be read', async (visit) => {
+  const { page, gateway } = visit
+  gateway.scopes = ['messages:read', 'sessions:read']
+  gateway.seed('c-first', 'About boats', 'They float.')
+  await page.goto(gateway.link)
+  await page.getByText('Not allowed to chat').waitFor()
+  await page.locator('.reply').getByText('They float.').waitFor()
+  await send(page, 'Hello')
+  await page.getByText('it lacks messages:write').waitFor()
+  assert.equal(await page.getByLabel('Message', { exact: true }).inputValue(), 'Hello')
+})
