@@ -3,4 +3,5 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  websocket: async () => (await import('./websocket/websocket.ts')).websocket,
 }
