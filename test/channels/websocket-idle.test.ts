@@ -17,7 +17,7 @@ const heapBytes = (): number => {
   return process.memoryUsage().heapUsed
 }
 
-void test('2,000 idle connections cost less than 16 KiB of heap each, and one timer together', async () => {
+void test('2,000 idle connections cost less than 12 KiB of heap each, and one timer together', async () => {
   const host = new MemoryHost('ws')
   const channel = websocket.create('ws', {})
   const server = await RouteServer.open(channel)
@@ -34,7 +34,7 @@ void test('2,000 idle connections cost less than 16 KiB of heap each, and one ti
     await once(clients.stdout, 'data')
     assert.equal(host.gauges.get('websocket_connections_active')?.(), 2_000)
     const bytesEach = (heapBytes() - before) / 2_000
-    assert.ok(bytesEach < 16_384, `${Math.round(bytesEach)} bytes each`)
+    assert.ok(bytesEach < 12_288, `${Math.round(bytesEach)} bytes each`)
     assert.equal(host.clock.pending, 1)
   } finally {
     clients.stdin.end()

@@ -322,6 +322,9 @@ void test('closes 1009 on a guest whose frame is larger than 64 KiB, without rea
     client.send({ type: 'auth', token: 'x'.repeat(chars) })
     assert.equal(await client.closed, 1009)
   }
+  const endless = await guest()
+  endless.socket.send('x'.repeat(80_000), { fin: false })
+  assert.equal(await endless.closed, 1009)
 })
 
 void test('lets one connection listen to 100 conversations and no more', async () => {
