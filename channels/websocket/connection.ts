@@ -14,7 +14,7 @@ import type { ServerFrame } from './frame.ts'
 export const PING_MS = 30_000
 export const MAX_FRAME_BYTES = 1_048_576
 /** Until it has proved who it is. */
-export const MAX_GUEST_FRAME_BYTES = 65_536
+const MAX_GUEST_FRAME_BYTES = 65_536
 
 /** What the channel is told. */
 export interface Owner {
