@@ -1,0 +1,34 @@
+/** The shape of one agent's declaration, the same in `openclaw.yaml` and over `POST /v1/agents`. */
+import type { JsonObject } from '#contract'
+import { choice, duration, integer, list, object, text } from './schema-parts.ts'
+
+const DEFAULT_PROMPT = 'You are a helpful assistant. Answer briefly and say so when you do not know.'
+
+export const agentSchema: JsonObject = object('One agent', {
+  version: text('Its version, for people', '1.0'),
+  description: { type: 'string', default: '', description: 'What it is for' },
+  capabilities: list('Words for what it can do, for those who look for an agent', { type: 'string', minLength: 1 }),
+  prompt: text('What it is told before every conversation', DEFAULT_PROMPT),
+  model: { type: ['string', 'null'], minLength: 1, default: null, description: 'Model as `provider/model`; null: `llm.defaults`' },
+  fallback: list('Models tried in this order when `model` fails', { type: 'string', minLength: 1 }),
+  skills: list('Ids of the skills it may run; `*` for all', { type: 'string', minLength: 1 }, ['*']),
+  limits: object('Bounds of one turn', {
+    max_steps: integer('Model calls in one turn', 20, 1, 1_000),
+    max_context_tokens: integer('Tokens of prompt and memory given to the model', 12_000, 256, 10_000_000),
+    max_output_tokens: integer('Tokens of one answer', 1_024, 1, 1_000_000),
+    turn_timeout: duration('A whole turn, all attempts included', '5m', 0.1, 86_400),
+    max_concurrent_turns: integer('Turns of this agent running at once', 256, 1, 100_000),
+  }),
+  queue: object('What happens to messages that arrive while their session is busy', {
+    mode: choice(
+      'followup: one turn each. collect: all that wait in one turn. steer: join the running turn. interrupt: end it',
+      ['followup', 'collect', 'steer', 'interrupt'],
+      'followup',
+    ),
+    cap: integer('Messages one turn may take (collect, steer)', 20, 1, 1_000),
+    debounce: duration('A turn starts when the session has been quiet for so long', '0s', 0, 3600),
+  }),
+  session: object('Its memory', {
+    scope: choice('Who shares a session', ['main', 'per-peer', 'per-channel-peer', 'per-account-channel-peer'], 'per-channel-peer'),
+  }),
+})

@@ -1,0 +1,124 @@
+/** Checked settings → the frozen `Config`: units, names and aliases. Nothing can fail here. */
+import { agentFromSettings } from './agent.ts'
+import type { AgentSettings } from './agent.ts'
+import type { Origin } from './check.ts'
+import type { ChannelDeclaration, Config, LlmConfig, ProviderConfig, RetryConfig, RouteMatch, RouteRule } from './config.ts'
+import { durationMs, sizeBytes } from './quantity.ts'
+import { resolveModel } from './settings.ts'
+import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
+
+export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Origin>): Config {
+  const { server, turns } = settings
+  const agents = Object.entries(settings.agents).map(([name, agent]) => agentFromSettings(name, withModels(agent, settings)))
+  const routes = [...routeRules('routes', settings.routes, origins), ...routeRules('rules', settings.rules ?? [], origins)]
+  const only = agents.length === 1 && routes.length === 0 ? agents[0]?.name : undefined
+  return deepFreeze({
+    project: settings.project,
+    version: settings.version,
+    server: {
+      host: server.host,
+      port: server.port,
+      metricsPort: server.metrics_port === 0 ? null : server.metrics_port,
+      publicHosts: server.public_hosts,
+      insecureHttp: server.insecure_http,
+      bodyLimitBytes: sizeBytes(server.body_limit) ?? 0,
+      maxConnections: server.max_connections,
+    },
+    log: settings.log,
+    agents,
+    routes,
+    fallback: settings.fallback === undefined ? (only ?? null) : settings.fallback,
+    channels: Object.entries(settings.channels).map(([name, { kind, ...rest }]): ChannelDeclaration => ({
+      name,
+      kind: kind ?? name,
+      settings: rest,
+    })),
+    llm: llmConfig(settings),
+    session: { identityLinks: settings.session.identity_links },
+    delivery: retry(settings.delivery),
+    turns: { ...retry(turns), maxConcurrent: turns.max_concurrent, leaseMs: ms(turns.lease) },
+    shutdown: { drainMs: ms(settings.shutdown.drain) },
+    retention: { messagesMs: ms(settings.retention.messages) },
+  })
+}
+
+const ms = (wait: string | number): number => durationMs(wait) ?? 0
+const retry = (settings: Settings['delivery']): RetryConfig => ({
+  attempts: settings.attempts,
+  baseMs: ms(settings.base),
+  capMs: ms(settings.cap),
+})
+
+function withModels(agent: AgentSettings, settings: Settings): AgentSettings {
+  const full = (model: string): string => resolveModel(model, settings.llm.providers) ?? model
+  return { ...agent, model: agent.model === null ? null : full(agent.model), fallback: agent.fallback.map(full) }
+}
+
+function routeRules(list: string, rules: readonly RouteSettings[], origins: ReadonlyMap<string, Origin>): readonly RouteRule[] {
+  return rules.map((rule, i) => {
+    const id = `${list}[${i}]`
+    const origin = origins.get(`${id}.agent`) ?? origins.get(`${id}.route.target`)
+    const agent = rule.agent ?? rule.route?.target ?? ''
+    return { id, match: routeMatch(rule.match), agent, origin: origin?.from === 'file' ? `${origin.file}:${origin.line}` : id }
+  })
+}
+
+function routeMatch(match: RouteSettings['match']): RouteMatch {
+  const { header, equals, metadata, ...plain } = match
+  const headers = typeof header === 'string' ? [[header, equals ?? ''] as const] : Object.entries(header ?? {})
+  return {
+    ...plain,
+    ...(headers.length === 0 ? {} : { headers: Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])) }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+  }
+}
+
+function llmConfig(settings: Settings): LlmConfig {
+  const { defaults, prices, providers } = settings.llm
+  const full = (model: string): string => resolveModel(model, providers) ?? model
+  return {
+    providers: Object.fromEntries(Object.entries(providers).map(([name, provider]) => [name, providerConfig(name, provider)])),
+    primary: defaults.primary === null ? null : full(defaults.primary),
+    fallback: defaults.fallback.map(full),
+    timeoutMs: ms(defaults.timeout),
+    totalTimeoutMs: ms(defaults.total_timeout),
+    maxRetries: defaults.max_retries,
+    prices: Object.fromEntries(
+      Object.entries(prices).map(([model, price]) => [
+        full(model),
+        {
+          input: price.input_usd,
+          output: price.output_usd,
+          ...(price.cache_read_usd === undefined ? {} : { cacheRead: price.cache_read_usd }),
+        },
+      ]),
+    ),
+  }
+}
+
+const WIRES = { chat: 'openai-chat', responses: 'openai-responses', messages: 'anthropic' } as const
+
+function providerConfig(name: string, provider: ProviderSettings): ProviderConfig {
+  const wire = WIRES[provider.api ?? (name === 'anthropic' ? 'messages' : 'chat')]
+  return {
+    wire,
+    baseUrl: provider.base_url === undefined ? null : apiRoot(provider.base_url, wire),
+    apiKey: provider.api_key ?? null,
+    headers: provider.headers,
+  }
+}
+
+/** Servers that speak OpenAI's formats serve them below `/v1`; an address without a path means that (`http://ollama:11434`). */
+function apiRoot(address: string, wire: ProviderConfig['wire']): string {
+  const url = new URL(address)
+  if (url.pathname === '/' && wire !== 'anthropic') url.pathname = '/v1'
+  return url.href.replace(/\/$/, '')
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const member of Object.values(value)) deepFreeze(member)
+  }
+  return value
+}

@@ -1,0 +1,113 @@
+/**
+ * What the gateway is told to do, after everything was checked: one frozen value. Names are those of `openclaw.yaml` in
+ * camelCase, durations in milliseconds, sizes in bytes. What a channel's settings or a model's name mean is left to them.
+ */
+import type { AgentDefinition, JsonObject } from '#contract'
+
+export interface Config {
+  readonly project: string | null
+  readonly version: string | null
+  readonly server: ServerConfig
+  readonly log: LogConfig
+  /** At least one. */
+  readonly agents: readonly AgentDefinition[]
+  readonly routes: readonly RouteRule[]
+  /** The agent for what no route matches; null: a dead letter. */
+  readonly fallback: string | null
+  readonly channels: readonly ChannelDeclaration[]
+  readonly llm: LlmConfig
+  readonly session: SessionConfig
+  readonly delivery: RetryConfig
+  readonly turns: TurnsConfig
+  readonly shutdown: { readonly drainMs: number }
+  readonly retention: { readonly messagesMs: number }
+}
+
+export interface ServerConfig {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** null: nothing listens for scrapes; `/api/metrics` is still there. */
+  readonly metricsPort: number | null
+  readonly publicHosts: readonly string[]
+  readonly insecureHttp: boolean
+  readonly bodyLimitBytes: number
+  readonly maxConnections: number
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export type LogFormat = 'json' | 'text'
+export interface LogConfig {
+  readonly level: LogLevel
+  readonly format: LogFormat
+}
+
+/** The most specific rule wins; among equals the first. */
+export interface RouteRule {
+  /** Its place: `routes[0]`. */
+  readonly id: string
+  readonly match: RouteMatch
+  readonly agent: string
+  /** File and line, for people. */
+  readonly origin: string
+}
+/**
+ * All members must hold; none: everything matches. In texts `*` stands for any run of characters, but in `topic`, whose
+ * words are parted by dots: there `*` is one word and `#` any number of words.
+ */
+export interface RouteMatch {
+  readonly channel?: string
+  readonly account?: string
+  readonly sender?: string
+  /** Lower-case names. */
+  readonly headers?: { readonly [name: string]: string }
+  /** Dotted path → the value that must stand there. */
+  readonly metadata?: { readonly [path: string]: string | number | boolean | null }
+  readonly topic?: string
+}
+
+export interface ChannelDeclaration {
+  readonly name: string
+  readonly kind: string
+  /** Everything beside `kind`, for the kind's own schema. */
+  readonly settings: JsonObject
+}
+
+export interface LlmConfig {
+  readonly providers: { readonly [name: string]: ProviderConfig }
+  /** `provider/model`; null: the runtime's own choice. */
+  readonly primary: string | null
+  readonly fallback: readonly string[]
+  readonly timeoutMs: number
+  readonly totalTimeoutMs: number
+  readonly maxRetries: number
+  readonly prices: { readonly [model: string]: ModelPrice }
+}
+export interface ProviderConfig {
+  readonly wire: 'openai-chat' | 'openai-responses' | 'anthropic'
+  readonly baseUrl: string | null
+  readonly apiKey: string | null
+  readonly headers: { readonly [name: string]: string }
+}
+/** US dollars per million tokens. */
+export interface ModelPrice {
+  readonly input: number
+  readonly output: number
+  readonly cacheRead?: number
+}
+
+export interface SessionConfig {
+  /** Person → that person's accounts as `channel:sender`. */
+  readonly identityLinks: { readonly [person: string]: readonly string[] }
+}
+
+/** Exponential with full jitter: attempt n waits up to `min(cap, base * 2^(n-1))`. */
+export interface RetryConfig {
+  readonly attempts: number
+  readonly baseMs: number
+  readonly capMs: number
+}
+export interface TurnsConfig extends RetryConfig {
+  readonly maxConcurrent: number
+  readonly leaseMs: number
+}

@@ -1,0 +1,58 @@
+/** The configuration as it is in effect, for people: YAML, each value with where it came from, secrets masked. */
+import { isJsonObject, SECRET_MASK } from '#contract'
+import type { JsonValue } from '#contract'
+import type { Origin } from './check.ts'
+import type { Loaded } from './load.ts'
+import { isSecretPath, maskUserInfo } from './secret.ts'
+import { childPath } from './tree.ts'
+
+const COMMENT_COLUMN = 44
+
+export interface EffectiveValue {
+  readonly path: string
+  readonly value: JsonValue
+  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `env NAME`. */
+  readonly origin: string
+}
+
+/** Every single value, secrets masked. */
+export function effectiveValues(loaded: Pick<Loaded, 'settings' | 'origins'>): readonly EffectiveValue[] {
+  return values(loaded.settings, '', loaded.origins)
+}
+
+/** YAML with a comment at each value. */
+export function effective(loaded: Pick<Loaded, 'settings' | 'origins'>): string {
+  return lines(loaded.settings, '', 0, loaded.origins).join('\n') + '\n'
+}
+
+function values(value: JsonValue, path: string, origins: ReadonlyMap<string, Origin>): readonly EffectiveValue[] {
+  if (isLeaf(value)) return [{ path, value: masked(value, path), origin: originText(origins.get(path)) }]
+  return members(value).flatMap(([key, member]) => values(member, childPath(path, key), origins))
+}
+
+function lines(value: JsonValue, path: string, depth: number, origins: ReadonlyMap<string, Origin>): readonly string[] {
+  return members(value).flatMap(([key, member]) => {
+    const inside = childPath(path, key)
+    const label = '  '.repeat(depth) + (typeof key === 'number' ? '-' : `${plainKey(key)}:`)
+    if (!isLeaf(member)) return [label, ...lines(member, inside, depth + 1, origins)]
+    const said = `${label} ${JSON.stringify(masked(member, inside))}`
+    return [`${said.padEnd(COMMENT_COLUMN)} # ${originText(origins.get(inside))}`]
+  })
+}
+
+const members = (value: JsonValue): readonly (readonly [string | number, JsonValue])[] =>
+  Array.isArray(value) ? value.map((item: JsonValue, i) => [i, item] as const) : Object.entries(isJsonObject(value) ? value : {})
+
+const isLeaf = (value: JsonValue): boolean => members(value).length === 0
+const plainKey = (key: string): string => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key))
+
+function masked(value: JsonValue, path: string): JsonValue {
+  if (typeof value === 'string') return isSecretPath(path) ? SECRET_MASK : maskUserInfo(value)
+  return isSecretPath(path) && (typeof value === 'number' || typeof value === 'boolean') ? SECRET_MASK : value
+}
+
+function originText(origin: Origin | undefined): string {
+  if (!origin || origin.from === 'default') return 'default'
+  if (origin.from === 'env') return `env ${origin.name}`
+  return `${origin.file}:${origin.line}${origin.env ? ` (env ${origin.env.join(', ')})` : ''}`
+}

@@ -1,0 +1,154 @@
+/**
+ * `openclaw.yaml` and the environment → one frozen `Config`, or every fault at once, each with its place. Reads one file and keeps
+ * nothing; when to load again is `watch.ts`'s and the caller's.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isJsonObject } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
+import { buildConfig } from './build.ts'
+import { byPlace, check } from './check.ts'
+import type { Origin } from './check.ts'
+import type { Config } from './config.ts'
+import { withEnvironment } from './environment.ts'
+import type { Environment } from './interpolate.ts'
+import { configSchema } from './schema.ts'
+import { isSecretPath, passwordIn } from './secret.ts'
+import { crossCheck } from './settings.ts'
+import type { Keys, Settings } from './settings.ts'
+import { childPath, emptyMap, isNothing, withValue } from './tree.ts'
+import type { ConfigFault, Node, Place } from './tree.ts'
+import { parseYaml } from './yaml.ts'
+
+export type { ConfigFault } from './tree.ts'
+
+export const CONFIG_FILE = 'openclaw.yaml'
+
+export type LoadResult = Loaded | { readonly ok: false; readonly faults: readonly ConfigFault[] }
+export interface Loaded {
+  readonly ok: true
+  readonly config: Config
+  /** Path in the file → where the value came from. */
+  readonly origins: ReadonlyMap<string, Origin>
+  /** The values in the file's own terms, defaults filled in. */
+  readonly settings: JsonObject
+  /** Every secret among the values, for the log's redaction. */
+  readonly secrets: readonly string[]
+  /** Faults of one channel's settings by its kind's schema, which the loader does not know. */
+  checkChannel(name: string, schema: JsonObject): readonly ConfigFault[]
+}
+
+export interface LoadOptions {
+  readonly dir: string
+  readonly env: Environment
+}
+
+export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
+  const read = await readTree(options)
+  if (read.unreadable) return { ok: false, faults: read.faults }
+  const tree = withDefaultAgent(withEnvironment(read.tree, options.env))
+  const checked = check(tree, configSchema)
+  const faults = [...read.faults, ...checked.faults]
+  if (faults.length === 0) {
+    crossCheck(checked.settings as unknown as Settings, (at, message, nearest) => {
+      faults.push({ path: at.reduce<string>(childPath, ''), ...placeOf(tree, at), message, ...(nearest === undefined ? {} : { nearest }) })
+    })
+  }
+  if (faults.length > 0) return { ok: false, faults: faults.toSorted(byPlace) }
+  return {
+    ok: true,
+    config: buildConfig(checked.settings as unknown as Settings, checked.origins),
+    origins: checked.origins,
+    settings: checked.settings,
+    secrets: [...new Set(secretsIn(checked.settings, ''))],
+    checkChannel: (name, schema) => checkChannel(tree, name, schema),
+  }
+}
+
+/** `openclaw.yaml:3:9 server.prot: unknown key "prot", expected … Did you mean "port"?` */
+export function formatFault(fault: ConfigFault): string {
+  const place = fault.line === 0 ? fault.file : `${fault.file}:${fault.line}:${fault.column}`
+  const path = fault.path === '' ? '' : ` ${fault.path}`
+  const guess = fault.nearest === undefined ? '' : `. Did you mean ${JSON.stringify(fault.nearest)}?`
+  return `${place}${path}: ${fault.message}${guess}`
+}
+
+/** There is always one agent to talk to. */
+function withDefaultAgent(tree: Node): Node {
+  const agents = member(tree, 'agents')?.node
+  const none = !agents || isNothing(agents) || (agents.kind === 'map' && agents.entries.length === 0)
+  return tree.kind === 'map' && none ? withValue(tree, ['agents', DEFAULT_AGENT], emptyMap(tree.place)) : tree
+}
+const DEFAULT_AGENT = 'assistant'
+
+interface Read {
+  readonly tree: Node
+  readonly faults: readonly ConfigFault[]
+  /** There is nothing to check. */
+  readonly unreadable: boolean
+}
+
+async function readTree({ dir, env }: LoadOptions): Promise<Read> {
+  const start: Place = { file: CONFIG_FILE, line: 1, column: 1 }
+  const text = await readText(join(dir, CONFIG_FILE))
+  if (typeof text === 'string') {
+    const parsed = await parseYaml({ file: CONFIG_FILE, text, env })
+    return { ...parsed, unreadable: parsed.faults.some((fault) => fault.message.startsWith('not YAML')) }
+  }
+  if (text.code !== 'ENOENT')
+    return {
+      tree: emptyMap(start),
+      faults: [{ path: '', ...start, message: `cannot be read (${text.code}), expected a readable file` }],
+      unreadable: true,
+    }
+  const other = await readText(join(dir, 'openclaw.yml'))
+  if (typeof other === 'string') {
+    const message = `is not read, expected the name ${CONFIG_FILE}; rename it`
+    return { tree: emptyMap(start), faults: [{ path: '', file: 'openclaw.yml', line: 1, column: 1, message }], unreadable: true }
+  }
+  return { tree: emptyMap(start), faults: [], unreadable: false }
+}
+
+async function readText(file: string): Promise<string | { readonly code: string }> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    return { code: error instanceof Error && 'code' in error ? String(error.code) : 'unknown' }
+  }
+}
+
+function checkChannel(tree: Node, name: string, schema: JsonObject): readonly ConfigFault[] {
+  const node = member(member(tree, 'channels')?.node, name)?.node
+  if (node?.kind !== 'map') return []
+  return check({ ...node, entries: node.entries.filter((entry) => entry.key !== 'kind') }, schema, `channels.${name}`).faults
+}
+
+/** Where the keys lead to, or the nearest thing around it that is there. */
+function placeOf(tree: Node, keys: Keys): Place {
+  let node = tree
+  let place = tree.place
+  for (const key of keys) {
+    const next = member(node, key)
+    if (!next) return place
+    node = next.node
+    place = node.kind === 'scalar' ? node.place : next.place
+  }
+  return place
+}
+
+function member(node: Node | undefined, key: string | number): { readonly node: Node; readonly place: Place } | undefined {
+  if (node?.kind === 'map') return node.entries.find((entry) => entry.key === key)
+  const item = node?.kind === 'list' && typeof key === 'number' ? node.items[key] : undefined
+  return item && { node: item, place: item.place }
+}
+
+function secretsIn(value: JsonValue, path: string): readonly string[] {
+  if (typeof value === 'string') {
+    const password = passwordIn(value)
+    return isSecretPath(path) ? [value] : password === null ? [] : [password]
+  }
+  if (Array.isArray(value)) return value.flatMap((item: JsonValue, i) => secretsIn(item, `${path}[${i}]`))
+  return isJsonObject(value)
+    ? Object.entries(value).flatMap(([key, member]) => secretsIn(member, path === '' ? key : `${path}.${key}`))
+    : []
+}
