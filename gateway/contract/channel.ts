@@ -21,7 +21,8 @@ export interface Channel {
   stop(): Promise<void>
   /**
    * Exactly one platform call for one rendered part; never two at once for the same lane. Resolves with the platform's id, rejects with
-   * `ChannelFault`. A channel whose replies are collected is called after the part is stored, as a hint that may be lost.
+   * `ChannelFault`.
+   * Never called where replies are collected: being stored is being delivered.
    */
   send(part: Part, signal: AbortSignal): Promise<Sent>
   /** Pure. Parts that each fit the platform's limit and stand alone. */
@@ -54,6 +55,8 @@ export interface ChannelHost {
   writeState(changes: StateChanges): Promise<void>
   /** Replies of one lane of this channel after `seq`, oldest first. For channels whose replies are collected. */
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
+  /** What the API shows of a message, with its replies and steps; null: no such message. */
+  document(id: MessageId): Promise<JsonObject | null>
   status(state: ChannelState, reason?: string): void
 }
 
@@ -132,7 +135,7 @@ export interface Sent {
 }
 
 export interface Capabilities {
-  /** push: the hub sends. collect: replies are there to be fetched, and `send` is only a hint to whoever listens. */
+  /** push: the hub sends. collect: replies are there to be fetched, and whoever listens to the feed sees them come. */
   readonly delivery: 'push' | 'collect'
   /** What a resend after an unknown outcome does. id: the platform drops the repeat. none: it would be a second message. */
   readonly resend: 'id' | 'none'

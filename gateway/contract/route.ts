@@ -49,6 +49,8 @@ export interface Route {
   readonly query?: { readonly [name: string]: JsonObject }
   /** JSON Schema 2020-12 of the body; none: a body is refused. */
   readonly body?: JsonObject
+  /** The handler checks the body by itself, faster than a schema can; `body` is then only for documentation. */
+  readonly validates?: 'handler'
   /** Status → description and schema of the success answers. Problems are added to all. */
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }

@@ -35,6 +35,13 @@ export type SkillOutcome =
   | { readonly status: 'ok'; readonly output: JsonValue }
   | { readonly status: 'error'; readonly code: SkillErrorCode; readonly message: string }
 
+/** What a model reads about an outcome: the text of the `tool` entry that goes into the session with the recorded call. */
+export function toolText(outcome: SkillOutcome): string {
+  if (outcome.status === 'ok') return JSON.stringify(outcome.output)
+  if (outcome.code === 'unknown') return 'error unknown: outcome unknown: the gateway restarted while this ran; do not repeat it blindly'
+  return `error ${outcome.code}: ${outcome.message}`
+}
+
 export type SkillErrorCode =
   | 'invalid_input'
   | 'invalid_output'
@@ -60,4 +67,9 @@ export interface SkillRunner {
   /** Never rejects: what goes wrong is an outcome. */
   run(run: SkillRun): Promise<SkillOutcome>
   stop(): Promise<void>
+}
+
+/** What a model reads of a skill's outcome. */
+export function toolText(outcome: SkillOutcome): string {
+  return outcome.status === 'ok' ? JSON.stringify(outcome.output) : `${outcome.code}: ${outcome.message}`
 }

@@ -2,7 +2,7 @@
 import type { Envelope, JsonValue, Payload } from '../envelope.ts'
 import type { DeadLetterId, MessageId, SessionKey } from '../ids.ts'
 import type { Failure } from '../message.ts'
-import type { SessionParts } from './inbox.ts'
+import type { Origin, SessionParts } from './inbox.ts'
 
 /** open → replayed | discarded. */
 export type DeadLetterStatus = 'open' | 'replayed' | 'discarded'
@@ -48,6 +48,12 @@ export type ReplayResult =
   | { readonly status: 'missing' }
   | { readonly status: 'unroutable' }
 
+/** Where a dead message came from: its session, or, if it never had one, its origin. */
+export type DeadOrigin = { readonly envelope: Envelope } & (
+  | { readonly session: SessionParts; readonly origin: null }
+  | { readonly session: null; readonly origin: Origin }
+)
+
 export interface DeadLetterStore {
   list(
     filter: { readonly kind?: string; readonly channel?: string; readonly reason?: string; readonly status?: DeadLetterStatus },
@@ -56,12 +62,7 @@ export interface DeadLetterStore {
   ): Promise<readonly DeadLetterView[]>
   get(id: DeadLetterId): Promise<DeadLetterView | null>
   /** What of the message is needed to route it again. */
-  origin(id: DeadLetterId): Promise<{
-    readonly envelope: Envelope
-    readonly lane: string
-    readonly agent: string | null
-    readonly session: SessionParts | null
-  } | null>
+  origin(id: DeadLetterId): Promise<DeadOrigin | null>
   replay(replay: Replay): Promise<ReplayResult>
   /** Changes what was said (message) or will be sent (delivery) while it is open. False: not open or not there. */
   edit(id: DeadLetterId, payload: Payload): Promise<boolean>

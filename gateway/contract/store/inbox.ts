@@ -1,5 +1,5 @@
 /** T0 and all questions about messages. Every method is one transaction (or one read). */
-import type { Address } from '../channel.ts'
+import type { Address, Peer } from '../channel.ts'
 import type { Envelope } from '../envelope.ts'
 import type { DeadLetterId, MessageId, SessionKey, TurnId } from '../ids.ts'
 import type { Failure, MessageStatus, MessageView, ReplyView, StepView } from '../message.ts'
@@ -15,9 +15,15 @@ export interface Acceptance {
   readonly reply: Address
   readonly acceptedAt: number
   /** Stored as dead at once, with this letter: nobody can ever handle it. */
-  readonly dead: { readonly id: DeadLetterId; readonly reason: Failure } | null
+  readonly dead: { readonly id: DeadLetterId; readonly reason: Failure; readonly origin: Origin } | null
   /** The channel's own values, committed with it. */
   readonly state: { readonly [key: string]: Uint8Array | null }
+}
+
+/** What of a message without a session is needed to route it later. */
+export interface Origin {
+  readonly account: string
+  readonly peer: Peer
 }
 
 /** The session a message belongs to; made when it is first seen. */

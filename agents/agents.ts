@@ -1,0 +1,71 @@
+/** The runner that the hub is given: commands first, then the loop, with the models the agent names or the default ones. */
+import type { AgentDefinition, AgentRunner, Clock, Ending, Log, Metrics, Turn } from '#contract'
+import { runCommand } from './command.ts'
+import { runTurn } from './loop.ts'
+import { chooseDefault, probeOllama, wantsProbe } from './models/choice.ts'
+import { splitName } from './models/config.ts'
+import type { Env, ModelsConfig } from './models/config.ts'
+import { Router } from './models/router.ts'
+
+export interface AgentsOptions {
+  readonly models: ModelsConfig
+  readonly env: Env
+  readonly log: Log
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly random?: () => number
+  /** A line about the gateway, for `/status`. */
+  readonly status?: () => string
+  /** Looks for a local Ollama: one of its models, or null. */
+  readonly probe?: () => Promise<string | null>
+}
+
+export class Agents implements AgentRunner {
+  readonly #options: AgentsOptions
+  readonly #router: Router
+  #probing: Promise<void> | null = null
+  #ollama: string | null = null
+
+  constructor(options: AgentsOptions) {
+    this.#options = options
+    this.#router = new Router({
+      config: options.models,
+      env: options.env,
+      log: options.log,
+      clock: options.clock,
+      metrics: options.metrics,
+      random: options.random ?? Math.random,
+    })
+  }
+
+  /** Looks for a local Ollama, if nothing else is configured; at most 150 ms, and nobody has to wait for it. */
+  start(): Promise<void> {
+    return (this.#probing ??= this.#probe())
+  }
+
+  async run(turn: Turn): Promise<Ending> {
+    if (turn.agent.models.length === 0) await this.start()
+    const chain = this.models(turn.agent)
+    const command = await runCommand(turn, { chain, status: this.#options.status?.() ?? '' })
+    if (command !== null) return command
+    return runTurn(turn, {
+      chain,
+      summarisers: chain.filter((name) => splitName(name).provider !== 'builtin'),
+      complete: (ask) => this.#router.complete(ask),
+    })
+  }
+
+  models(agent: AgentDefinition): readonly string[] {
+    return agent.models.length > 0 ? agent.models : chooseDefault(this.#options.models, this.#options.env, this.#ollama)
+  }
+
+  async stop(): Promise<void> {
+    await this.#probing
+    await this.#router.close()
+  }
+
+  async #probe(): Promise<void> {
+    const { models, env, probe = () => probeOllama(env) } = this.#options
+    if (wantsProbe(models, env)) this.#ollama = await probe()
+  }
+}

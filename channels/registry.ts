@@ -1,0 +1,6 @@
+/** The kinds of channel there are, one line each. A kind is loaded when the configuration names it and not before. */
+import type { ChannelKind } from '#contract'
+
+export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
+  http: async () => (await import('./http/http.ts')).http,
+}

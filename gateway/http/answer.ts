@@ -1,0 +1,88 @@
+/**
+ * How answers are written: whole, with one set of header fields prepared beforehand. Nothing that the gateway sends may be sniffed, framed,
+ * cached by others or run as a page; the console's files have their own rules (`console-files.ts`).
+ */
+import { STATUS_CODES, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { JsonObject, JsonValue } from '#contract'
+
+type Headers = { readonly [name: string]: string }
+
+const SECURITY: readonly string[] = [
+  'cache-control',
+  'no-store',
+  'x-content-type-options',
+  'nosniff',
+  'content-security-policy',
+  "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy',
+  'no-referrer',
+]
+const NONE: Headers = {}
+
+export function writeJson(response: ServerResponse, id: string, status: number, body: JsonValue, headers: Headers = NONE): void {
+  writeText(response, { id, status, text: JSON.stringify(body), contentType: 'application/json', headers })
+}
+
+export function writeProblem(response: ServerResponse, id: string, problem: { status: number; headers: Headers; body: JsonObject }): void {
+  const { status, headers, body } = problem
+  writeText(response, { id, status, text: JSON.stringify(body), contentType: 'application/problem+json', headers })
+}
+
+export interface Text {
+  readonly id: string
+  readonly status: number
+  readonly text: string
+  readonly contentType: string
+  readonly headers: Headers
+}
+
+export function writeText(response: ServerResponse, { id, status, text, contentType, headers }: Text): void {
+  const fields = ['content-type', contentType, 'content-length', String(Buffer.byteLength(text)), 'x-request-id', id, ...SECURITY]
+  if (headers !== NONE) appendFields(fields, headers)
+  response.writeHead(status, fields)
+  response.end(text)
+}
+
+/** An answer without content. */
+export function writeEmpty(response: ServerResponse, id: string, status: number, headers: Headers = NONE): void {
+  const fields = ['x-request-id', id, ...SECURITY]
+  // RFC 9110 §8.6: a 204 has no length.
+  if (status !== 204) fields.push('content-length', '0')
+  appendFields(fields, headers)
+  response.writeHead(status, fields)
+  response.end()
+}
+
+export function beginStream(response: ServerResponse, id: string): void {
+  // Proxies that buffer would hold events back.
+  response.writeHead(200, ['content-type', 'text/event-stream', 'x-request-id', id, 'x-accel-buffering', 'no', ...SECURITY])
+  response.flushHeaders()
+}
+
+/** A problem on a socket that has no `ServerResponse`: the request could not be parsed, or it was an upgrade. Ends the socket. */
+export function endSocket(socket: Duplex, problem: { status: number; headers: Headers; body: JsonObject }): void {
+  const text = JSON.stringify(problem.body)
+  const fields = [
+    'content-type',
+    'application/problem+json',
+    'content-length',
+    String(Buffer.byteLength(text)),
+    'connection',
+    'close',
+    ...SECURITY,
+  ]
+  appendFields(fields, problem.headers)
+  let head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}\r\n`
+  for (let i = 0; i + 1 < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
+  socket.once('finish', () => socket.destroy())
+  socket.end(`${head}\r\n${text}`)
+}
+
+function appendFields(fields: string[], headers: Headers): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const own = fields.indexOf(name)
+    if (own < 0) fields.push(name, value)
+    else fields[own + 1] = value
+  }
+}

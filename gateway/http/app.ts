@@ -1,0 +1,123 @@
+/**
+ * The Express application, made of the route table: one Express route for each path with all its other names, so that methods that
+ * are not in the table answer 405. What the table does not know is a file of the console or a 404.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express from 'express'
+import { ConflictError, NotFoundError } from '#contract'
+import type { Route } from '#contract'
+import { writeEmpty, writeProblem } from './answer.ts'
+import type { ConsoleFiles } from './console-files.ts'
+import { Endpoint, type Door } from './endpoint.ts'
+import { newRequestId } from './exchange.ts'
+import { ProtocolError, problemOf } from './problem.ts'
+
+export interface Table {
+  readonly routes: readonly Route[]
+  readonly files: ConsoleFiles
+  readonly door: Door
+}
+
+/** The handler for `http.createServer`. The first routes of the table are found fastest. */
+export function buildApp(table: Table): (request: IncomingMessage, response: ServerResponse) => void {
+  const { door, files } = table
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', false)
+  app.set('case sensitive routing', true)
+
+  for (const [path, rows] of byPath(table.routes)) {
+    const endpoints = new Map<string, Endpoint>(rows.map((row) => [row.method, new Endpoint(row, door)]))
+    const get = endpoints.get('GET')
+    if (get !== undefined) endpoints.set('HEAD', get)
+    const allow = [...endpoints.keys(), 'OPTIONS'].sort().join(', ')
+    const names = rows.flatMap((row) => [path, ...(row.aliases ?? [])]).flatMap(mountedAs)
+    app.route([...new Set(names)].map(expressPath)).all((request, response) => {
+      const endpoint = endpoints.get(request.method)
+      if (endpoint !== undefined) void endpoint.serve(request, response, request.params)
+      else answerOther(request, response, { door, path, respond: (id) => notAllowed(request, response, id, allow) })
+    })
+  }
+  app.use((request: IncomingMessage, response: ServerResponse) => {
+    answerOther(request, response, {
+      door,
+      path: 'none',
+      respond: (id) => {
+        if (files.serve(request, response, id)) return
+        throw new NotFoundError('There is nothing at this path.', { code: 'NOT_FOUND' })
+      },
+    })
+  })
+  // Express tells an error handler by its four parameters. What comes here is a path that cannot be decoded.
+  app.use((_error: unknown, request: IncomingMessage, response: ServerResponse, _next: () => void) => {
+    answerOther(request, response, {
+      door,
+      path: 'none',
+      respond: () => {
+        throw new ProtocolError('The path is not properly percent-encoded.', { code: 'INVALID_PATH', slug: 'invalid-request' })
+      },
+    })
+  })
+  return app
+}
+
+/** Under which paths a path of the table can be reached. */
+export const mountedAs = (path: string): readonly string[] => (path.startsWith('/v1/') ? [path, `/api${path}`] : [path])
+
+const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+/** Paths without parameters come first, or `{id}` would take them. */
+function byPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
+  const paths = new Map<string, Route[]>()
+  for (const fixed of [true, false]) {
+    for (const route of routes) {
+      if (route.path.includes('{') === fixed) continue
+      const rows = paths.get(route.path)
+      if (rows === undefined) paths.set(route.path, [route])
+      else if (rows.some((row) => row.method === route.method)) {
+        throw new ConflictError(`Two routes claim ${route.method} ${route.path}.`, { code: 'ROUTE_CLAIMED_TWICE' })
+      } else rows.push(route)
+    }
+  }
+  return paths
+}
+
+function notAllowed(request: IncomingMessage, response: ServerResponse, id: string, allow: string): void {
+  // RFC 9110 §9.3.7. No word of CORS: pages of other origins get nothing.
+  if (request.method === 'OPTIONS') return writeEmpty(response, id, 204, { allow })
+  throw new ProtocolError(`${request.method ?? 'This method'} is not allowed here.`, {
+    code: 'METHOD_NOT_ALLOWED',
+    slug: 'method-not-allowed',
+    headers: { allow },
+  })
+}
+
+/** Requests that no route of the table serves: guarded, answered and recorded as those are. */
+function answerOther(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { door, path, respond }: { door: Door; path: string; respond: (id: string) => void },
+): void {
+  const startedAt = performance.now()
+  const id = newRequestId()
+  if (door.isStopping) response.shouldKeepAlive = false
+  try {
+    door.guard.checkHost(request)
+    respond(id)
+  } catch (error) {
+    writeProblem(response, id, problemOf(error, id))
+  }
+  door.meter.record({
+    id,
+    method: KNOWN_METHODS.has(request.method ?? '') ? (request.method ?? '') : 'OTHER',
+    route: path,
+    status: response.statusCode,
+    startedAt,
+    principal: null,
+    traceparent: undefined,
+  })
+}
+
+/** Method names come from outside, labels from closed sets. */
+const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

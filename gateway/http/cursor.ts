@@ -1,0 +1,60 @@
+/**
+ * Cursors of lists: where to go on, for exactly the same question. Opaque and signed, so that a changed one, or one of another list or
+ * filter, is refused instead of giving a wrong page.
+ */
+import { hash } from 'node:crypto'
+import { isJsonObject } from '#contract'
+import type { HttpRequest, JsonObject, JsonValue } from '#contract'
+import { ProtocolError } from './problem.ts'
+import type { Signer } from './signer.ts'
+
+/** The query members every list takes. */
+export const PAGING: { readonly [name: string]: JsonObject } = {
+  limit: { type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'How many at most.' },
+  cursor: { type: 'string', maxLength: 512, description: 'The `cursor` of the page before.' },
+}
+
+export interface Page<Row> {
+  /** Names the list; what is asked for beside it. */
+  readonly request: HttpRequest
+  readonly list: string
+  /** Reads `limit` rows that come after `before`. */
+  read(before: number | null, limit: number): Promise<readonly Row[]>
+  seqOf(row: Row): number
+  show(row: Row): JsonValue | Promise<JsonValue>
+}
+
+export class Cursors {
+  readonly #signer: Signer
+
+  constructor(signer: Signer) {
+    this.#signer = signer
+  }
+
+  /** `{data, cursor}`; the cursor is null on the last page. */
+  async page<Row>(page: Page<Row>): Promise<JsonObject> {
+    const { cursor, limit, ...filter } = page.request.query
+    const size = typeof limit === 'number' ? limit : 50
+    const sorted = Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1))
+    const question = hash('sha256', JSON.stringify([page.list, page.request.params, sorted]), 'base64url').slice(0, 16)
+    const before = typeof cursor === 'string' ? this.#open(cursor, question) : null
+    const rows = await page.read(before, size + 1)
+    const shown = rows.slice(0, size)
+    const last = rows.length > size ? shown.at(-1) : undefined
+    return {
+      data: await Promise.all(shown.map((row) => Promise.resolve(page.show(row)))),
+      cursor: last === undefined ? null : this.#signer.seal(JSON.stringify({ k: page.seqOf(last), f: question })),
+    }
+  }
+
+  #open(cursor: string, question: string): number {
+    const text = this.#signer.open(cursor)
+    const value = text === null ? null : (JSON.parse(text) as JsonValue)
+    if (isJsonObject(value) && typeof value['k'] === 'number' && value['f'] === question) return value['k']
+    throw new ProtocolError('The cursor is not one of this list with this filter. Begin again without it.', {
+      code: 'INVALID_CURSOR',
+      slug: 'invalid-request',
+      faults: [{ pointer: '#/query/cursor', detail: 'changed, or made for another question' }],
+    })
+  }
+}

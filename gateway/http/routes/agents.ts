@@ -1,0 +1,110 @@
+/** Agents: who answers, and the registering of more. Invoking one is the matter of the channel that lends that route. */
+import { InvalidError, NotFoundError, isJsonObject } from '#contract'
+import type { JsonObject, Route } from '#contract'
+import type { AgentView } from '../services.ts'
+import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
+import type { Hub } from './table.ts'
+
+const AGENT = objectOf({
+  id: { ...TEXT_OR_NULL, description: 'null: declared in the configuration.' },
+  name: TEXT,
+  version: TEXT,
+  description: TEXT,
+  capabilities: { type: 'array', items: TEXT },
+  models: { type: 'array', items: TEXT, description: 'What answers, in the order in which it is tried.' },
+  skills: { type: 'array', items: TEXT },
+  session_scope: TEXT,
+  queue: objectOf({ mode: TEXT, cap: COUNT, debounce_ms: COUNT }),
+  limits: objectOf({
+    max_steps: COUNT,
+    max_context_tokens: COUNT,
+    max_output_tokens: COUNT,
+    turn_timeout_ms: COUNT,
+    max_concurrent_turns: COUNT,
+  }),
+  running_turns: COUNT,
+})
+
+/** What every declaration has; the rest is checked where agents are made. */
+const DECLARATION: JsonObject = {
+  type: 'object',
+  required: ['name'],
+  properties: {
+    name: { type: 'string', minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' },
+    version: { type: 'string', maxLength: 64 },
+    description: { type: 'string', maxLength: 1_000 },
+    capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
+    prompt: { type: 'string' },
+  },
+}
+
+export function agentRoutes({ services }: Hub): readonly Route[] {
+  const { agents } = services
+  return [
+    {
+      method: 'GET',
+      path: '/v1/agents',
+      aliases: ['/api/agents'],
+      permission: 'agents:read',
+      summary: 'All agents, configured and registered',
+      tag: 'agents',
+      responses: { 200: { description: 'All of them.', schema: pageOf(AGENT) } },
+      handle: () => ({ status: 200, body: { data: agents.list().map(agentDocument), cursor: null } }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/agents/{id}',
+      permission: 'agents:read',
+      summary: 'One agent, by name or id',
+      tag: 'agents',
+      responses: { 200: { description: 'The agent.', schema: AGENT } },
+      handle: ({ params }) => {
+        const found = agents.find(params['id'] ?? '')
+        const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
+        if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_NOT_FOUND' })
+        return { status: 200, body: agentDocument(view) }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/agents',
+      permission: 'agents:create',
+      summary: 'Registers an agent, or replaces the declaration of one that was registered',
+      tag: 'agents',
+      body: DECLARATION,
+      idempotency: 'kept',
+      responses: {
+        201: { description: 'It is registered.', schema: objectOf({ id: TEXT, name: TEXT, status: { const: 'registered' } }) },
+      },
+      handle: async ({ body }) => {
+        if (!isJsonObject(body)) throw new InvalidError('A declaration is an object.', { code: 'SCHEMA_VIOLATION' })
+        const { id, name } = await agents.register(body)
+        return { status: 201, headers: { location: `/v1/agents/${id}` }, body: { id, name, status: 'registered' } }
+      },
+    },
+  ]
+}
+
+/** The prompt is left out: it may hold what only its author should read. */
+function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
+  const { queue, limits } = definition
+  return {
+    id: definition.id,
+    name: definition.name,
+    version: definition.version,
+    description: definition.description,
+    capabilities: definition.capabilities,
+    models,
+    skills: definition.skills,
+    session_scope: definition.sessionScope,
+    queue: { mode: queue.mode, cap: queue.cap, debounce_ms: queue.debounceMs },
+    limits: {
+      max_steps: limits.maxSteps,
+      max_context_tokens: limits.maxContextTokens,
+      max_output_tokens: limits.maxOutputTokens,
+      turn_timeout_ms: limits.turnTimeoutMs,
+      max_concurrent_turns: limits.maxConcurrentTurns,
+    },
+    running_turns: runningTurns,
+  }
+}

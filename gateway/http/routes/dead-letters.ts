@@ -1,0 +1,161 @@
+/** Dead letters: what was given up, listed, shown, put back on its way (also changed), or discarded. */
+import { ConflictError, NotFoundError, asDeadLetterId, isJsonObject, isoTime } from '#contract'
+import type {
+  DeadLetterId,
+  DeadLetterStatus,
+  DeadLetterView,
+  HttpRequest,
+  JsonObject,
+  JsonValue,
+  Payload,
+  ReplayResult,
+  Route,
+} from '#contract'
+import { PAGING } from '../cursor.ts'
+import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import type { Hub } from './table.ts'
+
+const STATUSES: readonly DeadLetterStatus[] = ['open', 'replayed', 'discarded']
+
+const SUMMARY: JsonObject = {
+  id: TEXT,
+  kind: { enum: ['message', 'delivery'] },
+  ref: { ...TEXT, description: 'Id of the message or the delivery.' },
+  status: { enum: [...STATUSES] },
+  channel: TEXT,
+  session: TEXT_OR_NULL,
+  reason: objectOf({ code: TEXT, message: TEXT }),
+  attempts: COUNT,
+  created_at: TIME,
+  settled_at: TIME_OR_NULL,
+}
+const REPLAYED = objectOf({
+  id: TEXT,
+  status: { const: 'replayed' },
+  kind: { enum: ['message', 'delivery'] },
+  message_id: { ...TEXT_OR_NULL, description: 'The message that is queued again; null for a delivery.' },
+})
+
+export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Route[] {
+  const { deadLetters } = services.store
+  return [
+    {
+      method: 'GET',
+      path: '/v1/dead-letters',
+      permission: 'deadletters:read',
+      summary: 'Dead letters, newest first, without their content',
+      tag: 'dead letters',
+      query: {
+        kind: { enum: ['message', 'delivery'] },
+        channel: { type: 'string' },
+        reason: { type: 'string', description: 'Its code.' },
+        status: { enum: [...STATUSES] },
+        ...PAGING,
+      },
+      responses: { 200: { description: 'A page of them.', schema: pageOf(objectOf(SUMMARY)) } },
+      handle: async (request) => {
+        const body = await cursors.page({
+          request,
+          list: 'dead letters',
+          read: (before, limit) => deadLetters.list(filterOf(request), before, limit),
+          seqOf: (view) => view.seq,
+          show: summaryOf,
+        })
+        return { status: 200, body }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/dead-letters/{id}',
+      permission: 'deadletters:read',
+      summary: 'One dead letter, whole',
+      tag: 'dead letters',
+      responses: { 200: { description: 'The letter.', schema: objectOf({ ...SUMMARY, content: {} }) } },
+      handle: async (request) => {
+        const view = await deadLetters.get(idOf(request))
+        if (view === null) throw noLetter()
+        return { status: 200, body: { ...summaryOf(view), content: view.content } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/dead-letters/{id}/replay',
+      permission: 'deadletters:replay',
+      summary: 'Puts it back on its way, with other words if a payload is given',
+      tag: 'dead letters',
+      body: { type: 'object', properties: { payload: { type: ['string', 'object', 'array'] } }, additionalProperties: false },
+      idempotency: 'kept',
+      responses: { 202: { description: 'It is on its way.', schema: REPLAYED } },
+      handle: async (request) => {
+        const id = idOf(request)
+        const edit = isJsonObject(request.body) ? request.body['payload'] : undefined
+        return { status: 202, body: replayed(id, await services.deadLetters.replay(id, edit === undefined ? null : payloadOf(edit))) }
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/dead-letters/{id}',
+      permission: 'deadletters:replay',
+      summary: 'Gives it up for good',
+      tag: 'dead letters',
+      responses: { 204: { description: 'It is discarded.' } },
+      handle: async (request) => {
+        const result = await deadLetters.discard(idOf(request), clock.now())
+        if (result === 'missing') throw noLetter()
+        if (result === 'settled') throw new ConflictError('The letter was replayed or discarded before.', { code: 'DEAD_LETTER_SETTLED' })
+        return { status: 204 }
+      },
+    },
+  ]
+}
+
+const idOf = ({ params }: HttpRequest): DeadLetterId => asDeadLetterId(params['id'] ?? '')
+
+function filterOf({ query }: HttpRequest): { kind?: string; channel?: string; reason?: string; status?: DeadLetterStatus } {
+  const { kind, channel, reason, status } = query
+  const known = STATUSES.find((each) => each === status)
+  return {
+    ...(typeof kind === 'string' && { kind }),
+    ...(typeof channel === 'string' && { channel }),
+    ...(typeof reason === 'string' && { reason }),
+    ...(known !== undefined && { status: known }),
+  }
+}
+
+function summaryOf(view: DeadLetterView): JsonObject {
+  return {
+    id: view.id,
+    kind: view.kind,
+    ref: view.ref,
+    status: view.status,
+    channel: view.channel,
+    session: view.session,
+    reason: { code: view.reason.code, message: view.reason.message },
+    attempts: view.attempts,
+    created_at: isoTime(view.createdAt),
+    settled_at: isoTime(view.settledAt),
+  }
+}
+
+function replayed(id: DeadLetterId, result: ReplayResult): JsonObject {
+  if (result.status === 'missing') throw noLetter()
+  if (result.status === 'settled') throw new ConflictError(`The letter was ${result.was} before.`, { code: 'DEAD_LETTER_SETTLED' })
+  if (result.status === 'unroutable') {
+    throw new ConflictError('No route leads from this message to an agent. Add one and replay it again.', { code: 'UNROUTABLE' })
+  }
+  return { id, status: 'replayed', kind: result.kind, message_id: result.kind === 'message' ? result.message : null }
+}
+
+/** As in `POST /v1/messages`: words are text, `{text}` and `{binary, media_type}` are themselves, all else is JSON. */
+function payloadOf(value: JsonValue): Payload {
+  if (typeof value === 'string') return { text: value }
+  if (isJsonObject(value)) {
+    const { text, binary, media_type } = value
+    const size = Object.keys(value).length
+    if (size === 1 && typeof text === 'string') return { text }
+    if (size === 2 && typeof binary === 'string' && typeof media_type === 'string') return { binary, media_type }
+  }
+  return { json: value }
+}
+
+const noLetter = (): NotFoundError => new NotFoundError('There is no dead letter with this id.', { code: 'DEAD_LETTER_NOT_FOUND' })

@@ -1,0 +1,50 @@
+/** Bringing back what was given up: a message takes its route by today's rules, a part goes to its lane again. */
+import type { Clock, DeadLetterId, Payload, Replay, ReplayResult, Store } from '#contract'
+import type { Dispatch } from './dispatch.ts'
+import type { Ingress } from './ingress.ts'
+import type { Roster } from './roster.ts'
+
+export interface DeadLettersParts {
+  readonly store: Store
+  readonly ingress: Ingress
+  readonly dispatch: Dispatch
+  readonly roster: Roster
+  readonly clock: Clock
+  readonly onDelivery: () => void
+}
+
+export class DeadLetters {
+  readonly #parts: DeadLettersParts
+
+  constructor(parts: DeadLettersParts) {
+    this.#parts = parts
+  }
+
+  /** Once; `edit` changes what is said or sent first. */
+  async replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult> {
+    const { store, dispatch, roster, clock, onDelivery } = this.#parts
+    if (edit !== null) await store.deadLetters.edit(id, edit)
+    const result = await store.deadLetters.replay({ id, now: clock.now(), route: await this.#route(id) })
+    if (result.status !== 'replayed') return result
+    if (result.kind === 'delivery') onDelivery()
+    else {
+      const agent = roster.find(result.agent)
+      if (agent !== null) dispatch.ready(result.session, agent)
+    }
+    return result
+  }
+
+  async #route(id: DeadLetterId): Promise<Replay['route']> {
+    const { store, ingress, roster } = this.#parts
+    const dead = await store.deadLetters.origin(id)
+    if (dead === null) return null
+    const { envelope, session, origin } = dead
+    // It had an agent: it stays in that session, where its conversation is.
+    if (session !== null) return roster.find(session.agent) === null ? null : { agent: session.agent, session, envelope }
+    const { channel, sender_id: sender, metadata } = envelope
+    const routed = ingress.route(channel, { agent: null, account: origin.account, sender, metadata })
+    if (routed.agent === null) return null
+    const parts = ingress.sessionOf(routed.agent, channel, origin)
+    return { agent: routed.agent.name, session: parts, envelope: { ...envelope, session: parts.key } }
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The way in (T0). A message that was handed in is routed, given its session, and stored with its dedupe key and the
+ * channel's own values in one transaction; only then does `accept` resolve and the channel acknowledge.
+ */
+import { NotFoundError, UnavailableError, newDeadLetterId, newMessageId } from '#contract'
+import type {
+  Acceptance,
+  Accepted,
+  AgentDefinition,
+  Clock,
+  Counter,
+  Envelope,
+  Failure,
+  Inbound,
+  Log,
+  Metrics,
+  StateChanges,
+  Store,
+} from '#contract'
+import type { Feed } from './feed.ts'
+import type { Roster } from './roster.ts'
+import type { Router } from './route.ts'
+import type { SessionKeys } from './session-key.ts'
+
+export interface IngressParts {
+  readonly store: Store
+  readonly roster: Roster
+  readonly feed: Feed
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** A message waits in this session. */
+  readonly onReady: (session: string, agent: AgentDefinition) => void
+}
+
+export class Ingress {
+  readonly #parts: IngressParts
+  readonly #messages: Counter
+  #router: Router
+  #sessions: SessionKeys
+  #isOpen = true
+
+  constructor(parts: IngressParts, router: Router, sessions: SessionKeys) {
+    this.#parts = parts
+    this.#router = router
+    this.#sessions = sessions
+    this.#messages = parts.metrics.counter({
+      name: 'openclaw_messages_total',
+      help: 'Messages by channel, direction and what became of them.',
+      labels: ['channel', 'direction', 'status'],
+    })
+  }
+
+  /** New rules for what comes in from now on; what is stored keeps its route. */
+  reroute(router: Router, sessions: SessionKeys): void {
+    this.#router = router
+    this.#sessions = sessions
+  }
+
+  /** Draining: nothing is taken in any more. */
+  close(): void {
+    this.#isOpen = false
+  }
+
+  /**
+   * @throws UnavailableError when nothing was stored: do not acknowledge
+   * @throws NotFoundError when the agent that was asked for by name does not exist
+   */
+  async accept(channel: string, message: Inbound, state: StateChanges): Promise<Accepted> {
+    const { store, clock } = this.#parts
+    if (!this.#isOpen)
+      throw new UnavailableError('The gateway is shutting down. Send it again in a moment.', { code: 'DRAINING', retryAfterMs: 5_000 })
+    const acceptedAt = clock.now()
+    const target = this.route(channel, message)
+    const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
+    const envelope: Envelope = {
+      version: 1,
+      id: newMessageId(acceptedAt),
+      channel,
+      sender_id: message.sender,
+      timestamp: message.at,
+      payload: message.payload,
+      metadata: message.metadata,
+      session: session?.key ?? null,
+    }
+    const acceptance: Acceptance = {
+      envelope,
+      key: message.key,
+      fingerprint: message.fingerprint,
+      lane: message.lane,
+      agent: target.agent?.name ?? null,
+      session,
+      reply: message.reply,
+      acceptedAt,
+      dead:
+        target.agent === null
+          ? { id: newDeadLetterId(acceptedAt), reason: target.reason, origin: { account: message.account, peer: message.peer } }
+          : null,
+      state,
+    }
+    const result = await store.inbox.accept(acceptance)
+    switch (result.status) {
+      case 'conflict':
+        return result
+      case 'duplicate':
+        this.#messages.inc([channel, 'in', 'duplicate'])
+        return result
+      case 'new':
+        this.#stored(acceptance, target.agent)
+        return { status: 'new', envelope }
+    }
+  }
+
+  /** By the agent asked for, else by the rules; without either it is dead on arrival, and says why. */
+  route(
+    channel: string,
+    message: Pick<Inbound, 'agent' | 'account' | 'sender' | 'metadata'>,
+  ): { readonly agent: AgentDefinition } | { readonly agent: null; readonly reason: Failure } {
+    const { roster } = this.#parts
+    if (message.agent !== null) {
+      const agent = roster.find(message.agent)
+      if (agent === null)
+        throw new NotFoundError(`There is no agent "${message.agent}". GET /v1/agents lists those there are.`, { code: 'AGENT_UNKNOWN' })
+      return { agent }
+    }
+    const routed = this.#router.route({ ...message, channel })
+    if (routed === null) {
+      return {
+        agent: null,
+        reason: {
+          code: 'UNROUTABLE',
+          message: 'No route matches and no fallback agent is configured. Add a route or `fallback`, then replay.',
+        },
+      }
+    }
+    const agent = roster.find(routed.agent)
+    if (agent === null) {
+      return {
+        agent: null,
+        reason: { code: 'UNROUTABLE', message: `Route ${routed.rule} names the agent "${routed.agent}", which does not exist.` },
+      }
+    }
+    return { agent }
+  }
+
+  sessionOf(agent: AgentDefinition, channel: string, message: Pick<Inbound, 'account' | 'peer'>): ReturnType<SessionKeys['of']> {
+    return this.#sessions.of(agent, channel, message)
+  }
+
+  #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
+    const { feed, log, onReady } = this.#parts
+    const { envelope, lane, session, dead } = acceptance
+    this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
+    feed.emit({
+      type: 'message',
+      messageId: envelope.id,
+      channel: envelope.channel,
+      lane,
+      session: envelope.session,
+      agent: acceptance.agent,
+      status: dead === null ? 'queued' : 'dead',
+      reason: dead === null ? null : dead.reason.code,
+    })
+    if (dead !== null) log.warn({ message_id: envelope.id, channel: envelope.channel, 'error.code': dead.reason.code }, dead.reason.message)
+    if (session !== null && agent !== null) onReady(session.key, agent)
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Routing: which agent gets a message, and by which rule. The most specific rule wins: a sender weighs more than any
+ * metadata, that more than headers, topic, account and channel together, and a plain value more than a pattern. Among
+ * equals the first in the file wins. Pure; sessions are `session-key.ts`.
+ */
+import { isJsonObject } from '#contract'
+import type { Inbound, JsonValue, Metadata, RouteMatch, RouteRule, Routing } from '#contract'
+
+export type Routed = { readonly agent: string; readonly rule: string } | null
+
+/** What a message is routed by; `channel` is the account's name that it came in by. */
+export type Routable = Pick<Inbound, 'account' | 'sender' | 'metadata'> & { readonly channel: string }
+
+export class Router {
+  readonly #rules: readonly CompiledRule[]
+  readonly #fallback: string | null
+
+  constructor(routing: Routing) {
+    this.#rules = routing.rules.map(compile).toSorted((a, b) => b.weight - a.weight)
+    this.#fallback = routing.fallback
+  }
+
+  route(message: Routable): Routed {
+    for (const rule of this.#rules) if (rule.tests.every((test) => test(message))) return { agent: rule.agent, rule: rule.id }
+    return this.#fallback === null ? null : { agent: this.#fallback, rule: 'fallback' }
+  }
+}
+
+interface CompiledRule {
+  readonly id: string
+  readonly agent: string
+  readonly weight: number
+  readonly tests: readonly ((message: Routable) => boolean)[]
+}
+
+function compile(rule: RouteRule): CompiledRule {
+  const tests: ((message: Routable) => boolean)[] = []
+  let weight = 0
+  const add = (base: number, isExact: boolean, test: (message: Routable) => boolean): void => {
+    weight += isExact ? base : base / 2
+    tests.push(test)
+  }
+  const { channel, account, sender, headers, metadata, topic }: RouteMatch = rule.match
+  if (channel !== undefined)
+    add(
+      1,
+      isPlain(channel),
+      onText(channel, (message) => message.channel),
+    )
+  if (account !== undefined)
+    add(
+      4,
+      isPlain(account),
+      onText(account, (message) => message.account),
+    )
+  if (topic !== undefined) add(16, !/[*#]/.test(topic), onTopic(topic))
+  for (const [name, value] of Object.entries(headers ?? {}))
+    add(
+      64,
+      isPlain(value),
+      onText(value, (message) => message.metadata.headers?.[name.toLowerCase()]),
+    )
+  for (const [path, value] of Object.entries(metadata ?? {}))
+    add(1024, typeof value !== 'string' || isPlain(value), onMetadata(path, value))
+  if (sender !== undefined)
+    add(
+      65_536,
+      isPlain(sender),
+      onText(sender, (message) => message.sender),
+    )
+  return { id: rule.id, agent: rule.agent, weight, tests }
+}
+
+const isPlain = (pattern: string): boolean => !pattern.includes('*')
+
+function onText(pattern: string, read: (message: Routable) => string | undefined): (message: Routable) => boolean {
+  if (isPlain(pattern)) return (message) => read(message) === pattern
+  const pieces = pattern.split('*')
+  return (message) => {
+    const text = read(message)
+    return text !== undefined && matchesPieces(text, pieces)
+  }
+}
+
+/** `a*b*c` without a regular expression, so that no pattern can be slow: each piece at its first place after the last. */
+function matchesPieces(text: string, pieces: readonly string[]): boolean {
+  const first = pieces[0] ?? ''
+  const last = pieces.at(-1) ?? ''
+  if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
+  let at = first.length
+  const end = text.length - last.length
+  for (const piece of pieces.slice(1, -1)) {
+    const found = text.indexOf(piece, at)
+    if (found < 0 || found + piece.length > end) return false
+    at = found + piece.length
+  }
+  return true
+}
+
+function onTopic(pattern: string): (message: Routable) => boolean {
+  const words = pattern.split('.')
+  return (message) => typeof message.metadata.topic === 'string' && matchesWords(message.metadata.topic.split('.'), words)
+}
+
+/** Dynamic programming over (words of the topic, words of the pattern): linear in their product whatever the pattern. */
+function matchesWords(topic: readonly string[], pattern: readonly string[]): boolean {
+  let reachable = new Set([0])
+  for (const word of pattern) {
+    const next = new Set<number>()
+    for (const at of reachable) {
+      if (word === '#') for (let i = at; i <= topic.length; i++) next.add(i)
+      else if (at < topic.length && (word === '*' || word === topic[at])) next.add(at + 1)
+    }
+    reachable = next
+  }
+  return reachable.has(topic.length)
+}
+
+function onMetadata(path: string, wanted: JsonValue): (message: Routable) => boolean {
+  const steps = path.split('.')
+  const text =
+    typeof wanted === 'string' ? onValue(wanted) : (value: JsonValue | undefined) => JSON.stringify(value) === JSON.stringify(wanted)
+  return (message) => text(dig(message.metadata, steps))
+}
+
+function onValue(pattern: string): (value: JsonValue | undefined) => boolean {
+  const pieces = pattern.split('*')
+  return (value) => typeof value === 'string' && (pieces.length === 1 ? value === pattern : matchesPieces(value, pieces))
+}
+
+function dig(metadata: Metadata, steps: readonly string[]): JsonValue | undefined {
+  let at: unknown = metadata
+  for (const step of steps) {
+    if (!isJsonObject(at) || !Object.hasOwn(at, step)) return undefined
+    at = at[step]
+  }
+  return at as JsonValue | undefined
+}

@@ -1,0 +1,302 @@
+/**
+ * One turn under way (T2 to T5): what an agent is given. Every step is bracketed by two transactions; what is done is
+ * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
+ * and retrying are `dispatch.ts`.
+ */
+import { newDeliveryId, toolText } from '#contract'
+import type {
+  AgentDefinition,
+  ClaimedMessage,
+  ClaimedTurn,
+  Clock,
+  Ended,
+  Ending,
+  Envelope,
+  JsonObject,
+  JsonValue,
+  Message,
+  MessageStatus,
+  NewDelivery,
+  RecordedStep,
+  SkillCall,
+  SkillDescriptor,
+  SkillOutcome,
+  SkillRunner,
+  StepDone,
+  StepSpec,
+  Store,
+  Turn,
+  TurnEnd,
+  TurnId,
+  TurnRef,
+} from '#contract'
+import type { Channels } from './channels.ts'
+import type { Feed } from './feed.ts'
+import type { Patience } from './patience.ts'
+
+export interface TurnParts {
+  readonly store: Store
+  readonly skills: SkillRunner
+  readonly channels: Channels
+  readonly feed: Feed
+  readonly clock: Clock
+  readonly patience: Patience
+}
+
+export class RunningTurn implements Turn {
+  readonly id: TurnId
+  readonly agent: AgentDefinition
+  readonly session: Turn['session']
+  readonly envelopes: readonly Envelope[]
+  readonly history: readonly Message[]
+  readonly skills: readonly SkillDescriptor[]
+  readonly signal: AbortSignal
+  readonly #parts: TurnParts
+  readonly #ref: TurnRef
+  readonly #steps: Map<string, RecordedStep>
+  readonly #joined: ClaimedMessage[] = []
+  readonly #claimed: ClaimedTurn
+  #ended: Ended | null = null
+  #waitingUntil: number | null = null
+
+  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, signal: AbortSignal) {
+    this.#parts = parts
+    this.#claimed = claimed
+    this.#ref = { turn: claimed.id, session: claimed.session, fence: claimed.fence }
+    this.#steps = new Map(claimed.steps.map((step) => [step.key, step]))
+    this.id = claimed.id
+    this.agent = agent
+    this.session = claimed.session
+    this.envelopes = claimed.messages.map((message) => message.envelope)
+    this.history = claimed.history
+    this.signal = signal
+    const all = agent.skills.includes('*')
+    this.skills = parts.skills.list().filter((skill) => all || agent.skills.includes(skill.id))
+    for (const step of claimed.steps) this.#joined.push(...step.joined)
+  }
+
+  get ref(): TurnRef {
+    return this.#ref
+  }
+
+  /** Set once the turn is over and durably so. */
+  get ended(): Ended | null {
+    return this.#ended
+  }
+
+  /** When a turn that ended in waiting goes on. */
+  get waitingUntil(): number | null {
+    return this.#waitingUntil
+  }
+
+  say(text: string | null): void {
+    const last = this.#last()
+    const { channel, id, session } = last.envelope
+    if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
+    this.#parts.feed.emit({ type: 'delta', messageId: id, channel, lane: last.lane, session, agent: this.agent.name, text })
+  }
+
+  async step(spec: StepSpec): Promise<{ readonly result: JsonObject; readonly joined: readonly Envelope[] }> {
+    const done = this.#steps.get(spec.key)
+    if (done?.status === 'done') return { result: asObject(done.result), joined: done.joined.map((message) => message.envelope) }
+    this.signal.throwIfAborted()
+    const { store, clock, patience } = this.#parts
+    const { mode, cap } = this.agent.queue
+    const started = await store.turns.startStep({
+      ...this.#ref,
+      key: spec.key,
+      kind: spec.kind,
+      name: '',
+      effect: 'idempotent',
+      requestHash: spec.requestHash,
+      input: null,
+      now: clock.now(),
+      waiting: mode === 'steer' && spec.kind === 'llm' ? { policy: 'join', cap } : { policy: 'leave' },
+    })
+    if (started.status === 'skipped') throw new Error(`Step ${spec.key} cannot be skipped.`)
+    if (done === undefined) this.#joined.push(...started.joined)
+    for (const message of started.joined) this.announce(message, 'running', null)
+    const joined = started.joined.map((message) => message.envelope)
+    const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
+    const effects = new Map(this.#parts.skills.list().map((skill) => [skill.id, skill.effect]))
+    const end = outcome.ending === null ? null : this.#end(outcome.ending, [])
+    const stepDone: StepDone = {
+      ...this.#ref,
+      key: spec.key,
+      name: outcome.name,
+      status: 'done',
+      result: outcome.result,
+      messages: outcome.messages,
+      usage: outcome.usage,
+      planned: outcome.planned.map((call) => ({ ...call, effect: effects.get(call.skill) ?? 'none' })),
+      summary: outcome.summary ?? null,
+      end,
+      now: clock.now(),
+    }
+    const ended = await patience.persist(() => store.turns.finishStep(stepDone))
+    if (end !== null) this.#close(end, ended)
+    return { result: outcome.result, joined }
+  }
+
+  async skill(call: SkillCall): Promise<SkillOutcome> {
+    const key = `skill:${call.id}`
+    const recorded = this.#steps.get(key)
+    if (recorded?.status === 'done' || recorded?.status === 'unknown') return recorded.result as SkillOutcome & JsonValue
+    this.signal.throwIfAborted()
+    const { store, skills, clock } = this.#parts
+    const descriptor = this.skills.find((skill) => skill.id === call.skill)
+    const effect = descriptor?.effect ?? 'none'
+    if (recorded?.status === 'started' && effect === 'once') {
+      return this.#finishSkill(call, 'unknown', {
+        status: 'error',
+        code: 'unknown',
+        message: 'Outcome unknown: the gateway restarted while this ran. It may have happened; do not repeat it blindly.',
+      })
+    }
+    const { mode, cap } = this.agent.queue
+    const started = await store.turns.startStep({
+      ...this.#ref,
+      key,
+      kind: 'skill',
+      name: call.skill,
+      effect,
+      requestHash: null,
+      input: call.input,
+      now: clock.now(),
+      waiting: mode === 'steer' ? { policy: 'yield', cap } : { policy: 'leave' },
+    })
+    if (started.status === 'skipped') return started.outcome
+    const outcome: SkillOutcome =
+      descriptor === undefined
+        ? { status: 'error', code: 'not_found', message: `There is no skill "${call.skill}" for this agent.` }
+        : await skills.run({
+            skill: call.skill,
+            input: call.input,
+            key: `${this.id}:${call.id}`,
+            attempt: started.attempt,
+            agent: this.agent.name,
+            session: this.session,
+            signal: this.signal,
+          })
+    // A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect.
+    if (this.signal.aborted && outcome.status === 'error' && outcome.code === 'cancelled') this.signal.throwIfAborted()
+    return this.#finishSkill(call, 'done', outcome)
+  }
+
+  /** Ends the turn unless its last step did. */
+  async finish(ending: Ending): Promise<void> {
+    if (this.#ended !== null) return
+    const messages: readonly Message[] = ending.outcome.kind === 'reply' ? [{ role: 'assistant', text: ending.outcome.text }] : []
+    await this.endAs(this.#end(ending, messages))
+  }
+
+  async endAs(end: TurnEnd): Promise<void> {
+    const { store, clock, patience } = this.#parts
+    this.#close(end, await patience.persist(() => store.turns.end(this.#ref, end, clock.now())))
+  }
+
+  /** Tells those who watch what became of the turn's messages. */
+  announceAll(status: MessageStatus, reason: string | null): void {
+    for (const message of this.#messages()) this.announce(message, status, reason)
+  }
+
+  announce({ envelope, lane }: ClaimedMessage, status: MessageStatus, reason: string | null): void {
+    const { id, channel, session } = envelope
+    this.#parts.feed.emit({ type: 'message', messageId: id, channel, lane, session, agent: this.agent.name, status, reason })
+  }
+
+  #messages(): readonly ClaimedMessage[] {
+    return this.#joined.length === 0 ? this.#claimed.messages : [...this.#claimed.messages, ...this.#joined]
+  }
+
+  /** The message that the reply answers: the newest. */
+  #last(): ClaimedMessage {
+    const last = this.#joined.at(-1) ?? this.#claimed.messages.at(-1)
+    if (last === undefined) throw new Error(`Turn ${this.id} has no message.`)
+    return last
+  }
+
+  async #finishSkill(call: SkillCall, status: 'done' | 'unknown', outcome: SkillOutcome): Promise<SkillOutcome> {
+    const { store, clock, patience } = this.#parts
+    const stepDone: StepDone = {
+      ...this.#ref,
+      key: `skill:${call.id}`,
+      name: call.skill,
+      status,
+      result: { ...outcome },
+      messages: [{ role: 'tool', call: call.id, skill: call.skill, text: toolText(outcome) }],
+      usage: null,
+      planned: [],
+      summary: null,
+      end: null,
+      now: clock.now(),
+    }
+    await patience.persist(() => store.turns.finishStep(stepDone))
+    return outcome
+  }
+
+  #end({ outcome, reset }: Ending, messages: readonly Message[]): TurnEnd {
+    switch (outcome.kind) {
+      case 'wait':
+        return { status: 'waiting', until: outcome.until, reason: { code: 'WAITING', message: outcome.reason } }
+      case 'silence':
+        return { status: 'done', deliveries: [], messages, reset: reset ?? false, reason: null }
+      case 'reply':
+        return { status: 'done', deliveries: this.#deliveries(outcome.text), messages, reset: reset ?? false, reason: null }
+    }
+  }
+
+  #deliveries(text: string): readonly NewDelivery[] {
+    if (text === '') return []
+    const { envelope, lane, reply } = this.#last()
+    const { channels, clock } = this.#parts
+    const parts = channels.render(envelope.channel, { text })
+    const status = channels.isCollected(envelope.channel) ? 'sent' : 'pending'
+    return parts.map((rendered, index) => ({
+      id: newDeliveryId(clock.now()),
+      messageId: envelope.id,
+      channel: envelope.channel,
+      lane,
+      to: reply,
+      rendered,
+      index,
+      of: parts.length,
+      status,
+    }))
+  }
+
+  /** After the commit: replies first, then the status that ends the waiting for them. */
+  #close(end: TurnEnd, ended: Ended): void {
+    this.#ended = ended
+    if (end.status === 'waiting') {
+      this.#waitingUntil = end.until
+      this.announceAll('waiting', end.reason.code)
+      return
+    }
+    const { feed, channels } = this.#parts
+    end.deliveries.forEach((delivery, at) => {
+      const { id, messageId, channel, lane, index, of, rendered } = delivery
+      const replySeq = ended.seqs[at] ?? 0
+      feed.emit({
+        type: 'reply',
+        messageId,
+        channel,
+        lane,
+        session: this.session,
+        agent: this.agent.name,
+        id,
+        replySeq,
+        index,
+        of,
+        text: rendered.text,
+      })
+    })
+    if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
+    this.announceAll('done', end.reason?.code ?? null)
+  }
+}
+
+function asObject(value: JsonValue): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('A recorded step result is no object.')
+  return value as JsonObject
+}

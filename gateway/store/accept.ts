@@ -1,0 +1,64 @@
+/** T0: a message becomes durable, once by its key. Reading messages is in message.ts. */
+import type { Acceptance, AcceptanceResult, Envelope } from '#contract'
+import { writeState } from './access.ts'
+import type { TextChanges } from './access.ts'
+import { insertLetter } from './letter-row.ts'
+import { sessionOf } from './session-row.ts'
+import type { Sql } from './sql.ts'
+
+/** As it travels between the threads: bytes are base64. */
+export type AcceptanceText = Omit<Acceptance, 'state'> & { readonly state: TextChanges }
+
+export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
+  const { envelope } = message
+  const seen = message.key === null ? undefined : find(sql, envelope.channel, message.key)
+  // The channel acknowledges whatever the result is, so its own values are kept whatever the result is.
+  writeState(sql, envelope.channel, message.state)
+  if (seen !== undefined) {
+    const same = seen.fingerprint === null || message.fingerprint === null || seen.fingerprint === message.fingerprint
+    const stored: Envelope = JSON.parse(seen.envelope)
+    return same ? { status: 'duplicate', envelope: stored } : { status: 'conflict', id: stored.id }
+  }
+  const { dead } = message
+  const session = message.session === null ? null : sessionOf(sql, message.session, message.acceptedAt)
+  const seq = sql.insert(
+    `INSERT INTO inbox (id, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key, fingerprint)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    envelope.id,
+    dead === null ? 'queued' : 'dead',
+    dead === null ? 1 : 0,
+    envelope.channel,
+    message.agent,
+    session,
+    dead?.reason.code ?? null,
+    dead?.reason.message ?? null,
+    message.acceptedAt,
+    dead === null ? null : message.acceptedAt,
+    message.lane,
+    message.key,
+    message.fingerprint,
+  )
+  sql.run('INSERT INTO inbox_content (seq, envelope, reply) VALUES (?, ?, ?)', seq, JSON.stringify(envelope), JSON.stringify(message.reply))
+  if (dead !== null) {
+    insertLetter(sql, {
+      id: dead.id,
+      kind: 'message',
+      ref: envelope.id,
+      channel: envelope.channel,
+      session: message.session?.key ?? null,
+      reason: dead.reason,
+      attempts: 0,
+      content: envelope,
+      now: message.acceptedAt,
+    })
+  }
+  return { status: 'new' }
+}
+
+function find(sql: Sql, channel: string, key: string): { readonly fingerprint: string | null; readonly envelope: string } | undefined {
+  return sql.get(
+    'SELECT i.fingerprint, c.envelope FROM inbox i JOIN inbox_content c USING (seq) WHERE i.channel = ? AND i.dedupe_key = ?',
+    channel,
+    key,
+  )
+}

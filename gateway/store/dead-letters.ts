@@ -1,0 +1,172 @@
+/** What was given up: listed, shown, changed, brought back once, or given up for good. */
+import { asDeadLetterId, asMessageId, asSessionKey, payloadText } from '#contract'
+import type { DeadLetterStatus, DeadLetterStore, DeadLetterView, Envelope, Payload, Replay, ReplayResult, SessionParts } from '#contract'
+import type { Handlers } from './command.ts'
+import { sessionOf } from './session-row.ts'
+import type { Sql } from './sql.ts'
+import { leaveTurn } from './turn-row.ts'
+
+interface LetterRow {
+  readonly id: string
+  readonly seq: number
+  readonly kind: 'message' | 'delivery'
+  readonly ref: string
+  readonly status: DeadLetterStatus
+  readonly channel: string
+  readonly session: string | null
+  readonly reason_code: string
+  readonly reason_message: string
+  readonly attempts: number
+  readonly created_at: number
+  readonly settled_at: number | null
+  readonly content: string
+}
+
+export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origin' | 'open'>> = {
+  list: (sql, filter, before, limit) =>
+    sql
+      .all<LetterRow>(
+        `SELECT * FROM dead_letter WHERE seq < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR channel = ?3)
+         AND (?4 IS NULL OR reason_code = ?4) AND (?5 IS NULL OR status = ?5) ORDER BY seq DESC LIMIT ?6`,
+        before ?? Number.MAX_SAFE_INTEGER,
+        filter.kind ?? null,
+        filter.channel ?? null,
+        filter.reason ?? null,
+        filter.status ?? null,
+        limit,
+      )
+      .map(toView),
+  get(sql, id) {
+    const row = find(sql, id)
+    return row === undefined ? null : toView(row)
+  },
+  origin(sql, id) {
+    const row = sql.get<OriginRow>(
+      `SELECT c.envelope, i.lane, i.agent, s.key, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
+       FROM dead_letter d JOIN inbox i ON i.id = d.ref JOIN inbox_content c USING (seq) LEFT JOIN session s ON s.seq = i.session
+       WHERE d.id = ? AND d.kind = 'message'`,
+      id,
+    )
+    return row === undefined ? null : { envelope: JSON.parse(row.envelope), lane: row.lane, agent: row.agent, session: partsOf(row) }
+  },
+  open(sql) {
+    const row = sql.get<{ count: number; oldest: number | null }>(
+      `SELECT count(*) AS count, min(created_at) AS oldest FROM dead_letter WHERE status = 'open'`,
+    )
+    return { count: row?.count ?? 0, oldestAt: row?.oldest ?? null }
+  },
+}
+
+const find = (sql: Sql, id: string): LetterRow | undefined => sql.get<LetterRow>('SELECT * FROM dead_letter WHERE id = ?', id)
+
+const toView = (row: LetterRow): DeadLetterView => ({
+  id: asDeadLetterId(row.id),
+  seq: row.seq,
+  kind: row.kind,
+  ref: row.ref,
+  status: row.status,
+  channel: row.channel,
+  session: row.session === null ? null : asSessionKey(row.session),
+  reason: { code: row.reason_code, message: row.reason_message },
+  attempts: row.attempts,
+  createdAt: row.created_at,
+  settledAt: row.settled_at,
+  content: JSON.parse(row.content),
+})
+
+interface OriginRow {
+  readonly envelope: string
+  readonly lane: string
+  readonly agent: string | null
+  /** null with all that follows: it had no session. */
+  readonly key: string | null
+  readonly session_agent: string
+  readonly channel: string
+  readonly account: string
+  readonly peer_kind: SessionParts['peerKind']
+  readonly peer: string
+  readonly thread: string | null
+}
+
+function partsOf(row: OriginRow): SessionParts | null {
+  if (row.key === null) return null
+  return {
+    key: asSessionKey(row.key),
+    agent: row.session_agent,
+    channel: row.channel,
+    account: row.account,
+    peerKind: row.peer_kind,
+    peer: row.peer,
+    thread: row.thread,
+  }
+}
+
+export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'discard'>> = {
+  replay(sql, replay) {
+    const letter = find(sql, replay.id)
+    if (letter === undefined) return { status: 'missing' }
+    if (letter.status !== 'open') return { status: 'settled', was: letter.status }
+    return letter.kind === 'message' ? replayMessage(sql, letter, replay) : replayDelivery(sql, letter, replay)
+  },
+  edit(sql, id, payload) {
+    const letter = find(sql, id)
+    if (letter === undefined || letter.status !== 'open') return false
+    if (letter.kind === 'message') editMessage(sql, letter, payload)
+    else editDelivery(sql, letter, payload)
+    return true
+  },
+  discard(sql, id, now) {
+    const letter = find(sql, id)
+    if (letter === undefined) return 'missing'
+    if (letter.status !== 'open') return 'settled'
+    settle(sql, letter, 'discarded', now)
+    return 'discarded'
+  },
+}
+
+/** It keeps its running number, and so its place before all that came later. */
+function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): ReplayResult {
+  const row = sql.get<{ seq: number; turn: string | null }>(`SELECT seq, turn FROM inbox WHERE id = ? AND status = 'dead'`, letter.ref)
+  if (row === undefined) return { status: 'missing' }
+  if (route === null) return { status: 'unroutable' }
+  const session = sessionOf(sql, route.session, now)
+  sql.run(
+    `UPDATE inbox SET status = 'queued', open = 1, agent = ?, session = ?, turn = NULL, attempts = 0, due_at = NULL, reason_code = NULL,
+     reason_message = NULL, done_at = NULL WHERE seq = ?`,
+    route.agent,
+    session,
+    row.seq,
+  )
+  sql.run('UPDATE inbox_content SET envelope = ? WHERE seq = ?', JSON.stringify(route.envelope), row.seq)
+  if (row.turn !== null) leaveTurn(sql, row.turn, row.seq)
+  settle(sql, letter, 'replayed', now)
+  return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: route.session.key, agent: route.agent }
+}
+
+function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
+  const changed = sql.run(
+    `UPDATE outbox SET status = 'pending', open = 1, attempts = 0, due_at = ?, error_code = NULL, error_message = NULL WHERE id = ? AND open = 0`,
+    now,
+    letter.ref,
+  )
+  if (changed === 0) return { status: 'missing' }
+  settle(sql, letter, 'replayed', now)
+  return { status: 'replayed', kind: 'delivery', channel: letter.channel }
+}
+
+const settle = (sql: Sql, letter: LetterRow, status: DeadLetterStatus, now: number): number =>
+  sql.run('UPDATE dead_letter SET status = ?, settled_at = ? WHERE seq = ?', status, now, letter.seq)
+
+function editMessage(sql: Sql, letter: LetterRow, payload: Payload): void {
+  const envelope: Envelope = JSON.parse(letter.content)
+  const content = JSON.stringify({ ...envelope, payload })
+  sql.run('UPDATE inbox_content SET envelope = ? WHERE seq = (SELECT seq FROM inbox WHERE id = ?)', content, letter.ref)
+  sql.run('UPDATE dead_letter SET content = ? WHERE seq = ?', content, letter.seq)
+}
+
+/** What was marked up by hand is sent as it is. */
+function editDelivery(sql: Sql, letter: LetterRow, payload: Payload): void {
+  const rendered = { text: payloadText(payload) }
+  sql.run('UPDATE outbox SET rendered = ? WHERE id = ?', JSON.stringify(rendered), letter.ref)
+  sql.run('UPDATE dead_letter SET content = ? WHERE seq = ?', JSON.stringify({ ...JSON.parse(letter.content), rendered }), letter.seq)
+}

@@ -1,0 +1,83 @@
+/**
+ * Group commit: all commands that wait share one transaction and one sync of the disk, and none is answered before. A
+ * command that fails in mid-write spoils the group; then each gets a transaction of its own, so that only it is hurt.
+ */
+import { OpenClawError } from '#contract'
+import type { Side } from './command.ts'
+import { storeFault } from './fault.ts'
+import type { StoreFault } from './fault.ts'
+import type { Sql } from './sql.ts'
+import { failed, succeeded } from './wire.ts'
+import type { Answer, Job } from './wire.ts'
+
+export interface GroupResult {
+  readonly answers: readonly Answer[]
+  /** The storage refused: nothing of these is stored, they may be tried again. */
+  readonly left: readonly Job[]
+  readonly fault: StoreFault | null
+}
+
+export interface Connection {
+  readonly sql: Sql
+  readonly file: string
+  readonly side: Side
+}
+
+export function runGroup(on: Connection, jobs: readonly Job[]): GroupResult {
+  try {
+    return { answers: together(on, jobs), left: [], fault: null }
+  } catch (error) {
+    return afterFailure(on, jobs, error)
+  }
+}
+
+function together(on: Connection, jobs: readonly Job[]): readonly Answer[] {
+  on.sql.begin()
+  const answers = jobs.map((job) => runJob(on, job))
+  on.sql.commit()
+  return answers
+}
+
+/** A command that refuses before it has written anything is answered; the group goes on. */
+function runJob(on: Connection, job: Job): Answer {
+  const before = on.sql.writes
+  try {
+    return succeeded(job, call(on, job))
+  } catch (error) {
+    if (error instanceof OpenClawError && on.sql.writes === before) return failed(job, error)
+    throw error
+  }
+}
+
+export function call({ sql, side }: Connection, job: Job): unknown {
+  const [port = '', method = ''] = job.name.split('.')
+  const handler = side[port]?.[method]
+  if (handler === undefined) throw new Error(`The store has no command ${job.name}.`)
+  const args: never[] = JSON.parse(job.args)
+  return handler(sql, ...args)
+}
+
+function afterFailure(on: Connection, jobs: readonly Job[], error: unknown): GroupResult {
+  const fault = undo(on, error)
+  if (fault !== null) return { answers: [], left: jobs, fault }
+  const [only] = jobs
+  if (only !== undefined && jobs.length === 1) return { answers: [failed(only, error)], left: [], fault: null }
+
+  const answers: Answer[] = []
+  for (const [index, job] of jobs.entries()) {
+    const alone = runGroup(on, [job])
+    answers.push(...alone.answers)
+    if (alone.fault !== null) return { answers, left: jobs.slice(index), fault: alone.fault }
+  }
+  return { answers, left: [], fault: null }
+}
+
+/** Rolls back. What the storage has against it, if it is the storage. */
+function undo(on: Connection, error: unknown): StoreFault | null {
+  try {
+    on.sql.rollback()
+  } catch (second) {
+    return storeFault(error, on.file) ?? storeFault(second, on.file) ?? { code: 'STORE_FAILED', detail: String(second) }
+  }
+  return storeFault(error, on.file)
+}

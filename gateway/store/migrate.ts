@@ -1,0 +1,39 @@
+/**
+ * Brings a file to today's tables: numbered SQL files, forward only, each in one transaction with its note in `migration`.
+ * `user_version` is the number of the last one. A file from the future is refused.
+ */
+import { ConflictError } from '#contract'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+
+const FOLDER = new URL('./migrations/', import.meta.url)
+
+/** Answers the names of those that were applied now. */
+export function migrate(database: DatabaseSync, now: number): readonly string[] {
+  const files = readdirSync(FOLDER)
+    .filter((name) => /^\d{4}-.*\.sql$/.test(name))
+    .sort()
+  const newest = Number(files.at(-1)?.slice(0, 4) ?? 0)
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version > newest) {
+    throw new ConflictError(
+      `The database was written by a newer OpenClaw (its tables are version ${version}, this program knows ${newest}). Start that version, or restore a backup.`,
+      { code: 'STORE_TOO_NEW' },
+    )
+  }
+  const missing = files.filter((name) => Number(name.slice(0, 4)) > version)
+  for (const name of missing) apply(database, name, now)
+  return missing
+}
+
+function apply(database: DatabaseSync, name: string, now: number): void {
+  database.exec('BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT')
+  try {
+    database.exec(readFileSync(new URL(name, FOLDER), 'utf8'))
+    database.prepare('INSERT INTO migration (name, applied_at) VALUES (?, ?)').run(name, now)
+    database.exec(`PRAGMA user_version = ${Number(name.slice(0, 4))}; COMMIT`)
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}

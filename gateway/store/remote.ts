@@ -1,0 +1,136 @@
+/**
+ * One worker as the main thread sees it: commands in, promises out. All commands of one turn of the event loop share one
+ * message; how many may be under way is bounded. Knows nothing of what the commands mean.
+ */
+import { UnavailableError } from '#contract'
+import type { Clock } from '#contract'
+import { Worker } from 'node:worker_threads'
+import type { StoreFault } from './fault.ts'
+import { packJobs, unpackAnswers, unpackError } from './wire.ts'
+import type { FromWorker, Job } from './wire.ts'
+
+export interface RemoteOptions {
+  readonly script: URL
+  readonly file: string
+  readonly clock: Clock
+  /** Commands under way; beyond it they are refused at once. */
+  readonly maxWaiting: number
+  readonly onFault: (fault: StoreFault | null) => void
+  /** The thread ended by itself. */
+  readonly onDeath: (error: Error) => void
+}
+
+interface Pending {
+  readonly at: number
+  readonly resolve: (value: string) => void
+  readonly reject: (error: Error) => void
+}
+
+export class Remote {
+  readonly #options: RemoteOptions
+  readonly #pending = new Map<number, Pending>()
+  readonly #ended: Promise<void>
+  readonly #opened: Promise<readonly string[]>
+  #worker: Worker
+  #batch: Job[] = []
+  #lastId = 0
+  #refusal: Error | null = null
+
+  constructor(options: RemoteOptions) {
+    this.#options = options
+    const opening = Promise.withResolvers<readonly string[]>()
+    const ending = Promise.withResolvers<void>()
+    this.#opened = opening.promise
+    this.#ended = ending.promise
+    this.#worker = new Worker(options.script, { workerData: { file: options.file, now: options.clock.now() }, name: 'store' })
+    this.#worker.on('message', (message: FromWorker) => {
+      if (message.opened === undefined) this.#answered(message)
+      else if ('failure' in message.opened) {
+        const error = unpackError(message.opened.failure)
+        opening.reject(error)
+        this.#refuse(error)
+      } else opening.resolve(message.opened.migrated)
+    })
+    this.#worker.once('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))
+    this.#worker.once('exit', () => {
+      this.#die(new Error('It ended without a word.'))
+      opening.reject(gone(options.file))
+      ending.resolve()
+    })
+    opening.promise.catch(() => undefined)
+  }
+
+  /** Resolves when the file is open, with the migrations that were applied; rejects with what is wrong with it. */
+  get opened(): Promise<readonly string[]> {
+    return this.#opened
+  }
+
+  get waiting(): number {
+    return this.#pending.size
+  }
+
+  /** When the command was given that has waited longest. */
+  get oldestAt(): number | null {
+    const [oldest] = this.#pending.values()
+    return oldest?.at ?? null
+  }
+
+  /** Resolves with the result as JSON. */
+  call(name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
+    if (this.#refusal !== null) return Promise.reject(this.#refusal)
+    if (this.#pending.size >= this.#options.maxWaiting) return Promise.reject(busy(this.#options))
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastId
+      if (this.#batch.length === 0) setImmediate(() => this.#flush())
+      this.#batch.push({ id, name, patienceMs, args: JSON.stringify(args) })
+      this.#pending.set(id, { at: this.#options.clock.now(), resolve, reject })
+    })
+  }
+
+  /** What was asked before is still answered. */
+  async stop(): Promise<void> {
+    this.#refusal ??= stopped()
+    this.#flush()
+    this.#worker.postMessage({ stop: true }, [])
+    await this.#ended
+  }
+
+  #flush(): void {
+    if (this.#batch.length === 0) return
+    const batch = this.#batch
+    this.#batch = []
+    this.#worker.postMessage({ jobs: packJobs(batch) }, [])
+  }
+
+  #answered({ answers, fault }: FromWorker): void {
+    if (fault !== undefined) this.#options.onFault(fault)
+    for (const answer of unpackAnswers(answers ?? [])) {
+      const pending = this.#pending.get(answer.id)
+      this.#pending.delete(answer.id)
+      if (answer.ok) pending?.resolve(answer.value)
+      else pending?.reject(unpackError(answer.value))
+    }
+  }
+
+  /** It ended by itself: what is under way has an unknown end and counts as not stored. */
+  #die(error: Error): void {
+    if (this.#refusal !== null && this.#pending.size === 0) return
+    this.#refuse(gone(this.#options.file))
+    this.#options.onDeath(error)
+  }
+
+  #refuse(error: Error): void {
+    this.#refusal ??= error
+    for (const pending of this.#pending.values()) pending.reject(this.#refusal)
+    this.#pending.clear()
+  }
+}
+
+export const stopped = (): UnavailableError =>
+  new UnavailableError('The store is stopped. Start the gateway again.', { code: 'STORE_STOPPED' })
+
+const gone = (file: string): UnavailableError =>
+  new UnavailableError(`The thread that serves ${file} has ended. Look at the log and start the gateway again.`, { code: 'STORE_FAILED' })
+
+const busy = ({ file, maxWaiting }: RemoteOptions): UnavailableError =>
+  new UnavailableError(`${maxWaiting} commands already wait for ${file}. Come back later.`, { code: 'STORE_BUSY' })

@@ -1,0 +1,85 @@
+/**
+ * One connection with its prepared statements. Rows enter the program here: the tables are STRICT, so a row has the
+ * types its statement names. Text that is not Unicode is refused, because SQLite would alter it in silence.
+ */
+import { InvalidError } from '#contract'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+
+export class Sql {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  #writes = 0
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  /** How many statements wrote so far: whether a command that failed had begun to change something. */
+  get writes(): number {
+    return this.#writes
+  }
+
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the statement's text says what a row is, the caller names it
+  get<Row>(text: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#prepare(text, values).get(...values) as Row | undefined
+  }
+
+  all<Row>(text: string, ...values: SQLInputValue[]): Row[] {
+    return this.#prepare(text, values).all(...values) as Row[]
+  }
+
+  /** Row by row, for whoever stops early. */
+  iterate<Row>(text: string, ...values: SQLInputValue[]): Iterable<Row> {
+    return this.#prepare(text, values).iterate(...values) as Iterable<Row>
+  }
+
+  /** Answers how many rows changed. */
+  run(text: string, ...values: SQLInputValue[]): number {
+    const statement = this.#prepare(text, values)
+    this.#writes++
+    return Number(statement.run(...values).changes)
+  }
+
+  /** Answers the running number of the new row. */
+  insert(text: string, ...values: SQLInputValue[]): number {
+    const statement = this.#prepare(text, values)
+    this.#writes++
+    return Number(statement.run(...values).lastInsertRowid)
+  }
+
+  begin(): void {
+    this.#prepare('BEGIN IMMEDIATE', []).run()
+  }
+
+  beginRead(): void {
+    this.#prepare('BEGIN', []).run()
+  }
+
+  commit(): void {
+    this.#prepare('COMMIT', []).run()
+  }
+
+  /** SQLite rolls some failures back by itself. */
+  rollback(): void {
+    if (this.#database.isTransaction) this.#prepare('ROLLBACK', []).run()
+  }
+
+  /** The texts come from the code alone, so the cache is as bounded as the code. */
+  #prepare(text: string, values: readonly SQLInputValue[]): StatementSync {
+    for (const value of values) {
+      if (typeof value === 'string' && !value.isWellFormed()) throw notUnicode()
+    }
+    let statement = this.#statements.get(text)
+    if (statement === undefined) {
+      statement = this.#database.prepare(text)
+      this.#statements.set(text, statement)
+    }
+    return statement
+  }
+}
+
+const notUnicode = (): InvalidError =>
+  new InvalidError(
+    'An identifier of the message (key, lane, peer, sender or the like) holds half of a surrogate pair, which is no Unicode text. Send well-formed text.',
+    { code: 'MESSAGE_NOT_UNICODE' },
+  )

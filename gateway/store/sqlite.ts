@@ -1,0 +1,171 @@
+/**
+ * The embedded store over node:sqlite: one thread that writes, one that reads once somebody asks, and on the main thread
+ * nothing but methods that post commands to them. What the commands do stands one port a file beside this one.
+ */
+import { describeError } from '#contract'
+import type { Clock, Lifecycle, Log, Store, StoreHealth } from '#contract'
+import { channelState, toText } from './access.ts'
+import type { Methods, Side } from './command.ts'
+import { reads, writes } from './commands.ts'
+import { unavailable } from './fault.ts'
+import type { StoreFault } from './fault.ts'
+import { Remote, stopped } from './remote.ts'
+
+export interface SqliteStoreOptions {
+  readonly file: string
+  readonly log: Log
+  readonly clock: Clock
+  /** How long a write for somebody outside may wait for a disk that refuses, in milliseconds; 2,000 unless told. */
+  readonly writeTimeoutMs?: number
+}
+
+/** The gateway's own work waits longer: it can do nothing better, and its leases outlast it. */
+const ENGINE_PATIENCE_MS = 30_000
+const MAX_WAITING = 20_000
+/** A write that takes longer than this, with no fault told, hangs in the disk itself. */
+const STALLED_MS = 5_000
+
+export class SqliteStore implements Store, Lifecycle {
+  readonly inbox: Store['inbox']
+  readonly turns: Store['turns']
+  readonly outbox: Store['outbox']
+  readonly sessions: Store['sessions']
+  readonly deadLetters: Store['deadLetters']
+  readonly keys: Store['keys']
+  readonly agents: Store['agents']
+  readonly idempotency: Store['idempotency']
+  readonly channelState: Store['channelState']
+  readonly #options: SqliteStoreOptions
+  readonly #storage: Methods<typeof writes.storage>
+  #writer: Remote | null = null
+  #reader: Remote | null = null
+  #fault: StoreFault | null = null
+  #starting: Promise<void> | null = null
+  #stopping: Promise<void> | null = null
+
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options
+    const outside = options.writeTimeoutMs ?? 2_000
+    const inside = Math.max(outside, ENGINE_PATIENCE_MS)
+    const tell = <S extends Side[string]>(port: string, side: S, patienceMs: number): Methods<S> =>
+      methods(port, side, (name, args) => this.#write(name, args, patienceMs))
+    const ask = <S extends Side[string]>(port: string, side: S): Methods<S> => methods(port, side, (name, args) => this.#read(name, args))
+
+    const { accept } = tell('inbox', writes.inbox, outside)
+    this.inbox = { ...ask('inbox', reads.inbox), accept: (message) => accept({ ...message, state: toText(message.state) }) }
+    this.turns = tell('turns', writes.turns, inside)
+    this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }
+    this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }
+    this.deadLetters = { ...ask('deadLetters', reads.deadLetters), ...tell('deadLetters', writes.deadLetters, outside) }
+    this.keys = { ...ask('keys', reads.keys), ...tell('keys', writes.keys, outside) }
+    this.agents = { ...ask('agents', reads.agents), ...tell('agents', writes.agents, outside) }
+    this.idempotency = tell('idempotency', writes.idempotency, outside)
+    this.channelState = channelState({
+      ...ask('channelState', reads.channelState),
+      ...tell('channelState', writes.channelState, outside),
+    })
+    this.#storage = tell('storage', writes.storage, outside)
+  }
+
+  /** Rejects with what is wrong with the file: `STORE_IN_USE`, `STORE_TOO_NEW`, `STORE_READONLY`… */
+  start(): Promise<void> {
+    this.#starting ??= this.#open()
+    return this.#starting
+  }
+
+  async #open(): Promise<void> {
+    const { file, log } = this.#options
+    const writer = this.#remote('./writer.ts', (error) => {
+      this.#fault = { code: 'STORE_FAILED', detail: 'The thread that writes has ended; start the gateway again.' }
+      log.error({ file, error }, 'the thread that writes has ended')
+    })
+    this.#writer = writer
+    const migrated = await writer.opened
+    if (migrated.length > 0) log.info({ file, migrations: migrated }, 'store migrated')
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#close()
+    return this.#stopping
+  }
+
+  /** The reader first: the last connection that closes leaves one file, without a log beside it. */
+  async #close(): Promise<void> {
+    await this.#starting?.catch(() => undefined)
+    await this.#reader?.stop()
+    await this.#writer?.stop()
+  }
+
+  health(): StoreHealth {
+    const waiting = this.#writer?.waiting ?? 0
+    if (this.#fault !== null) {
+      return { ok: false, code: this.#fault.code, detail: unavailable(this.#fault, this.#options.file).message, waiting }
+    }
+    const oldestAt = this.#writer?.oldestAt ?? null
+    const stalledMs = oldestAt === null ? 0 : this.#options.clock.now() - oldestAt
+    if (stalledMs < STALLED_MS) return { ok: true, code: null, detail: null, waiting }
+    return { ok: false, code: 'STORE_FAILED', detail: `The disk has not answered a write for ${stalledMs} ms.`, waiting }
+  }
+
+  prune(before: number, limit: number): Promise<number> {
+    return this.#storage.prune(before, limit)
+  }
+
+  #write(name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
+    if (this.#writer === null) return Promise.reject(notStarted())
+    return this.#writer.call(name, args, patienceMs)
+  }
+
+  async #read(name: string, args: readonly unknown[]): Promise<string> {
+    if (this.#writer === null) throw notStarted()
+    if (this.#stopping !== null) throw stopped()
+    this.#reader ??= this.#openReader()
+    return this.#reader.call(name, args, 0)
+  }
+
+  /** One that ends is replaced at the next question. */
+  #openReader(): Remote {
+    const drop = (error: unknown): void => {
+      if (this.#reader === reader) this.#reader = null
+      this.#options.log.warn({ file: this.#options.file, ...describeError(error) }, 'the thread that reads has ended')
+    }
+    const reader = this.#remote('./reader.ts', drop)
+    reader.opened.catch(drop)
+    return reader
+  }
+
+  #remote(script: string, onDeath: (error: Error) => void): Remote {
+    const { file, clock } = this.#options
+    return new Remote({
+      script: new URL(script, import.meta.url),
+      file,
+      clock,
+      maxWaiting: MAX_WAITING,
+      onFault: (fault) => this.#faulted(fault),
+      onDeath,
+    })
+  }
+
+  #faulted(fault: StoreFault | null): void {
+    this.#fault = fault
+    const { log, file } = this.#options
+    if (fault === null) log.info({ file }, 'store writes again')
+    else log.warn({ file, code: fault.code, detail: fault.detail }, 'store cannot write')
+  }
+}
+
+const notStarted = (): Error => new Error('The store was used before start().')
+
+/** The one place where answers regain their types: what a handler returned is what arrives. */
+function methods<S extends Side[string]>(
+  port: string,
+  side: S,
+  send: (name: string, args: readonly unknown[]) => Promise<string>,
+): Methods<S> {
+  const made: { [method: string]: (...args: readonly unknown[]) => Promise<unknown> } = {}
+  for (const method of Object.keys(side)) {
+    const name = `${port}.${method}`
+    made[method] = async (...args) => JSON.parse(await send(name, args))
+  }
+  return made as Methods<S>
+}

@@ -1,0 +1,84 @@
+/**
+ * What travels between the main thread and a worker: flat lists of primitives, because those clone fastest, with
+ * arguments and results as JSON text. Many commands share one message, and so do their answers. Parses both ways.
+ */
+import { ConflictError, FencedError, InvalidError, NotFoundError, OpenClawError, UnavailableError, describeError } from '#contract'
+import type { StoreFault } from './fault.ts'
+
+/** One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON. */
+export interface Job {
+  readonly id: number
+  readonly name: string
+  readonly patienceMs: number
+  readonly args: string
+}
+
+export type ToWorker = { readonly jobs: readonly (number | string)[] } | { readonly stop: true }
+
+/** One answer: number, whether it succeeded, result or failure as JSON. */
+export interface Answer {
+  readonly id: number
+  readonly ok: boolean
+  readonly value: string
+}
+
+export interface FromWorker {
+  readonly answers?: readonly (number | boolean | string)[]
+  /** Sent when it changes; null: all is well. */
+  readonly fault?: StoreFault | null
+  /** The first message of all: how opening went. */
+  readonly opened?: { readonly migrated: readonly string[] } | { readonly failure: string }
+}
+
+const JOB_FIELDS = 4
+const ANSWER_FIELDS = 3
+
+export function packJobs(jobs: readonly Job[]): (number | string)[] {
+  const flat: (number | string)[] = []
+  for (const job of jobs) flat.push(job.id, job.name, job.patienceMs, job.args)
+  return flat
+}
+
+export function unpackJobs(flat: readonly (number | string)[]): Job[] {
+  const jobs: Job[] = []
+  for (let i = 0; i < flat.length; i += JOB_FIELDS) {
+    jobs.push({ id: Number(flat[i]), name: String(flat[i + 1]), patienceMs: Number(flat[i + 2]), args: String(flat[i + 3]) })
+  }
+  return jobs
+}
+
+export function packAnswers(answers: readonly Answer[]): (number | boolean | string)[] {
+  const flat: (number | boolean | string)[] = []
+  for (const answer of answers) flat.push(answer.id, answer.ok, answer.value)
+  return flat
+}
+
+export function unpackAnswers(flat: readonly (number | boolean | string)[]): Answer[] {
+  const answers: Answer[] = []
+  for (let i = 0; i < flat.length; i += ANSWER_FIELDS) {
+    answers.push({ id: Number(flat[i]), ok: flat[i + 1] === true, value: String(flat[i + 2]) })
+  }
+  return answers
+}
+
+/** The errors that may cross, by the name that crosses with them: a clone would lose their class. */
+const CLASSES: { readonly [name: string]: new (message: string, options: { readonly code: string }) => OpenClawError } = {
+  ConflictError,
+  FencedError,
+  InvalidError,
+  NotFoundError,
+  UnavailableError,
+}
+
+export function packError(error: unknown): string {
+  return JSON.stringify({ name: error instanceof OpenClawError ? error.name : '', ...describeError(error) })
+}
+
+export function unpackError(text: string): Error {
+  const { name, code, message } = JSON.parse(text)
+  const Class = CLASSES[name]
+  return Class === undefined ? new Error(`The store failed at a command: ${message}`) : new Class(message, { code })
+}
+
+export const succeeded = (job: Job, result: unknown): Answer => ({ id: job.id, ok: true, value: JSON.stringify(result ?? null) })
+export const failed = (job: Job, error: unknown): Answer => ({ id: job.id, ok: false, value: packError(error) })

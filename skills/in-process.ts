@@ -1,0 +1,14 @@
+/** What a skill that ships with the gateway and runs in its process has to be. */
+import type { Clock, JsonValue, SkillDescriptor } from '#contract'
+
+/** One skill: what it is, and what it does. */
+export interface InProcessSkill {
+  readonly descriptor: SkillDescriptor
+  run(input: JsonValue, context: SkillContext): Promise<JsonValue> | JsonValue
+}
+export interface SkillContext {
+  readonly clock: Clock
+  /** The same at every attempt of the same call. */
+  readonly key: string
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,245 @@
+/**
+ * A hub in memory for tests of channels: accepts with dedupe, keeps replies, tells what happens. A test can hold an accept,
+ * make it fail, keep a reply from the feed, and move the clock.
+ */
+import { newDeliveryId, newMessageId, asSessionKey } from '#contract'
+import type {
+  Accepted,
+  ChannelHost,
+  ChannelState,
+  Clock,
+  Envelope,
+  FlowEvent,
+  FlowFeed,
+  Inbound,
+  JsonObject,
+  Log,
+  MessageId,
+  MessageStatus,
+  Metrics,
+  ReplyView,
+  StateChanges,
+} from '#contract'
+
+export class MemoryHost implements ChannelHost {
+  readonly name: string
+  readonly log: Log = silentLog
+  readonly clock: ManualClock = new ManualClock()
+  readonly feed: MemoryFeed = new MemoryFeed()
+  readonly gauges: Map<string, () => number> = new Map()
+  readonly metrics: Metrics = {
+    counter: () => ({ inc: () => {} }),
+    histogram: () => ({ observe: () => {} }),
+    gauge: ({ name }) => ({
+      set: (value) => this.gauges.set(name, () => value),
+      collect: (read) =>
+        this.gauges.set(name, () => {
+          let value = 0
+          void read((measured) => (value = measured))
+          return value
+        }),
+    }),
+  }
+  /** In the order in which they were handed in. */
+  readonly handed: Inbound[] = []
+  readonly states: ChannelState[] = []
+  readonly documents: Map<MessageId, JsonObject> = new Map()
+  reads = 0
+  pages = 0
+  failure: Error | null = null
+  /** What an unrouted message gets: dead before `accept` resolves. */
+  routes = true
+  #gate: Promise<void> | null = null
+  #release: (() => void) | null = null
+  #seq = 0
+  readonly #byKey = new Map<string, { fingerprint: string | null; envelope: Envelope }>()
+  readonly #lanes = new Map<MessageId, string>()
+  readonly #replies = new Map<string, ReplyView[]>()
+  readonly #waiters = new Set<() => void>()
+
+  constructor(name = 'web') {
+    this.name = name
+  }
+
+  async accept(message: Inbound): Promise<Accepted> {
+    this.handed.push(message)
+    for (const look of this.#waiters) look()
+    await this.#gate
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.failure !== null) throw this.failure
+    const seen = message.key === null ? undefined : this.#byKey.get(message.key)
+    if (seen !== undefined) {
+      if (seen.fingerprint !== message.fingerprint) return { status: 'conflict', id: seen.envelope.id }
+      return { status: 'duplicate', envelope: seen.envelope }
+    }
+    const { sender: sender_id, at: timestamp, payload, metadata, lane } = message
+    const id = newMessageId(this.clock.now())
+    const session = this.routes ? asSessionKey(`agent:main:${this.name}:${lane}`) : null
+    const envelope: Envelope = { version: 1, id, channel: this.name, sender_id, timestamp, payload, metadata, session }
+    if (message.key !== null) this.#byKey.set(message.key, { fingerprint: message.fingerprint, envelope })
+    this.#lanes.set(id, lane)
+    this.#setStatus(id, this.routes ? 'queued' : 'dead')
+    return { status: 'new', envelope }
+  }
+
+  hold(): void {
+    this.#gate = new Promise((resolve) => (this.#release = resolve))
+  }
+
+  release(): void {
+    this.#gate = null
+    this.#release?.()
+  }
+
+  /** Resolves when so many messages were handed in. */
+  async handedIn(count: number): Promise<void> {
+    while (this.handed.length < count) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#waiters.add(resolve)
+      await promise
+      this.#waiters.delete(resolve)
+    }
+  }
+
+  /** The message's turn ends with one reply. */
+  finish(id: MessageId, text: string): ReplyView {
+    const lane = this.#laneOf(id)
+    const reply = this.store(lane, text, id)
+    const replies = [{ id: reply.id, seq: reply.seq, text, index: 0, of: 1, status: 'sent' }]
+    this.documents.set(id, { ...this.documents.get(id), replies })
+    this.announce(lane, reply)
+    this.#setStatus(id, 'done')
+    return reply
+  }
+
+  /** A reply that the feed says nothing about until `announce`. */
+  store(lane: string, text: string, messageId: MessageId = newMessageId(0)): ReplyView {
+    const seq = ++this.#seq
+    const id = newDeliveryId(seq)
+    const reply: ReplyView = { id, seq, messageId, text, index: 0, of: 1, status: 'sent', attempts: 1, error: null, createdAt: seq }
+    this.#replies.set(lane, [...(this.#replies.get(lane) ?? []), reply])
+    return reply
+  }
+
+  announce(lane: string, { id, seq: replySeq, messageId, index, of, text }: ReplyView): void {
+    this.feed.emit({ ...this.#base(messageId, lane), type: 'reply', id, replySeq, index, of, text })
+  }
+
+  say(id: MessageId, text: string | null): void {
+    this.feed.emit({ ...this.#base(id, this.#laneOf(id)), type: 'delta', text })
+  }
+
+  async replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]> {
+    this.pages++
+    const page = (this.#replies.get(lane) ?? []).filter((reply) => reply.seq > afterSeq).slice(0, limit)
+    await new Promise((resolve) => setImmediate(resolve))
+    return page
+  }
+
+  document(id: MessageId): Promise<JsonObject | null> {
+    this.reads++
+    return Promise.resolve(this.documents.get(id) ?? null)
+  }
+
+  readState(): Promise<Uint8Array | null> {
+    return Promise.resolve(null)
+  }
+
+  writeState(_changes: StateChanges): Promise<void> {
+    return Promise.resolve()
+  }
+
+  status(state: ChannelState): void {
+    this.states.push(state)
+  }
+
+  #setStatus(id: MessageId, status: MessageStatus): void {
+    this.documents.set(id, { replies: [], ...this.documents.get(id), message_id: id, status, reason: null })
+    this.feed.emit({ ...this.#base(id, this.#laneOf(id)), type: 'message', status, reason: null })
+  }
+
+  #laneOf(id: MessageId): string {
+    return this.#lanes.get(id) ?? ''
+  }
+
+  #base(messageId: MessageId, lane: string): { messageId: MessageId; channel: string; lane: string; session: null; agent: null } {
+    return { messageId, channel: this.name, lane, session: null, agent: null }
+  }
+}
+
+type Listener = (event: FlowEvent) => void
+
+export class MemoryFeed implements FlowFeed {
+  readonly #byMessage = new Map<string, Set<Listener>>()
+  readonly #byLane = new Map<string, Set<Listener>>()
+
+  /** How many listen. */
+  get listeners(): number {
+    return [...this.#byMessage.values(), ...this.#byLane.values()].reduce((sum, set) => sum + set.size, 0)
+  }
+
+  emit(event: FlowEvent): void {
+    if (event.type === 'event') return
+    for (const listen of this.#byMessage.get(event.messageId) ?? []) listen(event)
+    for (const listen of this.#byLane.get(`${event.channel} ${event.lane}`) ?? []) listen(event)
+  }
+
+  onMessage(id: MessageId, listen: Listener): () => void {
+    return listenIn(this.#byMessage, id, listen)
+  }
+
+  onLane(channel: string, lane: string, listen: Listener): () => void {
+    return listenIn(this.#byLane, `${channel} ${lane}`, listen)
+  }
+
+  onAll(): () => void {
+    return () => {}
+  }
+
+  since(): { gap: boolean; events: [] } {
+    return { gap: false, events: [] }
+  }
+}
+
+function listenIn(map: Map<string, Set<Listener>>, key: string, listen: Listener): () => void {
+  const set = map.get(key) ?? new Set()
+  map.set(key, set.add(listen))
+  return () => {
+    set.delete(listen)
+    if (set.size === 0) map.delete(key)
+  }
+}
+
+/** Time that stands still until it is moved. */
+export class ManualClock implements Clock {
+  #now = 1_800_000_000_000
+  readonly #timers = new Set<{ at: number; run: () => void }>()
+
+  get pending(): number {
+    return this.#timers.size
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  advance(ms: number): void {
+    const until = this.#now + ms
+    for (;;) {
+      const [next] = [...this.#timers].filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)
+      if (next === undefined) break
+      this.#timers.delete(next)
+      this.#now = next.at
+      next.run()
+    }
+    this.#now = until
+  }
+}
+
+const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silentLog }

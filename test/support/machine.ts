@@ -1,0 +1,45 @@
+/** What this machine has beyond Node that tests can use, and how they learn of it. */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+export interface Facility {
+  readonly name: string
+  /** What tests are told by, and what an operator may set. */
+  readonly variable: string
+  /** Where it was found; null: not here. */
+  readonly path: string | null
+  readonly neededFor: string
+}
+
+interface Wanted {
+  readonly name: string
+  readonly variable: string
+  readonly programs: readonly string[]
+  readonly neededFor: string
+}
+
+const WANTED: readonly Wanted[] = [
+  { name: 'Chromium', variable: 'CHROMIUM_PATH', programs: ['chromium', 'chromium-browser', 'google-chrome'], neededFor: 'test/console' },
+]
+
+export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
+  return WANTED.map(({ name, variable, programs, neededFor }) => {
+    const given = env[variable]
+    const path = given ? (isProgram(given) ? given : null) : find(programs, env['PATH'] ?? '')
+    return { name, variable, path, neededFor }
+  })
+}
+
+function find(programs: readonly string[], searchPath: string): string | null {
+  const folders = [...searchPath.split(delimiter), '/usr/bin']
+  return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((path) => isProgram(path)) ?? null
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
