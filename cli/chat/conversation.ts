@@ -133,32 +133,35 @@ export class Conversation {
     }
   }
 
-  /** First what the gateway may not have; its acknowledgements tell which of the replies that follow are ours. */
+  /**
+   * Says what the gateway may not have. After a cut the replies come later: only the acknowledgements tell which of them are
+   * ours, and what is told live in between has higher numbers than what was missed.
+   */
   #resume(): void {
     const unacked = [...this.#open.values()].filter((sent) => sent.messageId === null)
-    this.#resuming = { unacked: new Set(unacked.map((sent) => sent.id)), replies: [], hasAsked: false }
+    this.#resuming = this.#hasStarted ? { unacked: new Set(unacked.map((sent) => sent.id)), replies: [], hasAsked: false } : null
+    if (!this.#hasStarted) this.#socket?.send({ type: 'subscribe', conversation: this.#name })
+    this.#hasStarted = true
     for (const sent of unacked) this.#send(sent)
     this.#askForReplies()
   }
 
   #askForReplies(): void {
     const resuming = this.#resuming
-    if (!resuming || resuming.hasAsked || (this.#hasStarted && resuming.unacked.size > 0)) return
+    if (!resuming || resuming.hasAsked || resuming.unacked.size > 0) return
     resuming.hasAsked = true
-    const since = this.#hasStarted ? { since: this.#lastSeq } : {}
-    this.#socket?.send({ type: 'subscribe', conversation: this.#name, ...since })
+    this.#socket?.send({ type: 'subscribe', conversation: this.#name, since: this.#lastSeq })
   }
 
   #resumed(): void {
-    const replies = this.#resuming?.replies.toSorted((a, b) => a.seq - b.seq) ?? []
-    const isFirst = !this.#hasStarted
-    // Until a reply was shown nobody knows which are old; after a cut only those to our messages are surely new.
-    const isKnown = isFirst || this.#lastSeq > 0
+    if (!this.#resuming) return
+    const replies = this.#resuming.replies.toSorted((a, b) => a.seq - b.seq)
+    // Until a reply was shown nobody knows which are old, and only those to our messages are surely new.
+    const isKnown = this.#lastSeq > 0
     this.#resuming = null
-    this.#hasStarted = true
-    if (!isFirst) this.#screen.connection('back')
+    this.#screen.connection('back')
     for (const reply of replies) if (isKnown || this.#sentAs(reply.messageId)) this.#replied(reply)
-    if (!isFirst) for (const sent of this.#open.values()) if (sent.messageId !== null) void this.#check(sent)
+    for (const sent of this.#open.values()) if (sent.messageId !== null) void this.#check(sent)
   }
 
   #send(sent: Sent): void {
