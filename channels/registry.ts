@@ -3,4 +3,8 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  websocket: async () => (await import('./websocket/websocket.ts')).websocket,
 }
+
+/** Those that are always there, under the names of their kinds. */
+export const standingChannels: readonly string[] = ['http', 'websocket']

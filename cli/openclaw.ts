@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /** The entry of the `openclaw` command: finds the command, runs it, and turns what went wrong into words and an exit code. */
+import { InvalidError } from '#contract'
 import { readCall } from './command.ts'
 import type { Command, World } from './command.ts'
 import { COMMANDS, findCommand } from './commands.ts'
 import { CommandError, EXIT } from './exit.ts'
 import type { ExitCode } from './exit.ts'
-import { Output } from './output.ts'
+import { Output, plain } from './output.ts'
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -27,7 +28,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     if (name !== 'start') process.once('SIGINT', () => interrupt.abort())
     return await command.run(call, world)
   } catch (error) {
-    out.note(`openclaw: ${error instanceof Error ? error.message : String(error)}`)
+    out.note(`openclaw: ${plain(messageOf(error))}`)
     return error instanceof CommandError ? error.exit : EXIT.failed
   }
 }
@@ -35,4 +36,10 @@ async function main(args: readonly string[]): Promise<ExitCode> {
 function runHelp(help: Command, name: string, world: World): Promise<ExitCode> {
   const call = readCall('help', help, name === 'help' ? [] : [name])
   return call === 'help' ? Promise.resolve(EXIT.ok) : help.run(call, world)
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const faults = error instanceof InvalidError ? error.faults.map((fault) => `\n  ${fault.detail}`) : []
+  return error.message + faults.join('')
 }

@@ -115,18 +115,30 @@ class Room {
     for (const suggestion of document.querySelectorAll('#empty button')) {
       suggestion.addEventListener('click', () => this.#composer.put(suggestion.textContent ?? ''), { signal })
     }
-    byId('skip', HTMLAnchorElement).addEventListener('click', (event) => {
-      event.preventDefault()
-      this.#composer.focus()
-    }, { signal })
-    document.addEventListener('keydown', (event) => {
-      if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== 'KeyN') return
-      event.preventDefault()
-      this.#begin()
-    }, { signal })
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') void this.#refreshList()
-    }, { signal })
+    byId('skip', HTMLAnchorElement).addEventListener(
+      'click',
+      (event) => {
+        event.preventDefault()
+        this.#composer.focus()
+      },
+      { signal },
+    )
+    document.addEventListener(
+      'keydown',
+      (event) => {
+        if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== 'KeyN') return
+        event.preventDefault()
+        this.#begin()
+      },
+      { signal },
+    )
+    document.addEventListener(
+      'visibilitychange',
+      () => {
+        if (document.visibilityState === 'visible') void this.#refreshList()
+      },
+      { signal },
+    )
   }
 
   #begin() {

@@ -32,16 +32,20 @@ export class Commands {
     })
     panel.replaceChildren(element('ul', {}, ...this.#buttons.map((button) => element('li', {}, button))))
     panel.hidden = true
-    panel.addEventListener('keydown', (event) => {
-      if (event.key === 'ArrowDown') this.#step(1)
-      else if (event.key === 'ArrowUp' && !this.#step(-1)) onLeave()
-      else if (event.key === 'Escape') {
-        this.close()
-        onLeave()
-      } else if (event.key !== 'ArrowUp') return
-      event.preventDefault()
-      event.stopPropagation()
-    }, { signal })
+    panel.addEventListener(
+      'keydown',
+      (event) => {
+        if (event.key === 'ArrowDown') this.#step(1)
+        else if (event.key === 'ArrowUp' && !this.#step(-1)) onLeave()
+        else if (event.key === 'Escape') {
+          this.close()
+          onLeave()
+        } else if (event.key !== 'ArrowUp') return
+        event.preventDefault()
+        event.stopPropagation()
+      },
+      { signal },
+    )
   }
 
   /** Shows what `text` may become. @param {string} text */

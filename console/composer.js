@@ -26,10 +26,14 @@ export class Composer {
       onLeave: () => this.focus(),
     })
     const form = byId('composer', HTMLFormElement)
-    form.addEventListener('submit', (event) => {
-      event.preventDefault()
-      this.#send()
-    }, { signal })
+    form.addEventListener(
+      'submit',
+      (event) => {
+        event.preventDefault()
+        this.#send()
+      },
+      { signal },
+    )
     this.#text.addEventListener('input', () => this.#changed(), { signal })
     this.#text.addEventListener('keydown', (event) => this.#key(event), { signal })
   }

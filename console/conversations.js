@@ -117,7 +117,15 @@ export class Conversations {
     // One conversation has a session with each agent that was asked for; the busiest last is the one shown.
     if (known && known.session !== null && known.session !== id && known.at > at) return
     const { conversation, agent } = parts
-    this.#known.set(conversation, { title: '', hasNews: false, ...known, id: conversation, at: Math.max(at, known?.at ?? 0), session: id, agent })
+    this.#known.set(conversation, {
+      title: '',
+      hasNews: false,
+      ...known,
+      id: conversation,
+      at: Math.max(at, known?.at ?? 0),
+      session: id,
+      agent,
+    })
   }
 
   async #findTitles() {

@@ -18,9 +18,13 @@ export class Drawer {
     this.#button.addEventListener('click', () => this.#set(!this.#isOpen), { signal })
     this.#backdrop.addEventListener('click', () => this.close(), { signal })
     this.#narrow.addEventListener('change', () => this.#set(false), { signal })
-    document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#isOpen) this.close()
-    }, { signal })
+    document.addEventListener(
+      'keydown',
+      (event) => {
+        if (event.key === 'Escape' && this.#isOpen) this.close()
+      },
+      { signal },
+    )
     this.#set(false)
   }
 

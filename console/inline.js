@@ -92,7 +92,7 @@ function read(text, at, special, inside, hopeless) {
 function readCode(text, at, hopeless) {
   const mark = '`'.repeat(runAt(text, at, '`'))
   if (mark.length > MAX_TICKS || hopeless.has(mark)) return null
-  for (let from = at + mark.length; ; ) {
+  for (let from = at + mark.length; ;) {
     const close = text.indexOf(mark, from)
     if (close < 0) break
     const run = runAt(text, close, '`')

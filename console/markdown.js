@@ -56,7 +56,7 @@ export function readBlocks(text) {
   /** @type {Block[]} */
   const blocks = []
   const lines = text.split(/\r\n|\n/)
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const line = lines[at] ?? ''
     const fence = readFence(line)
     const heading = HEADING.exec(line)

@@ -30,7 +30,7 @@ export interface ModelsConfig {
 export interface ProviderConfig {
   readonly wire?: WireName | undefined
   /** With its version: `https://api.openai.com/v1`. */
-  readonly baseUrl?: string | undefined
+  readonly baseUrl?: string | null | undefined
   readonly apiKey?: string | null | undefined
   readonly headers?: { readonly [name: string]: string } | undefined
 }
@@ -62,7 +62,7 @@ export function endpointOf(config: ModelsConfig, env: Env, provider: string): En
   const wire = given?.wire ?? known?.wire
   if (wire === 'builtin') return 'builtin'
   const baseUrl = given?.baseUrl ?? known?.baseUrl
-  if (baseUrl === undefined || !URL.canParse(baseUrl)) return null
+  if (baseUrl === undefined || baseUrl === null || !URL.canParse(baseUrl)) return null
   const url = new URL(baseUrl)
   return {
     wire: WIRES[wire ?? usualWire(url)],

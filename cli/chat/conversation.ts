@@ -39,7 +39,9 @@ const MAX_PAUSE_MS = 5_000
 const GRACE_MS = 250
 
 export class Conversation {
-  readonly #remote: Remote
+  #remote: Remote
+  /** Where the gateway is now; a new start may have given it another port. */
+  readonly #find: () => Promise<Remote>
   readonly #name: string
   readonly #screen: Screen
   readonly #signal: AbortSignal
@@ -56,12 +58,14 @@ export class Conversation {
 
   constructor(options: {
     readonly remote: Remote
+    readonly find: () => Promise<Remote>
     readonly name: string
     readonly screen: Screen
     readonly signal: AbortSignal
     readonly settled?: () => void
   }) {
     this.#remote = options.remote
+    this.#find = options.find
     this.#name = options.name
     this.#screen = options.screen
     this.#signal = options.signal
@@ -102,6 +106,7 @@ export class Conversation {
       if (Date.now() - lostAt > LOST_MS) throw new CommandError('The gateway did not come back within a minute.', EXIT.unreachable)
       const pause = Math.min(MAX_PAUSE_MS, 200 * 2 ** attempt) * (0.5 + Math.random() / 2)
       await wait(pause, undefined, { signal: this.#signal }).catch(() => undefined)
+      this.#remote = await this.#find().catch(() => this.#remote)
     }
   }
 

@@ -34,11 +34,19 @@ async function beside(conversation: Conversation, feed: Promise<void>, stop: Abo
   }
 }
 
-async function pipe(remote: Remote, name: string, { stdin, out, signal }: World, json: boolean): Promise<ExitCode> {
+async function pipe(remote: Remote, name: string, world: World, json: boolean): Promise<ExitCode> {
+  const { stdin, out, signal } = world
   const stop = new AbortController()
   let wake: (() => void) | undefined
   const screen = json ? new JsonScreen(out) : new PlainScreen(out)
-  const conversation = new Conversation({ remote, name, screen, signal: AbortSignal.any([signal, stop.signal]), settled: () => wake?.() })
+  const conversation = new Conversation({
+    remote,
+    find: () => Remote.find(world),
+    name,
+    screen,
+    signal: AbortSignal.any([signal, stop.signal]),
+    settled: () => wake?.(),
+  })
   const lines = createInterface({ input: stdin })
   const until = async (bound: number): Promise<void> => {
     while (conversation.openCount > bound) await new Promise<void>((resolve) => (wake = resolve))
@@ -60,11 +68,13 @@ async function pipe(remote: Remote, name: string, { stdin, out, signal }: World,
   return conversation.hasFailed || conversation.openCount > 0 ? EXIT.failed : EXIT.ok
 }
 
-async function talk(remote: Remote, name: string, { stdin, out, signal }: World): Promise<ExitCode> {
+async function talk(remote: Remote, name: string, world: World): Promise<ExitCode> {
+  const { stdin, out, signal } = world
   const stop = new AbortController()
   const lines = createInterface({ input: stdin, output: process.stdout, prompt: '> ' })
   const conversation = new Conversation({
     remote,
+    find: () => Remote.find(world),
     name,
     screen: new TerminalScreen(out, promptOf(lines)),
     signal: AbortSignal.any([signal, stop.signal]),

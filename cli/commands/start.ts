@@ -1,17 +1,25 @@
-/** `openclaw start`: becomes the gateway. */
+/** `openclaw start`: becomes the gateway, until a signal ends it. */
+import type { Running } from '../../gateway/main.ts'
 import type { Command } from '../command.ts'
-import { CommandError, EXIT } from '../exit.ts'
+import { EXIT } from '../exit.ts'
 
 export const start: Command = {
-  summary: 'Runs the gateway in this folder until it is stopped (Ctrl-C). OPENCLAW_DIR and OPENCLAW_PORT say where.',
+  summary: 'Runs the gateway of this folder until Ctrl-C. OPENCLAW_DIR and OPENCLAW_PORT say where.',
   verbs: { '': '' },
-  run: async (_, { env }) => {
-    const main: unknown = await import(new URL('../../gateway/main.ts', import.meta.url).href)
-    if (!hasRun(main)) throw new CommandError('gateway/main.ts has no run(). The installation is not whole.', EXIT.failed)
-    await main.run({ env })
+  run: async (_, { env, out }) => {
+    const { run } = await import('../../gateway/main.ts')
+    const running = await run({ env, print: (line) => out.line(line) })
+    process.on('SIGHUP', () => void running.reload())
+    await stopped(running)
     return EXIT.ok
   },
 }
 
-const hasRun = (main: unknown): main is { run(options: { env: { readonly [name: string]: string | undefined } }): Promise<unknown> } =>
-  typeof main === 'object' && main !== null && 'run' in main && typeof main.run === 'function'
+/** The first signal drains, a second one ends it at once: what was accepted is durable and goes on at the next start. */
+async function stopped(running: Running): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+  await running.stop()
+}

@@ -88,9 +88,9 @@ function llmConfig(settings: Settings): LlmConfig {
       Object.entries(prices).map(([model, price]) => [
         full(model),
         {
-          inputUsd: price.input_usd,
-          outputUsd: price.output_usd,
-          ...(price.cache_read_usd === undefined ? {} : { cacheReadUsd: price.cache_read_usd }),
+          input: price.input_usd,
+          output: price.output_usd,
+          ...(price.cache_read_usd === undefined ? {} : { cacheRead: price.cache_read_usd }),
         },
       ]),
     ),

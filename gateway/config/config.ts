@@ -73,9 +73,9 @@ export interface ProviderConfig {
 }
 /** US dollars per million tokens. */
 export interface ModelPrice {
-  readonly inputUsd: number
-  readonly outputUsd: number
-  readonly cacheReadUsd?: number
+  readonly input: number
+  readonly output: number
+  readonly cacheRead?: number
 }
 
 export interface SessionConfig {

@@ -68,8 +68,3 @@ export interface SkillRunner {
   run(run: SkillRun): Promise<SkillOutcome>
   stop(): Promise<void>
 }
-
-/** What a model reads of a skill's outcome. */
-export function toolText(outcome: SkillOutcome): string {
-  return outcome.status === 'ok' ? JSON.stringify(outcome.output) : `${outcome.code}: ${outcome.message}`
-}

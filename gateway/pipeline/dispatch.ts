@@ -59,6 +59,7 @@ export class Dispatch {
   #cancelWake: () => void = () => undefined
   #cancelRenewal: () => void = () => undefined
   #scanning: Promise<void> | null = null
+  #isScanStale = false
   #isOpen = false
 
   constructor(parts: DispatchParts, options: DispatchOptions) {
@@ -266,9 +267,18 @@ export class Dispatch {
   }
 
   #scan(): void {
-    if (this.#scanning !== null || !this.#isOpen) return
+    if (!this.#isOpen) return
+    if (this.#scanning !== null) {
+      // What fell due since that look began may have been passed by.
+      this.#isScanStale = true
+      return
+    }
     this.#scanning = this.#scanAll().finally(() => {
       this.#scanning = null
+      if (this.#isScanStale) {
+        this.#isScanStale = false
+        this.#scan()
+      }
       this.#wake(this.#parts.clock.now() + SWEEP_MS)
     })
   }

@@ -14,6 +14,7 @@ import type {
   Inbound,
   Log,
   Metrics,
+  SessionKey,
   StateChanges,
   Store,
 } from '#contract'
@@ -30,7 +31,7 @@ export interface IngressParts {
   readonly log: Log
   readonly metrics: Metrics
   /** A message waits in this session. */
-  readonly onReady: (session: string, agent: AgentDefinition) => void
+  readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
 }
 
 export class Ingress {

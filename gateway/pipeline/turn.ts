@@ -150,7 +150,7 @@ export class RunningTurn implements Turn {
       return this.#finishSkill(call, 'unknown', {
         status: 'error',
         code: 'unknown',
-        message: 'Outcome unknown: the gateway restarted while this ran. It may have happened; do not repeat it blindly.',
+        message: 'The gateway restarted while this ran; whether it happened is not known.',
       })
     }
     const { mode, cap } = this.agent.queue

@@ -49,6 +49,7 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
       reason: dead.reason,
       attempts: 0,
       content: envelope,
+      origin: dead.origin,
       now: message.acceptedAt,
     })
   }

@@ -1,6 +1,16 @@
 /** What was given up: listed, shown, changed, brought back once, or given up for good. */
 import { asDeadLetterId, asMessageId, asSessionKey, payloadText } from '#contract'
-import type { DeadLetterStatus, DeadLetterStore, DeadLetterView, Envelope, Payload, Replay, ReplayResult, SessionParts } from '#contract'
+import type {
+  DeadLetterStatus,
+  DeadLetterStore,
+  DeadLetterView,
+  Envelope,
+  Origin,
+  Payload,
+  Replay,
+  ReplayResult,
+  SessionParts,
+} from '#contract'
 import type { Handlers } from './command.ts'
 import { sessionOf } from './session-row.ts'
 import type { Sql } from './sql.ts'
@@ -42,12 +52,17 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
   },
   origin(sql, id) {
     const row = sql.get<OriginRow>(
-      `SELECT c.envelope, i.lane, i.agent, s.key, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
+      `SELECT c.envelope, d.origin, s.key, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
        FROM dead_letter d JOIN inbox i ON i.id = d.ref JOIN inbox_content c USING (seq) LEFT JOIN session s ON s.seq = i.session
        WHERE d.id = ? AND d.kind = 'message'`,
       id,
     )
-    return row === undefined ? null : { envelope: JSON.parse(row.envelope), lane: row.lane, agent: row.agent, session: partsOf(row) }
+    if (row === undefined) return null
+    const envelope: Envelope = JSON.parse(row.envelope)
+    const session = partsOf(row)
+    if (session !== null) return { envelope, session, origin: null }
+    const origin: Origin | null = JSON.parse(row.origin ?? 'null')
+    return origin === null ? null : { envelope, session, origin }
   },
   open(sql) {
     const row = sql.get<{ count: number; oldest: number | null }>(
@@ -76,8 +91,7 @@ const toView = (row: LetterRow): DeadLetterView => ({
 
 interface OriginRow {
   readonly envelope: string
-  readonly lane: string
-  readonly agent: string | null
+  readonly origin: string | null
   /** null with all that follows: it had no session. */
   readonly key: string | null
   readonly session_agent: string

@@ -1,6 +1,6 @@
 /** The dead letter as a row: what was given up, with all that is needed to bring it back. */
 import { newDeadLetterId } from '#contract'
-import type { DeadLetterId, Envelope, Failure, JsonObject } from '#contract'
+import type { DeadLetterId, Envelope, Failure, JsonObject, Origin } from '#contract'
 import { close, messagesAt } from './message-row.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Sql } from './sql.ts'
@@ -15,13 +15,15 @@ export interface NewLetter {
   readonly reason: Failure
   readonly attempts: number
   readonly content: Envelope | JsonObject
+  /** Of a message that never had a session. */
+  readonly origin?: Origin
   readonly now: number
 }
 
 export function insertLetter(sql: Sql, letter: NewLetter): void {
   sql.run(
-    `INSERT INTO dead_letter (id, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO dead_letter (id, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content, origin)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     letter.id,
     letter.kind,
     letter.ref,
@@ -32,6 +34,7 @@ export function insertLetter(sql: Sql, letter: NewLetter): void {
     letter.attempts,
     letter.now,
     JSON.stringify(letter.content),
+    letter.origin === undefined ? null : JSON.stringify(letter.origin),
   )
 }
 

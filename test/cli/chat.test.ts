@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import type { RawData, WebSocket } from 'ws'
 import { bench } from './cli.ts'
-import type { FakeGateway } from './fake-gateway.ts'
+import { FakeGateway } from './fake-gateway.ts'
 
 const BOUND = { timeout: 30_000 }
 
@@ -106,6 +108,20 @@ test('a cut connection is resumed: nothing is lost, nothing told twice', BOUND, 
   assert.deepEqual([code, out], [0, 'echo one\necho two\n'])
   assert.match(err, /connection lost, trying again\nconnected again/)
   assert.ok(agent.frames.some(({ type, since }) => type === 'subscribe' && since === 100))
+})
+
+test('a gateway that comes back at another address is found again', BOUND, async (t) => {
+  const { run, agent, gateway, dir } = await chatBench(t)
+  const other = await new FakeGateway().start()
+  t.after(() => other.stop())
+  other.onSocket = gateway.onSocket
+  other.on('GET /v1/messages/msg-1', 200, { status: 'done', replies: [{ seq: 100 }] })
+  agent.handle = (frame, messageId) => {
+    agent.reply(messageId, `echo ${frame.payload}`, () => undefined)
+    writeFileSync(join(dir, '.openclaw', 'gateway.json'), JSON.stringify({ pid: 1, url: other.url }))
+    void gateway.stop()
+  }
+  assert.partialDeepStrictEqual(await run(['chat'], { stdin: 'hello\n' }), { code: 0, out: 'echo hello\n' })
 })
 
 test('what was not acknowledged is said again with the same id', BOUND, async (t) => {

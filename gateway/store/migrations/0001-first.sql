@@ -144,7 +144,8 @@ CREATE TABLE dead_letter (
   attempts INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   settled_at INTEGER,
-  content TEXT NOT NULL
+  content TEXT NOT NULL,
+  origin TEXT
 ) STRICT;
 CREATE INDEX dead_letter_ref ON dead_letter (ref);
 CREATE INDEX dead_letter_open ON dead_letter (created_at) WHERE status = 'open';

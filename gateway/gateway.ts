@@ -1,0 +1,299 @@
+/**
+ * The hub as one object: its parts, the order in which they start and the order in which they drain. Which spokes there
+ * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
+ */
+import { join } from 'node:path'
+import { InvalidError, describeError, messageDocument, newAgentId } from '#contract'
+import type {
+  AgentDefinition,
+  AgentId,
+  AgentRunner,
+  Clock,
+  JsonObject,
+  KeyId,
+  Lifecycle,
+  Log,
+  MessageId,
+  Metrics,
+  SessionKey,
+  SkillRunner,
+  Store,
+} from '#contract'
+import { agentFromDeclaration } from './config/agent.ts'
+import type { Config } from './config/config.ts'
+import { Keys } from './http/keys.ts'
+import { HttpServer } from './http/server.ts'
+import type { Services } from './http/services.ts'
+import { Channels } from './pipeline/channels.ts'
+import type { ConfiguredChannel } from './pipeline/channels.ts'
+import { DeadLetters } from './pipeline/dead-letters.ts'
+import { Deliver } from './pipeline/deliver.ts'
+import { Dispatch } from './pipeline/dispatch.ts'
+import { Feed } from './pipeline/feed.ts'
+import { Ingress } from './pipeline/ingress.ts'
+import { Patience } from './pipeline/patience.ts'
+import { Retention } from './pipeline/retention.ts'
+import { Roster } from './pipeline/roster.ts'
+import { Router } from './pipeline/route.ts'
+import { SessionKeys } from './pipeline/session-key.ts'
+
+export interface GatewayParts {
+  readonly config: Config
+  /** Where `.openclaw/` lies. */
+  readonly dir: string
+  readonly consoleDir: string
+  readonly version: string
+  readonly store: Store
+  readonly channels: readonly ConfiguredChannel[]
+  readonly agents: AgentRunner
+  readonly skills: SkillRunner
+  readonly log: Log
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly metricsText: () => Promise<string>
+  readonly random: () => number
+}
+
+/** A platform call that takes longer is cut. */
+const SEND_TIMEOUT_MS = 30_000
+const MAX_CONCURRENT_DELIVERIES = 64
+
+export class Gateway implements Lifecycle {
+  readonly #parts: GatewayParts
+  readonly #config: Config
+  readonly #roster: Roster
+  readonly #feed = new Feed()
+  readonly #patience: Patience
+  readonly #ingress: Ingress
+  readonly #channels: Channels
+  readonly #dispatch: Dispatch
+  readonly #deliver: Deliver
+  readonly #deadLetters: DeadLetters
+  readonly #retention: Retention
+  readonly #keys: Keys
+  readonly #http: HttpServer
+  #adminKey: KeyId | null = null
+  #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
+
+  constructor(parts: GatewayParts) {
+    const { config, store, clock, log, metrics, random, agents, skills, dir } = parts
+    this.#parts = parts
+    this.#config = config
+    this.#roster = new Roster(config.agents)
+    this.#patience = new Patience(clock)
+    this.#ingress = new Ingress(
+      {
+        store,
+        clock,
+        log,
+        metrics,
+        roster: this.#roster,
+        feed: this.#feed,
+        onReady: (session, agent) => this.#dispatch.ready(session, agent),
+      },
+      ...routing(config),
+    )
+    this.#channels = new Channels(
+      {
+        store,
+        clock,
+        log,
+        metrics,
+        feed: this.#feed,
+        accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
+        document: (id) => this.#document(id),
+        onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
+        onOpen: () => this.#deliver.scan(),
+      },
+      parts.channels,
+    )
+    const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
+    this.#dispatch = new Dispatch(
+      { ...shared, skills, agents, feed: this.#feed, roster: this.#roster },
+      { ...config.turns, retry: config.turns },
+    )
+    this.#deliver = new Deliver(shared, {
+      retry: config.delivery,
+      maxConcurrent: MAX_CONCURRENT_DELIVERIES,
+      sendTimeoutMs: SEND_TIMEOUT_MS,
+    })
+    this.#deadLetters = new DeadLetters({
+      store,
+      clock,
+      ingress: this.#ingress,
+      dispatch: this.#dispatch,
+      roster: this.#roster,
+      onDelivery: () => this.#deliver.scan(),
+    })
+    this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
+    this.#keys = new Keys({ store: store.keys, clock, log })
+    this.#http = new HttpServer({
+      host: config.server.host,
+      port: config.server.port,
+      publicHosts: config.server.publicHosts,
+      insecureHttp: config.server.insecureHttp,
+      metricsPort: config.server.metricsPort,
+      limits: { bodyBytes: config.server.bodyLimitBytes, connections: config.server.maxConnections },
+      services: this.#services(),
+      routes: this.#channels.routes,
+      upgrades: this.#channels.upgrades,
+      consoleDir: parts.consoleDir,
+      stateDir: join(dir, '.openclaw'),
+      clock,
+      log,
+      metrics,
+    })
+    this.#measure()
+  }
+
+  /** Where it listens; valid after `start`. */
+  get url(): string {
+    return this.#http.url
+  }
+
+  /** A link that opens the chat page signed in, once. */
+  signInLink(): string {
+    if (this.#adminKey === null) throw new Error('The gateway is not started.')
+    return `${this.url}/#code=${this.#http.issueCode(this.#adminKey)}`
+  }
+
+  agents(): readonly { readonly agent: AgentDefinition; readonly models: readonly string[] }[] {
+    return this.#roster.list().map((agent) => ({ agent, models: this.#parts.agents.models(agent) }))
+  }
+
+  async start(): Promise<void> {
+    if (this.#phase !== 'new') return
+    this.#phase = 'starting'
+    const { store, dir } = this.#parts
+    await store.start()
+    await this.#keys.start()
+    this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
+    this.#roster.register(await this.#registered())
+    this.#channels.start()
+    this.#dispatch.start()
+    this.#deliver.start()
+    await this.#http.start()
+    this.#retention.start()
+    this.#phase = 'open'
+  }
+
+  /** Takes in nothing new, lets what runs end within the bound, and stops. */
+  async stop(): Promise<void> {
+    if (this.#phase === 'stopped' || this.#phase === 'draining') return
+    this.#phase = 'draining'
+    this.#ingress.close()
+    await this.#retention.stop()
+    await this.#dispatch.drain(this.#config.shutdown.drainMs)
+    await this.#deliver.drain(this.#config.shutdown.drainMs)
+    await this.#channels.stop()
+    await this.#http.stop()
+    await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
+    await this.#keys.stop()
+    await this.#parts.store.stop()
+    this.#phase = 'stopped'
+  }
+
+  /** New routes and agents; turns under way keep what they began with. Everything else needs a restart. */
+  reload(config: Config): void {
+    this.#roster.declare(config.agents)
+    this.#ingress.reroute(...routing(config))
+    this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
+  }
+
+  #services(): Services {
+    const { store, agents, version, metricsText } = this.#parts
+    return {
+      store,
+      feed: this.#feed,
+      keys: this.#keys,
+      version,
+      metricsText,
+      agents: {
+        list: () =>
+          this.#roster.list().map((definition) => ({
+            definition,
+            models: agents.models(definition),
+            runningTurns: this.#dispatch.runningOf(definition.name),
+          })),
+        find: (nameOrId) => this.#roster.find(nameOrId),
+        register: (declaration) => this.#register(declaration),
+      },
+      channels: { list: () => this.#channels.list() },
+      deadLetters: this.#deadLetters,
+      resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
+      probes: () => this.#probes(),
+    }
+  }
+
+  #probes(): ReturnType<Services['probes']> {
+    const store = this.#parts.store.health()
+    const parts = [
+      { name: 'store', ok: store.ok, detail: store.ok ? null : `${store.code ?? 'STORE_FAILED'}: ${store.detail ?? ''}` },
+      { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
+    ]
+    return { live: true, started: this.#phase === 'open' || this.#phase === 'draining', ready: parts.every((part) => part.ok), parts }
+  }
+
+  async #document(id: MessageId): Promise<JsonObject | null> {
+    const { inbox } = this.#parts.store
+    const view = await inbox.get(id)
+    if (view === null) return null
+    const [steps, replies] = view.turn === null ? [[], []] : await Promise.all([inbox.steps(view.turn), inbox.repliesOfTurn(view.turn)])
+    return messageDocument(view, steps, replies)
+  }
+
+  async #register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
+    const { store, clock, log } = this.#parts
+    const now = clock.now()
+    const agent = declared(declaration)
+    const { id, name } = await store.agents.put({ id: newAgentId(now), name: agent.name, declaration, createdAt: now })
+    this.#roster.register(await this.#registered())
+    this.#feed.emit({ type: 'event', name: 'agent.registered', data: { id, name } })
+    log.info({ agent: name }, 'agent registered')
+    return { id, name }
+  }
+
+  async #registered(): Promise<readonly AgentDefinition[]> {
+    const { store, log } = this.#parts
+    const agents: AgentDefinition[] = []
+    for (const { id, name, declaration } of await store.agents.list()) {
+      try {
+        agents.push({ ...declared(declaration), id })
+      } catch (error) {
+        log.warn({ agent: name, 'error.code': describeError(error).code }, 'A registered agent is not valid any more and is left out.')
+      }
+    }
+    return agents
+  }
+
+  #measure(): void {
+    const { metrics, store } = this.#parts
+    const depth = metrics.gauge({ name: 'openclaw_queue_depth', help: 'What waits, by queue.', labels: ['queue'] })
+    depth.collect(async (set) => {
+      const [ledger, outbox] = await Promise.all([store.inbox.ledger(), store.outbox.counts()])
+      set(ledger.pending, ['inbox'])
+      set(outbox.pending + outbox.sending, ['outbox'])
+      set(store.health().waiting, ['store'])
+      set(this.#dispatch.running, ['turns'])
+    })
+    metrics
+      .gauge({ name: 'queue_depth', help: 'Messages that are accepted and not finished.' })
+      .collect(async (set) => set((await store.inbox.ledger()).pending))
+    metrics
+      .gauge({ name: 'openclaw_dead_letters', help: 'Dead letters that are open.' })
+      .collect(async (set) => set((await store.deadLetters.open()).count))
+  }
+}
+
+const routing = (config: Config): [Router, SessionKeys] => [
+  new Router({ rules: config.routes, fallback: config.fallback, identityLinks: config.session.identityLinks }),
+  new SessionKeys(config.session.identityLinks),
+]
+
+/** @throws InvalidError with every fault of the declaration */
+function declared(declaration: JsonObject): AgentDefinition {
+  const name = declaration['name']
+  const result = agentFromDeclaration(typeof name === 'string' ? name : '', declaration)
+  if (result.ok) return result.agent
+  throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
+}

@@ -1,0 +1,279 @@
+/**
+ * The hub without its front door: the real store in a temporary folder, ingress, dispatch and deliveries, with an agent, a
+ * channel and skills that a test scripts. Time stands still unless the test moves it; waiting is for events.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type {
+  AgentDefinition,
+  AgentRunner,
+  Capabilities,
+  Channel,
+  Ending,
+  FlowEvent,
+  Inbound,
+  Log,
+  MessageId,
+  MessageView,
+  Part,
+  Rendered,
+  RouteRule,
+  SkillDescriptor,
+  SkillOutcome,
+  SkillRun,
+  SkillRunner,
+  Store,
+  Turn,
+} from '#contract'
+import { Registry } from '../../gateway/observe/metrics.ts'
+import { Channels } from '../../gateway/pipeline/channels.ts'
+import { DeadLetters } from '../../gateway/pipeline/dead-letters.ts'
+import { Deliver } from '../../gateway/pipeline/deliver.ts'
+import { Dispatch } from '../../gateway/pipeline/dispatch.ts'
+import { Feed } from '../../gateway/pipeline/feed.ts'
+import { Ingress } from '../../gateway/pipeline/ingress.ts'
+import { Patience } from '../../gateway/pipeline/patience.ts'
+import { Roster } from '../../gateway/pipeline/roster.ts'
+import { Router } from '../../gateway/pipeline/route.ts'
+import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
+import { SqliteStore } from '../../gateway/store/sqlite.ts'
+import { FakeClock } from './fake-clock.ts'
+
+export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => ({
+  name: 'main',
+  id: null,
+  version: '1',
+  description: '',
+  capabilities: [],
+  prompt: '',
+  models: [],
+  skills: ['*'],
+  limits: { maxSteps: 10, maxContextTokens: 4_000, maxOutputTokens: 500, turnTimeoutMs: 60_000, maxConcurrentTurns: 100 },
+  queue: { mode: 'followup', cap: 20, debounceMs: 0 },
+  sessionScope: 'per-channel-peer',
+  ...over,
+})
+
+export const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
+  key: null,
+  fingerprint: null,
+  lane: 'ann',
+  account: 'world',
+  peer: { kind: 'direct', id: over.lane ?? 'ann', thread: null },
+  sender: over.lane ?? 'ann',
+  at: 1,
+  payload: { text },
+  metadata: {},
+  agent: null,
+  reply: { chat: over.lane ?? 'ann' },
+  ...over,
+})
+
+export const reply = (text: string): Ending => ({ outcome: { kind: 'reply', text } })
+export const textOf = (turn: Turn): string => turn.envelopes.map(({ payload }) => ('text' in payload ? payload.text : '?')).join('+')
+
+const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent }
+
+export interface HubOptions {
+  readonly think?: (turn: Turn) => Promise<Ending>
+  readonly agents?: readonly AgentDefinition[]
+  readonly rules?: readonly RouteRule[]
+  readonly fallback?: string | null
+  readonly skills?: {
+    readonly [id: string]: { readonly effect: SkillDescriptor['effect']; readonly run: (run: SkillRun) => Promise<SkillOutcome> }
+  }
+  readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
+  readonly render?: (text: string) => readonly Rendered[]
+  readonly capabilities?: Partial<Capabilities>
+  /** Going on with what a former hub left. */
+  readonly dir?: string
+  readonly clock?: FakeClock
+  /** The channel is not there at first. */
+  readonly isChannelAway?: boolean
+}
+
+export interface Hub {
+  readonly dir: string
+  readonly clock: FakeClock
+  readonly store: Store
+  /** All events so far; a test may forget them. */
+  readonly events: FlowEvent[]
+  readonly ingress: Ingress
+  readonly dispatch: Dispatch
+  readonly deliver: Deliver
+  readonly deadLetters: DeadLetters
+  /** Parts that went out. */
+  readonly sent: readonly Part[]
+  /** The event for which this holds: one that was seen, or the next. */
+  saw(holds: (event: FlowEvent) => boolean): Promise<FlowEvent>
+  became(id: MessageId, status: string): Promise<FlowEvent>
+  setChannelStatus(state: 'open' | 'connecting'): void
+  reroute(rules: readonly RouteRule[], fallback: string | null): void
+  say(text: string, over?: Partial<Inbound>): Promise<MessageId>
+  message(id: MessageId): Promise<MessageView>
+  /** Waits until so many parts went out. */
+  delivered(count: number): Promise<readonly Part[]>
+  /** Ends it in order; `keep` leaves the folder to a successor. */
+  stop(keep?: boolean): Promise<void>
+}
+
+export async function startHub(options: HubOptions = {}): Promise<Hub> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'openclaw-hub-')))
+  const clock = options.clock ?? new FakeClock()
+  const metrics = new Registry()
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: silent, clock })
+  await store.start()
+  const feed = new Feed()
+  const events: FlowEvent[] = []
+  const waiting: { readonly holds: (event: FlowEvent) => boolean; readonly resolve: (event: FlowEvent) => void }[] = []
+  feed.onAll((event) => {
+    events.push(event)
+    for (const wait of waiting.filter(({ holds }) => holds(event))) {
+      waiting.splice(waiting.indexOf(wait), 1)
+      wait.resolve(event)
+    }
+  })
+  const sent: Part[] = []
+  let wentOut = (): void => undefined
+  const channel: Channel = {
+    capabilities: {
+      delivery: 'push',
+      resend: 'none',
+      text: { max: 4_096, unit: 'utf16' },
+      typing: false,
+      threads: false,
+      groups: false,
+      media: false,
+      ...options.capabilities,
+    },
+    start: (host) => {
+      if (options.isChannelAway === true) host.status('connecting', 'away')
+      setChannelStatus = host.status
+      return options.isChannelAway === true ? new Promise(() => undefined) : Promise.resolve()
+    },
+    stop: async () => undefined,
+    pause: () => undefined,
+    resume: () => undefined,
+    render: ({ text }) => options.render?.(text) ?? [{ text }],
+    send: async (part, signal) => {
+      const result = (await options.send?.(part, signal)) ?? { id: `p-${part.id}` }
+      sent.push(part)
+      wentOut()
+      return result
+    },
+  }
+  let setChannelStatus: (state: 'open' | 'connecting') => void = () => undefined
+  const scripted = options.skills ?? {}
+  const skills: SkillRunner = {
+    list: () =>
+      Object.entries(scripted).map(([id, { effect }]) => ({
+        id,
+        version: '1.0.0',
+        description: id,
+        inputs: {},
+        outputs: {},
+        effect,
+        timeoutMs: 1_000,
+      })),
+    run: (run) => scripted[run.skill]?.run(run) ?? Promise.reject(new Error('no such skill')),
+    stop: async () => undefined,
+  }
+  const agents: AgentRunner = {
+    run: options.think ?? (async (turn) => reply(`re: ${textOf(turn)}`)),
+    models: () => [],
+    stop: async () => undefined,
+  }
+  const roster = new Roster(options.agents ?? [agent()])
+  const patience = new Patience(clock)
+  const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
+  const ingress = new Ingress(
+    { store, clock, log: silent, metrics, roster, feed, onReady: (session, of) => dispatch.ready(session, of) },
+    router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
+    new SessionKeys({}),
+  )
+  const channels = new Channels(
+    {
+      store,
+      clock,
+      log: silent,
+      metrics,
+      feed,
+      accept: (name, message, state) => ingress.accept(name, message, state),
+      document: async () => null,
+      onDelivery: (name, lane) => deliver.hint(name, lane),
+      onOpen: () => deliver.scan(),
+    },
+    [{ name: 'wire', kind: 'wire', channel }],
+  )
+  const shared = { store, clock, log: silent, metrics, patience, channels, random: () => 1 }
+  const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
+  const dispatch: Dispatch = new Dispatch({ ...shared, skills, agents, feed, roster }, { retry, leaseMs: 30_000, maxConcurrent: 64 })
+  const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
+  const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan() })
+  channels.start()
+  dispatch.start()
+  deliver.start()
+
+  const saw = (holds: (event: FlowEvent) => boolean): Promise<FlowEvent> => {
+    const seen = events.find(holds)
+    if (seen !== undefined) return Promise.resolve(seen)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`nothing of the kind among ${JSON.stringify(events.slice(-10))}`)), 10_000)
+      waiting.push({
+        holds,
+        resolve: (event) => {
+          clearTimeout(timer)
+          resolve(event)
+        },
+      })
+    })
+  }
+  const became = (id: MessageId, status: string): Promise<FlowEvent> =>
+    saw((event) => event.type === 'message' && event.messageId === id && event.status === status)
+
+  return {
+    dir,
+    clock,
+    store,
+    events,
+    ingress,
+    dispatch,
+    deliver,
+    deadLetters,
+    sent,
+    saw,
+    became,
+    setChannelStatus: (state: 'open' | 'connecting') => setChannelStatus(state),
+    reroute: (rules: readonly RouteRule[], fallback: string | null) => ingress.reroute(router(rules, fallback), new SessionKeys({})),
+    async say(text: string, over: Partial<Inbound> = {}): Promise<MessageId> {
+      const accepted = await ingress.accept('wire', inbound(text, over), {})
+      return accepted.status === 'conflict' ? accepted.id : accepted.envelope.id
+    },
+    async message(id: MessageId): Promise<MessageView> {
+      const view = await store.inbox.get(id)
+      if (view === null) throw new Error(`no message ${id}`)
+      return view
+    },
+    async delivered(count: number): Promise<readonly Part[]> {
+      const deadline = AbortSignal.timeout(10_000)
+      while (sent.length < count) {
+        deadline.throwIfAborted()
+        await new Promise<void>((resolve) => {
+          wentOut = resolve
+          deadline.addEventListener('abort', () => resolve())
+        })
+      }
+      return sent
+    },
+    async stop(keep = false): Promise<void> {
+      ingress.close()
+      const drained = Promise.all([dispatch.drain(1_000), deliver.drain(1_000)])
+      clock.advance(1_001)
+      await drained
+      await channels.stop()
+      await store.stop()
+      if (!keep) await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
