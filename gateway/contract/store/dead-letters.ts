@@ -62,12 +62,7 @@ export interface DeadLetterStore {
   ): Promise<readonly DeadLetterView[]>
   get(id: DeadLetterId): Promise<DeadLetterView | null>
   /** What of the message is needed to route it again. */
-  origin(id: DeadLetterId): Promise<{
-    readonly envelope: Envelope
-    readonly lane: string
-    readonly agent: string | null
-    readonly session: SessionParts | null
-  } | null>
+  origin(id: DeadLetterId): Promise<DeadOrigin | null>
   replay(replay: Replay): Promise<ReplayResult>
   /** Changes what was said (message) or will be sent (delivery) while it is open. False: not open or not there. */
   edit(id: DeadLetterId, payload: Payload): Promise<boolean>

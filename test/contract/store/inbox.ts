@@ -125,10 +125,15 @@ export function inboxSuite(use: UseStore): void {
       use(async ({ store }) => {
         const reason = { code: 'NO_ROUTE', message: 'No route matches.' }
         const id = newDeadLetterId(T)
-        const given = await accepted(store, 'p', 'lost', { session: null, agent: null, dead: { id, reason } })
+        const given = await accepted(store, 'p', 'lost', {
+          session: null,
+          agent: null,
+          dead: { id, reason, origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } } },
+        })
         const view = await store.inbox.get(given.envelope.id)
         assert.deepEqual([view?.status, view?.reason, view?.doneAt, view?.session], ['dead', reason, T, null])
         const letter = await store.deadLetters.get(id)
+        assert.deepEqual(await store.deadLetters.origin(id), { envelope: given.envelope, session: null })
         assert.deepEqual([letter?.kind, letter?.ref, letter?.reason, letter?.attempts], ['message', given.envelope.id, reason, 0])
         assert.deepEqual(letter?.content, given.envelope)
         await balanced(store)
@@ -243,7 +248,13 @@ export function inboxSuite(use: UseStore): void {
         await accepted(store, 'b', 'x')
         await accepted(store, 'c', 'x')
         await claimed(store, 'c')
-        await accepted(store, 'd', 'x', { dead: { id: newDeadLetterId(T), reason: { code: 'X', message: 'x' } } })
+        await accepted(store, 'd', 'x', {
+          dead: {
+            id: newDeadLetterId(T),
+            reason: { code: 'X', message: 'x' },
+            origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } },
+          },
+        })
         await balanced(store)
         const { byStatus, ...ledger } = await store.inbox.ledger()
         assert.deepEqual(ledger, { accepted: 4, done: 1, dead: 1, pending: 2 })

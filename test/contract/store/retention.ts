@@ -36,7 +36,9 @@ export function retentionSuite(use: UseStore): void {
       use(async ({ store }) => {
         await accepted(store, 'open', 'x')
         await answered(store, 'unsent', 'x', 'reply')
-        await accepted(store, 'dead', 'x', { dead: { id: newDeadLetterId(T), reason: X } })
+        await accepted(store, 'dead', 'x', {
+          dead: { id: newDeadLetterId(T), reason: X, origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } } },
+        })
         await answered(store, 'lost', 'x', 'reply')
         const letter = newDeadLetterId(T)
         const items = await store.outbox.heads({ channels: ['web'], now: T, limit: 9 })
