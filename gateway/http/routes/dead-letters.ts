@@ -13,7 +13,7 @@ import type {
 } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const STATUSES: readonly DeadLetterStatus[] = ['open', 'replayed', 'discarded']
 
