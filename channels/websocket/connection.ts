@@ -14,7 +14,7 @@ import type { ServerFrame } from './frame.ts'
 export const PING_MS = 30_000
 export const MAX_FRAME_BYTES = 1_048_576
 /** Until it has proved who it is. */
-export const MAX_GUEST_FRAME_BYTES = 65_536
+const MAX_GUEST_FRAME_BYTES = 65_536
 
 /** What the channel is told. */
 export interface Owner {
@@ -61,7 +61,8 @@ export class Connection implements Line {
       if (this.#state !== 'greeting') stream.off('data', count)
       else if (bytes > MAX_GUEST_FRAME_BYTES + FRAME_OVERHEAD_BYTES) {
         this.close(1009, 'say who you are first')
-        this.#socket.pause()
+        // What else it sends is thrown away, and not put together.
+        stream.removeAllListeners('data').resume().end()
       }
     }
     stream.on('data', count)

@@ -1,8 +1,9 @@
 /** Checked settings → the frozen `Config`: units, names and aliases. Nothing can fail here. */
+import type { RouteMatch } from '#contract'
 import { agentFromSettings } from './agent.ts'
 import type { AgentSettings } from './agent.ts'
 import type { Origin } from './check.ts'
-import type { ChannelDeclaration, Config, LlmConfig, ProviderConfig, RetryConfig, RouteMatch, RouteRule } from './config.ts'
+import type { ChannelDeclaration, Config, ConfiguredRoute, LlmConfig, ProviderConfig, RetryConfig } from './config.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
 import { resolveModel } from './settings.ts'
 import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
@@ -54,7 +55,7 @@ function withModels(agent: AgentSettings, settings: Settings): AgentSettings {
   return { ...agent, model: agent.model === null ? null : full(agent.model), fallback: agent.fallback.map(full) }
 }
 
-function routeRules(list: string, rules: readonly RouteSettings[], origins: ReadonlyMap<string, Origin>): readonly RouteRule[] {
+function routeRules(list: string, rules: readonly RouteSettings[], origins: ReadonlyMap<string, Origin>): readonly ConfiguredRoute[] {
   return rules.map((rule, i) => {
     const id = `${list}[${i}]`
     const origin = origins.get(`${id}.agent`) ?? origins.get(`${id}.route.target`)

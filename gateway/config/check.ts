@@ -3,9 +3,8 @@
  * from. Knows the part of JSON Schema 2020-12 that configuration needs; any other keyword is an error of the
  * schema's author and is thrown, so that no rule is silently without effect.
  */
-import { isJsonObject } from '#contract'
+import { isJsonObject, nearest } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
-import { nearest } from './nearest.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
 import { expectation, list, refuseUnknownKeywords, schemas, typesOf } from './schema-reading.ts'
 import { childPath, describe, emptyMap, isNothing } from './tree.ts'
@@ -113,7 +112,7 @@ class Walk {
         node.place,
         path,
         `${describe(node, path)}, expected ${expectation(schema, types)}`,
-        typeof value === 'string' ? nearest(value, words) : undefined,
+        typeof value === 'string' ? nearest(value, words) : null,
       )
     } else if (schema['format'] === 'duration' && value !== null) this.#quantity(node, schema, path, durationMs(value), 1_000)
     else if (schema['format'] === 'bytes' && value !== null) this.#quantity(node, schema, path, sizeBytes(value), 1)
@@ -172,8 +171,8 @@ class Walk {
     this.#fault(place, path, `unknown key ${JSON.stringify(key)}, expected one of ${shown}`, guess)
   }
 
-  #fault(place: Place, path: string, message: string, guess?: string): undefined {
-    this.faults.push({ path, ...place, message, ...(guess === undefined ? {} : { nearest: guess }) })
+  #fault(place: Place, path: string, message: string, guess: string | null = null): undefined {
+    this.faults.push({ path, ...place, message, ...(guess !== null && { nearest: guess }) })
   }
 }
 

@@ -2,7 +2,7 @@
  * What the gateway is told to do, after everything was checked: one frozen value. Names are those of `openclaw.yaml` in
  * camelCase, durations in milliseconds, sizes in bytes. What a channel's settings or a model's name mean is left to them.
  */
-import type { AgentDefinition, JsonObject } from '#contract'
+import type { AgentDefinition, JsonObject, RouteRule } from '#contract'
 
 export interface Config {
   readonly project: string | null
@@ -11,7 +11,7 @@ export interface Config {
   readonly log: LogConfig
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
-  readonly routes: readonly RouteRule[]
+  readonly routes: readonly ConfiguredRoute[]
   /** The agent for what no route matches; null: a dead letter. */
   readonly fallback: string | null
   readonly channels: readonly ChannelDeclaration[]
@@ -43,27 +43,9 @@ export interface LogConfig {
 }
 
 /** The most specific rule wins; among equals the first. */
-export interface RouteRule {
-  /** Its place: `routes[0]`. */
-  readonly id: string
-  readonly match: RouteMatch
-  readonly agent: string
+export interface ConfiguredRoute extends RouteRule {
   /** File and line, for people. */
   readonly origin: string
-}
-/**
- * All members must hold; none: everything matches. In texts `*` stands for any run of characters, but in `topic`, whose
- * words are parted by dots: there `*` is one word and `#` any number of words.
- */
-export interface RouteMatch {
-  readonly channel?: string
-  readonly account?: string
-  readonly sender?: string
-  /** Lower-case names. */
-  readonly headers?: { readonly [name: string]: string }
-  /** Dotted path → the value that must stand there. */
-  readonly metadata?: { readonly [path: string]: string | number | boolean | null }
-  readonly topic?: string
 }
 
 export interface ChannelDeclaration {

@@ -50,8 +50,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const checked = check(tree, configSchema)
   const faults = [...read.faults, ...checked.faults]
   if (faults.length === 0) {
-    crossCheck(checked.settings as unknown as Settings, (at, message, nearest) => {
-      faults.push({ path: at.reduce<string>(childPath, ''), ...placeOf(tree, at), message, ...(nearest === undefined ? {} : { nearest }) })
+    crossCheck(checked.settings as unknown as Settings, (at, message, nearest = null) => {
+      faults.push({ path: at.reduce<string>(childPath, ''), ...placeOf(tree, at), message, ...(nearest !== null && { nearest }) })
     })
   }
   if (faults.length > 0) return { ok: false, faults: faults.toSorted(byPlace) }

@@ -41,7 +41,7 @@ const match: JsonObject = object('What must hold; `*` stands for any characters'
     description: 'Header names with their values, or one name with `equals` beside it',
   },
   equals: text('Value of the one header that `header` names'),
-  metadata: map('Dotted path in the metadata → the value there', { type: ['string', 'number', 'boolean', 'null'] }),
+  metadata: map('Dotted path in the metadata → the value there, `*` for any characters', { type: ['string', 'number', 'boolean', 'null'] }),
   topic: text('Topic by its words: `*` one word, `#` any number of words'),
 })
 

@@ -2,10 +2,10 @@
  * `openclaw.yaml` in its own terms after the check, and what its parts say about each other: an agent that a route names must
  * exist, a model must belong to a provider, a wait must not be longer than its cap. What a single value may be is the schema's.
  */
+import { nearest } from '#contract'
 import type { JsonObject } from '#contract'
 import type { AgentSettings } from './agent.ts'
 import type { LogFormat, LogLevel } from './config.ts'
-import { nearest } from './nearest.ts'
 import { durationMs } from './quantity.ts'
 
 export interface Settings {
@@ -75,7 +75,7 @@ export interface ProviderSettings {
 /** The keys from the root to a value. */
 export type Keys = readonly (string | number)[]
 /** Tells a fault; the caller knows the place. */
-export type Tell = (at: Keys, message: string, nearest?: string) => void
+export type Tell = (at: Keys, message: string, nearest?: string | null) => void
 
 /** Providers that need no `base_url`. */
 const WELL_KNOWN = ['builtin', 'openai', 'anthropic', 'ollama']
@@ -153,7 +153,7 @@ function checkModel(at: Keys, model: string, settings: Settings, tell: Tell): vo
   const slash = model.indexOf('/')
   const listed = Object.values(providers).flatMap((provider) => provider.models)
   const guess = slash > 0 ? nearest(model.slice(0, slash), names) : nearest(model, listed)
-  const meant = guess !== undefined && slash > 0 ? guess + model.slice(slash) : guess
+  const meant = guess !== null && slash > 0 ? guess + model.slice(slash) : guess
   tell(at, `no provider has the model ${JSON.stringify(model)}, expected provider/model with one of ${names.join(', ')}`, meant)
 }
 

@@ -1,6 +1,18 @@
 /** Metrics as text in the Prometheus exposition format 0.0.4. */
-import type { Family, Series } from './metrics.ts'
-
+export interface Series {
+  readonly labels: readonly string[]
+  value: number
+  /** Of a histogram: how many fell in each bucket, the last beyond all bounds. */
+  readonly counts?: number[]
+}
+export interface Family {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly buckets: readonly number[]
+  readonly series: Map<string, Series>
+}
 export function expose(families: Iterable<Family>): string {
   let text = ''
   for (const family of families) {

@@ -4,6 +4,7 @@
  */
 import type { Counter, Gauge, Histogram, MetricSpec, Metrics } from '#contract'
 import { expose } from './exposition.ts'
+import type { Family, Series } from './exposition.ts'
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -12,20 +13,6 @@ const DEFAULT_BUCKETS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0
 const MAX_SERIES = 2_048
 const NO_LABELS: readonly string[] = []
 
-export interface Series {
-  readonly labels: readonly string[]
-  value: number
-  /** Of a histogram: how many fell in each bucket, the last beyond all bounds. */
-  readonly counts?: number[]
-}
-export interface Family {
-  readonly kind: 'counter' | 'gauge' | 'histogram'
-  readonly name: string
-  readonly help: string
-  readonly labels: readonly string[]
-  readonly buckets: readonly number[]
-  readonly series: Map<string, Series>
-}
 type Read = Parameters<Gauge['collect']>[0]
 
 export class Registry implements Metrics {

@@ -11,6 +11,7 @@ const MAX_KEPT = 8_192
 const MAX_DEPTH = 6
 const MAX_MEMBERS = 64
 const MAX_SECRETS = 1_000
+const MAX_NAMES = 500
 /** Shorter ones would mask ordinary words. */
 const MIN_SECRET = 6
 
@@ -44,6 +45,8 @@ const LOOKS = new RegExp(
 
 export class Redactor {
   readonly #secrets = new Set<string>()
+  /** Names seen so far: mostly the same few on every line. */
+  readonly #names = new Map<string, boolean>()
   #exact: RegExp | null = null
 
   /** From now on this value is masked wherever it stands, also percent-encoded. */
@@ -64,14 +67,14 @@ export class Redactor {
     return cut === 0 ? safe : `${safe.slice(0, MAX_KEPT)}… (${cut} more)`
   }
 
-  /** Fields of a log line, as plain JSON. */
+  /** Fields of a log line, as plain JSON. Their names are code's, not the world's. */
   fields(fields: LogFields): JsonObject {
-    const clean: [string, JsonValue][] = []
-    for (const [name, value] of Object.entries(fields)) {
-      if (value === undefined) continue
-      clean.push([name, value instanceof Error ? this.error(value) : this.#member(name, value, 0)])
+    const clean: { [name: string]: JsonValue } = {}
+    for (const name of Object.keys(fields)) {
+      const value = fields[name]
+      if (value !== undefined) clean[name] = value instanceof Error ? this.error(value) : this.#member(name, value, 0)
     }
-    return Object.fromEntries(clean)
+    return clean
   }
 
   /** `code` and message as everywhere, and where it was thrown; causes up to three deep. */
@@ -91,14 +94,24 @@ export class Redactor {
   }
 
   #member(name: string, value: JsonValue, depth: number): JsonValue {
-    if (isSecretName(name) && value !== null && typeof value !== 'boolean') return SECRET_MASK
+    if (value === null || typeof value === 'boolean') return value
+    if (this.#isSecret(name)) return SECRET_MASK
     if (typeof value === 'string') return this.text(value)
-    if (typeof value !== 'object' || value === null) return value
+    if (typeof value !== 'object') return value
     if (depth >= MAX_DEPTH) return '…'
     if (Array.isArray(value)) return value.slice(0, MAX_MEMBERS).map((item: JsonValue) => this.#member('', item, depth + 1))
     if (!isJsonObject(value)) return null
     const members = Object.entries(value).slice(0, MAX_MEMBERS)
     return Object.fromEntries(members.map(([key, member]) => [this.text(key), this.#member(key, member, depth + 1)]))
+  }
+
+  #isSecret(name: string): boolean {
+    let secret = this.#names.get(name)
+    if (secret === undefined) {
+      secret = isSecretName(name)
+      if (this.#names.size < MAX_NAMES) this.#names.set(name, secret)
+    }
+    return secret
   }
 }
 

@@ -167,7 +167,7 @@ agents:
   assert.equal(llm.primary, 'openai/gpt-4o')
   assert.deepEqual(llm.fallback, ['anthropic/claude-3.5-sonnet', 'ollama/llama3.1:70b', 'router/meta/llama', 'openai/o9'])
   assert.deepEqual(agents[0]?.models, ['openai/gpt-4o-mini', 'ollama/other'])
-  assert.deepEqual(llm.prices, { 'openai/gpt-4o': { inputUsd: 2.5, outputUsd: 10, cacheReadUsd: 1.25 } })
+  assert.deepEqual(llm.prices, { 'openai/gpt-4o': { input: 2.5, output: 10, cacheRead: 1.25 } })
   assert.equal(llm.providers['ollama']?.baseUrl, 'http://ollama:11434/v1')
   assert.deepEqual(llm.providers['router'], {
     wire: 'openai-responses',

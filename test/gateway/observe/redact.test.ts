@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { InvalidError } from '#contract'
+import { Redactor } from '../../../gateway/observe/redact.ts'
+
+// Put together here, so that no scanner of repositories takes them for real ones.
+const JWT = ['eyJhbGciOiJIUzI1NiJ9', 'eyJzdWIiOiIxIn0', 'c2lnbmF0dXJlLWJ5dGVz'].join('.')
+const SECRETS: readonly (readonly [kind: string, text: string, secret: string])[] = [
+  ['a bearer token', 'got Authorization: Bearer abc123.def~x+/= from', 'abc123.def'],
+  ['a bearer token in lower case', 'bearer  0123456789', '0123456789'],
+  ['basic credentials', 'authorization: Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz'],
+  ['a JSON Web Token', `token is ${JWT}!`, 'c2lnbmF0dXJl'],
+  ['a key of ours', `ock_live_${'x'.repeat(8)}_${'x'.repeat(43)}`, 'xxxx'],
+  ['a webhook secret', `whsec_${'Q'.repeat(32)}==`, 'QQQQ'],
+  ['a Slack bot token', `xoxb-${'1'.repeat(12)}-abc`, '1111'],
+  ['a Slack app token', `xapp-${'1'.repeat(12)}-abc`, '1111'],
+  ['a Telegram token in a path', `https://api.example/bot${'1'.repeat(9)}:${'A'.repeat(35)}/getFile`, 'AAAA'],
+  ['an AWS key id', `key AKIA${'A1B2'.repeat(4)} used`, 'A1B2'],
+  ['a model provider key', `sk-proj-${'z'.repeat(24)}`, 'zzzz'],
+  ['a GitHub token', `ghp_${'k'.repeat(36)}`, 'kkkk'],
+  ['a private key', `x -----BEGIN EC PRIVATE KEY-----\nMHcCAQ\nEEII\n-----END EC PRIVATE KEY----- y`, 'MHcCAQ'],
+  ['a private key cut short', '-----BEGIN PRIVATE KEY-----\nMHcCAQ', 'MHcCAQ'],
+  ['user and password in an address', 'amqp://guest:hunter22@mq:5672/', 'hunter22'],
+  ['a secret in a query', 'GET /x?a=1&access_token=hunter22&b=2', 'hunter22'],
+  ['a token parted by a terminal escape', 'Bearer abc\u001b[31m123456', '123456'],
+]
+
+for (const [kind, text, secret] of SECRETS) {
+  test(`masks ${kind}`, () => {
+    const clean = new Redactor().text(text)
+    assert.ok(!clean.includes(secret), clean)
+    assert.match(clean, /\*\*\*/)
+  })
+}
+
+test('words around a secret stay', () => {
+  const redactor = new Redactor()
+  assert.equal(redactor.text('GET /x?a=1&token=hunter22&b=2 ok'), 'GET /x?a=1&token=***&b=2 ok')
+  assert.equal(redactor.text('amqp://guest:hunter22@mq:5672/'), 'amqp://***@mq:5672/')
+  assert.equal(redactor.text('x -----BEGIN A KEY-----\nq\n-----END A KEY----- y'), 'x *** y')
+})
+
+test('ordinary words, ids and times are not masked', () => {
+  const redactor = new Redactor()
+  for (const text of [
+    'msg-01J0000000ABCDEFGHJKMNPQRS on agent:support:http:admin:direct:alice',
+    '2026-07-29T12:00:00.000Z listening on http://127.0.0.1:8400/v1?limit=50',
+    'tokens=120 cost=0.0003 basic authentication is not served, bearer is',
+    'Grüße 👋 日本語',
+  ]) {
+    assert.equal(redactor.text(text), text)
+  }
+})
+
+test('an exact value is masked wherever it stands, also percent-encoded, but not one too short to tell', () => {
+  const redactor = new Redactor()
+  redactor.add('p@ss/word+1')
+  redactor.add('p@ss/word+1 and more')
+  redactor.add('abc')
+  assert.equal(redactor.text('a p@ss/word+1 b p%40ss%2Fword%2B1 c abc'), 'a *** b *** c abc')
+  assert.equal(redactor.text('p@ss/word+1 and more'), '***')
+})
+
+test('members are masked by name at any depth, whatever their value', () => {
+  const clean = new Redactor().fields({
+    token: 'x',
+    headers: { Authorization: 'anything', cookie: ['a', 'b'], accept: 'text/html' },
+    list: [{ botToken: { nested: 1 } }],
+    usage: { max_tokens: 5, tokens: 7 },
+    api_key: null,
+    gone: undefined,
+  })
+  assert.deepEqual(clean, {
+    token: '***',
+    headers: { Authorization: '***', cookie: '***', accept: 'text/html' },
+    list: [{ botToken: '***' }],
+    usage: { max_tokens: 5, tokens: 7 },
+    api_key: null,
+  })
+})
+
+test('line ends, terminal escapes, control and direction characters cannot forge a line', () => {
+  const text = new Redactor().text('a\r\nINFO fake\u001b[2J\u001b]0;title\u0007 b\u0000c\u202ed\u2028e\u009b1mf\tg')
+  assert.equal(text, 'a INFO fake b c d ef g')
+})
+
+test('words, depth and breadth are bounded', () => {
+  const redactor = new Redactor()
+  const text = redactor.text('x'.repeat(100_000))
+  assert.ok(text.length < 9_000)
+  assert.match(text, /… \(91808 more\)$/)
+  let deep: { [k: string]: unknown } | string = 'end'
+  for (let i = 0; i < 100; i++) deep = { deep }
+  const fields = { deep: JSON.parse(JSON.stringify(deep)), wide: Array.from({ length: 1_000 }, () => 1) }
+  assert.ok(JSON.stringify(redactor.fields(fields)).length < 500)
+})
+
+test('the scan of a hostile text takes no time', () => {
+  const redactor = new Redactor()
+  const started = performance.now()
+  for (const part of ['-----BEGIN A-----', 'eyJ', 'bearer ', 'a://', '1234567890', '\u001b]', '&key=', '-eyJ', 'a.'])
+    redactor.text(part.repeat(20_000))
+  assert.ok(performance.now() - started < 500)
+})
+
+test('an error is told with code, clean message, frames and causes', () => {
+  const cause = new Error('refused amqp://u:hunter22@h')
+  const clean = new Redactor().error(new InvalidError('Not good: Bearer abcdef99', { code: 'BODY_INVALID', cause }))
+  assert.equal(clean['code'], 'BODY_INVALID')
+  assert.equal(clean['type'], 'InvalidError')
+  assert.equal(clean['message'], 'Not good: Bearer ***')
+  assert.match(JSON.stringify(clean['stack']), /redact\.test\.ts/)
+  assert.doesNotMatch(JSON.stringify(clean), /hunter22|abcdef99/)
+  assert.match(JSON.stringify(clean['cause']), /refused amqp/)
+})
