@@ -1,15 +1,20 @@
 /**
  * The process entry: runs the gateway, drains on SIGTERM and SIGINT, reloads on SIGHUP. Everything else is loaded by
- * `run.ts`, after the code cache is in place. `--prepare` loads all that a start loads, for the cache, and ends.
+ * `run.ts`, after the code cache is in place. `--prepare` starts once in
+ * a folder of its own and ends, so that the first real start finds its code compiled.
  */
-import { flushCompileCache } from 'node:module'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import './compile-cache.js'
 
 async function main(): Promise<void> {
-  const { explain, prepare, run } = await import('./run.ts')
+  const { explain, run } = await import('./run.ts')
   if (process.argv.includes('--prepare')) {
-    await prepare()
-    flushCompileCache()
+    const dir = await mkdtemp(join(tmpdir(), 'openclaw-'))
+    const running = await run({ env: { OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', OPENCLAW_LOG_LEVEL: 'error' }, print: () => undefined })
+    await running.stop()
+    await rm(dir, { recursive: true })
     return
   }
   try {

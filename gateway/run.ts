@@ -158,11 +158,6 @@ function greeting(gateway: Gateway, version: string, file: string): readonly str
   ]
 }
 
-/** Loads what a usual start loads beyond this file's own imports, so that its compiled form is kept. */
-export async function prepare(): Promise<void> {
-  await Promise.all(standingChannels.map((kind) => channelKinds[kind]?.()))
-}
-
 /** For whoever started it in vain: what is wrong, each fault in its place. Bugs keep their stack. */
 export function explain(error: unknown): string {
   if (!(error instanceof OpenClawError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
