@@ -3,7 +3,7 @@
  * step of its own. A summary that could not be had, or is hardly shorter, is replaced by a deterministic cut: compaction
  * never fails a turn.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Message, Turn, Usage } from '#contract'
 import { ModelError } from '#contract'
 import { cut, tokensOf, unitsOf } from './context.ts'
@@ -34,7 +34,7 @@ export async function compact(options: CompactionOptions): Promise<readonly Mess
   const { result } = await turn.step({
     kind: 'compact',
     key: 'compact:1',
-    requestHash: createHash('sha256').update(transcript).digest('hex'),
+    requestHash: hash('sha256', transcript),
     run: async ({ idempotencyKey }) => {
       const { text, name, usage } = await summarise(options, idempotencyKey)
       return { result: { text }, name, messages: [], usage, planned: [], ending: null, summary: text }

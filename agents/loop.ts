@@ -2,7 +2,7 @@
  * The loop: think, act, observe, until the model has nothing more to do. Each model call is one durable step, each skill
  * call another, so that a run after a crash recalls what is done and goes on from there. Nothing here depends on time or chance.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Ending, Message, SkillCall, Turn } from '#contract'
 import { toolText } from '#contract'
 import { compact } from './compaction.ts'
@@ -28,8 +28,18 @@ const OUT_OF_STEPS = 'I stopped because this took more steps than I am allowed. 
 const OUT_OF_TOKENS = 'I ran out of room before I could answer. Ask for something shorter, or in parts.'
 
 export async function runTurn(turn: Turn, options: LoopOptions): Promise<Ending> {
-  const { limits } = turn.agent
   const speech = new Speech(turn)
+  try {
+    return await converse(turn, speech, options)
+  } catch (error) {
+    // Whoever runs this turn again says it all from the beginning.
+    speech.void()
+    throw error
+  }
+}
+
+async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promise<Ending> {
+  const { limits } = turn.agent
   const tools = turn.skills.map(toolOf)
   const system = turn.agent.prompt.trim() === '' ? USUAL_PROMPT : turn.agent.prompt
   const fixedTokens = tokensOfText(system) + tokensOfText(JSON.stringify(tools))
@@ -94,14 +104,11 @@ async function think(turn: Turn, thought: Thought): Promise<StepResult> {
 async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
   const { memory, n, prompt, speech } = thought
   const messagesWith = (joined: readonly Message[]): readonly Message[] =>
-    named(fit(memory.history, paired([...memory.current, ...joined]), memory.maxTokens), turn.session)
-  const digest = createHash('sha256')
-    .update(prompt.system)
-    .update(JSON.stringify([thought.chain, prompt.tools, messagesWith([])]))
+    named(fit(memory.history, [...memory.current, ...joined], memory.maxTokens), turn.session)
   const { result, joined } = await turn.step({
     kind: 'llm',
     key: `llm:${n}`,
-    requestHash: digest.digest('hex'),
+    requestHash: hash('sha256', JSON.stringify([thought.chain, prompt.system, prompt.tools, messagesWith([])])),
     run: async ({ idempotencyKey, joined }) => {
       const { name, completion, usage } = await thought.complete({
         chain: thought.chain,

@@ -4,6 +4,7 @@
  * have a screen reader stammer.
  */
 import { element } from './element.js'
+import { spokenMarkdown } from './markdown.js'
 
 const MAX_ENTRIES = 20
 const MAX_CHARS = 2_000
@@ -14,12 +15,15 @@ export class Announcer {
   /** @param {HTMLElement} region an element with `role="log"` */
   constructor(region) {
     this.#region = region
-    region.replaceChildren()
   }
 
-  /** @param {string} text */
+  clear() {
+    this.#region.replaceChildren()
+  }
+
+  /** @param {string} text Markdown */
   say(text) {
-    const spoken = text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}…` : text
+    const spoken = spokenMarkdown(text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}…` : text)
     this.#region.append(element('p', { dir: 'auto' }, spoken))
     while (this.#region.childElementCount > MAX_ENTRIES) this.#region.firstElementChild?.remove()
   }

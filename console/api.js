@@ -26,8 +26,11 @@ export async function request(method, path, { body, signal } = {}) {
   /** @type {RequestInit} */
   const init = { method, headers: { accept: 'application/json' }, credentials: 'same-origin', cache: 'no-store', redirect: 'error' }
   if (signal) init.signal = signal
-  if (method !== 'GET') init.headers = { ...init.headers, 'X-OpenClaw-CSRF': '1', 'content-type': 'application/json' }
-  if (body !== undefined) init.body = JSON.stringify(body)
+  if (method !== 'GET') init.headers = { ...init.headers, 'X-OpenClaw-CSRF': '1' }
+  if (body !== undefined) {
+    init.headers = { ...init.headers, 'content-type': 'application/json' }
+    init.body = JSON.stringify(body)
+  }
   const response = await fetch(path, init).catch((error) => {
     if (signal?.aborted) throw error
     throw new Problem(0, 'The gateway does not answer.')

@@ -3,17 +3,15 @@
  * The chat of somebody who is signed in, from then until they are signed out: brings the list, the transcript, the
  * composer and the connection together. Everything it begins ends with it.
  */
-import { Announcer } from './announcer.js'
 import { Problem } from './api.js'
 import { Composer } from './composer.js'
 import { addressOf, Conversations, newConversationId, openInAddress, UNTITLED } from './conversations.js'
 import { Drawer } from './drawer.js'
 import { byId } from './element.js'
-import { Follow } from './follow.js'
 import { Outgoing } from './outgoing.js'
+import { Reading } from './reading.js'
 import { signOut, takeCode, whoAmI } from './session.js'
 import { Socket } from './socket.js'
-import { Transcript } from './transcript.js'
 
 /**
  * @typedef {import('./protocol.js').Identity} Identity
@@ -22,7 +20,7 @@ import { Transcript } from './transcript.js'
  */
 
 /** @type {Record<ConnectionState, string>} */
-const CONNECTION = { connecting: 'Connecting…', online: 'Online', offline: 'Offline, trying again…', denied: 'This key may not chat' }
+const CONNECTION = { connecting: 'Connecting…', online: 'Online', offline: 'Offline', denied: 'Not allowed to chat' }
 
 /** How a chat ended: what to tell, and a new code if one came in by the address. @typedef {{ notice: string, code: string | null }} End */
 
@@ -46,45 +44,44 @@ export async function chat(identity) {
 }
 
 class Room {
-  #signal
-  #list = byId('exchanges', HTMLElement)
-  #earlier = byId('earlier', HTMLButtonElement)
-  #retryLoad = byId('load-failed', HTMLElement)
-  #announcer = new Announcer(byId('announcer', HTMLElement))
   #drawer
-  #follow
+  #reading
   #composer
   #conversations
   #outgoing
   #socket
-  /** @type {Transcript | null} */ #transcript = null
-  #isLoaded = false
+  #mayChat
   /** @type {(end: End) => void} */ #end = () => undefined
 
   /** @param {Identity} identity @param {AbortSignal} signal */
-  constructor(identity, signal) {
-    this.#signal = signal
+  constructor({ principal, scopes = ['*'] }, signal) {
+    this.#mayChat = scopes.some((scope) => scope === '*' || scope === 'messages:write')
     this.#drawer = new Drawer(signal)
-    const scroller = byId('transcript', HTMLElement)
-    this.#follow = new Follow({ scroller, content: this.#list, button: byId('to-end', HTMLButtonElement), signal })
     this.#composer = new Composer({ onSend: (text) => this.#say(text), signal })
     const list = byId('conversation-list', HTMLElement)
-    this.#conversations = new Conversations({ list, principal: identity.principal, signal, onChange: () => this.#title() })
+    this.#conversations = new Conversations({ list, principal, signal, onChange: () => this.#title() })
     this.#socket = new Socket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`, {
       onState: (state) => this.#connection(state),
       onReady: () => this.#ready(),
       onFrame: (frame) => this.#receive(frame),
       maySignIn: () => this.#isSignedIn(),
     })
-    this.#outgoing = new Outgoing(identity.principal, (frame) => void this.#socket.push(frame))
+    this.#outgoing = new Outgoing(principal, (frame) => void this.#socket.push(frame))
+    this.#reading = new Reading({
+      sessionOf: (conversation) => this.#conversations.sessionOf(conversation),
+      onLoaded: (conversation, since) => this.#socket.follow(conversation, since),
+      onEdit: (text) => this.#composer.put(text),
+      signal,
+    })
     this.#listen(signal)
   }
 
   /** @returns {Promise<End>} */
   async untilSignedOut() {
     const end = /** @type {Promise<End>} */ (new Promise((resolve) => (this.#end = resolve)))
-    this.#connection('connecting')
-    this.#socket.start()
+    // A browser is not told why it gets no WebSocket, so what is known is said before.
+    this.#connection(this.#mayChat ? 'connecting' : 'denied')
+    if (this.#mayChat) this.#socket.start()
     await this.#refreshList()
     if (openInAddress() === null) history.replaceState(null, '', addressOf(this.#conversations.newest() ?? newConversationId()))
     this.#openAddress()
@@ -96,8 +93,8 @@ class Room {
   stop() {
     this.#socket.stop()
     this.#outgoing.stop()
-    this.#transcript?.stop()
-    this.#list.replaceChildren()
+    this.#reading.close()
+    this.#conversations.clear()
   }
 
   /** @param {AbortSignal} signal */
@@ -107,11 +104,6 @@ class Room {
     byId('reconnect', HTMLButtonElement).addEventListener('click', () => this.#socket.hurry(), { signal })
     byId('new-conversation', HTMLButtonElement).addEventListener('click', () => this.#begin(), { signal })
     byId('sign-out', HTMLButtonElement).addEventListener('click', () => void this.#leave(), { signal })
-    byId('load-again', HTMLButtonElement).addEventListener('click', () => void this.#load(), { signal })
-    this.#earlier.addEventListener('click', () => void this.#loadEarlier(), { signal })
-    const seen = new IntersectionObserver(([entry]) => entry?.isIntersecting && void this.#loadEarlier())
-    seen.observe(this.#earlier)
-    signal.addEventListener('abort', () => seen.disconnect())
     for (const suggestion of document.querySelectorAll('#empty button')) {
       suggestion.addEventListener('click', () => this.#composer.put(suggestion.textContent ?? ''), { signal })
     }
@@ -150,50 +142,11 @@ class Room {
     const code = takeCode()
     if (code !== null) return this.#end({ notice: '', code })
     const id = openInAddress() ?? this.#conversations.newest() ?? newConversationId()
-    if (id === this.#transcript?.conversation) return
-    this.#transcript?.stop()
-    this.#list.replaceChildren()
-    const opened = new AbortController()
-    this.#transcript = new Transcript(id, {
-      list: this.#list,
-      signal: AbortSignal.any([this.#signal, opened.signal]),
-      onNews: (text) => {
-        this.#announcer.say(text)
-        this.#follow.news()
-      },
-      onChange: () => this.#changed(),
-      onEdit: (text) => this.#composer.put(text),
-    })
-    for (const message of this.#outgoing.of(id)) this.#transcript.say(message)
-    this.#isLoaded = false
+    if (id === this.#reading.conversation) return
+    this.#reading.open(id, this.#outgoing.of(id))
     this.#composer.open(id)
     this.#conversations.select(id)
     this.#drawer.close()
-    this.#follow.toEnd()
-    void this.#load()
-  }
-
-  async #load() {
-    const transcript = this.#transcript
-    if (!transcript) return
-    this.#retryLoad.hidden = true
-    try {
-      const since = await transcript.open(this.#conversations.get(transcript.conversation)?.session ?? null)
-      if (transcript !== this.#transcript) return
-      this.#isLoaded = true
-      this.#socket.follow(transcript.conversation, since)
-      this.#changed()
-      this.#follow.toEnd()
-    } catch (error) {
-      if (transcript !== this.#transcript || this.#signal.aborted) return
-      if (error instanceof Problem && error.status === 401) return void this.#isSignedIn()
-      this.#retryLoad.hidden = false
-    }
-  }
-
-  async #loadEarlier() {
-    const transcript = this.#transcript
-    if (this.#isLoaded && transcript?.hasEarlier) await this.#follow.keepPlace(() => transcript.loadEarlier()).catch(() => undefined)
   }
 
   async #refreshList() {
@@ -202,32 +155,35 @@ class Room {
 
   /** @param {string} text @returns {string} why not; empty: it is on its way */
   #say(text) {
-    const transcript = this.#transcript
-    if (!transcript) return 'No conversation is open.'
+    const conversation = this.#reading.conversation
+    if (conversation === null) return 'No conversation is open yet.'
+    if (!this.#mayChat) return 'This key may read, but not send: it lacks messages:write.'
     const refusal = this.#outgoing.refuses(text)
     if (refusal !== '') return refusal
-    const message = this.#outgoing.send(transcript.conversation, text)
-    transcript.say(message)
-    this.#conversations.said(transcript.conversation, text, message.at)
-    this.#follow.toEnd()
+    const message = this.#outgoing.send(conversation, text)
+    this.#reading.say(message)
+    this.#conversations.said(conversation, text, message.at)
     return ''
   }
 
   #ready() {
     this.#outgoing.flush()
-    if (!this.#isLoaded && this.#transcript) void this.#refreshList().then(() => this.#load())
+    this.#reading.loadAgain()
   }
 
   /** @param {ServerFrame} frame */
   #receive(frame) {
-    if (frame.type === 'ack') this.#outgoing.forget(frame.id)
+    if (frame.type === 'ack') {
+      this.#outgoing.forget(frame.id)
+      // The first message of a conversation makes its session.
+      if (this.#conversations.get(frame.conversation)?.session === null) void this.#refreshList()
+    }
     if (frame.type === 'error' && frame.id !== null) {
       if (frame.retryable) this.#outgoing.retry(frame.id, frame.retry_after_ms)
       else this.#outgoing.forget(frame.id)
     }
     if (frame.type === 'reply') this.#conversations.replied(frame.conversation, Date.now())
-    const conversation = 'conversation' in frame ? frame.conversation : this.#transcript?.conversation
-    if (conversation === this.#transcript?.conversation) this.#transcript?.receive(frame)
+    if (!('conversation' in frame) || frame.conversation === this.#reading.conversation) this.#reading.receive(frame)
   }
 
   /** @param {ConnectionState} state */
@@ -236,7 +192,7 @@ class Room {
     shown.dataset['state'] = state
     byId('connection-text', HTMLElement).textContent = CONNECTION[state]
     byId('reconnect', HTMLButtonElement).hidden = state !== 'offline'
-    if (state !== 'online') this.#transcript?.cut()
+    if (state !== 'online') this.#reading.cut()
   }
 
   async #isSignedIn() {
@@ -251,21 +207,17 @@ class Room {
   }
 
   async #leave() {
+    const refusal = await signOut()
+    byId('account-message', HTMLElement).textContent = refusal
+    if (refusal !== '') return
     this.#outgoing.clear()
     this.#composer.clear()
-    await signOut()
     history.replaceState(null, '', location.pathname)
     this.#end({ notice: 'You are signed out.', code: null })
   }
 
-  /** There may be more or less to see. */
-  #changed() {
-    byId('empty', HTMLElement).hidden = !this.#isLoaded || !this.#transcript?.isEmpty
-    this.#earlier.hidden = !this.#transcript?.hasEarlier
-  }
-
   #title() {
-    const conversation = this.#transcript && this.#conversations.get(this.#transcript.conversation)
+    const conversation = this.#conversations.get(this.#reading?.conversation ?? '')
     const title = conversation?.title || UNTITLED
     byId('title', HTMLElement).textContent = title
     byId('agent', HTMLElement).textContent = conversation?.agent ?? ''

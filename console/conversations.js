@@ -44,6 +44,8 @@ export class Conversations {
   #signal
   #onChange
   #open = ''
+  /** Whether the gateway has told what there is. */
+  #isRead = false
 
   /**
    * @param {{ list: HTMLElement, principal: string, signal: AbortSignal, onChange: () => void }} options
@@ -53,7 +55,13 @@ export class Conversations {
     this.#principal = principal
     this.#signal = signal
     this.#onChange = onChange
-    list.replaceChildren()
+  }
+
+  clear() {
+    this.#known.clear()
+    this.#rows.clear()
+    this.#list.replaceChildren()
+    this.#onChange()
   }
 
   /** Reads the list anew; what only this page knows stays. */
@@ -68,6 +76,7 @@ export class Conversations {
       if (sessions.cursor === null) break
       cursor = sessions.cursor
     }
+    this.#isRead = true
     this.#draw()
     void this.#findTitles()
   }
@@ -75,6 +84,15 @@ export class Conversations {
   /** @param {string} id */
   get(id) {
     return this.#known.get(id)
+  }
+
+  /**
+   * The session of a conversation; null: nothing was said there yet, as far as the gateway knows.
+   * @param {string} id
+   */
+  async sessionOf(id) {
+    if (!this.#isRead || this.#known.get(id)?.session === null) await this.refresh()
+    return this.#known.get(id)?.session ?? null
   }
 
   /** The one with the newest activity. */

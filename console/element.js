@@ -13,8 +13,9 @@
  */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
+  // Children first: Chromium looks all of them through again for each that is put into an element with `dir="auto"`.
   node.append(...children)
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
   return node
 }
 

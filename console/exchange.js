@@ -53,7 +53,7 @@ export class Exchange {
     )
     this.element = element('li', { class: 'exchange' }, said, this.#answer)
     this.#show()
-    if (condition.state === 'done') this.#chip.hidden = true
+    this.#chip.hidden = condition.state === 'done'
   }
 
   get state() {
@@ -71,7 +71,11 @@ export class Exchange {
     const { state } = this.#condition
     if (state === 'retrying' || state === 'dead') this.#forgetStream()
     this.#show()
-    if (was !== 'done' && state === 'done') this.#fadeChip()
+    if (was === state) return
+    clearTimeout(this.#fade)
+    this.#chip.hidden = false
+    this.#chip.classList.toggle('leaving', state === 'done')
+    if (state === 'done') this.#fade = setTimeout(() => void (this.#chip.hidden = true), DONE_SHOWN_MS)
   }
 
   /** From here on every delta will be seen. */
@@ -140,11 +144,8 @@ export class Exchange {
 
   #show() {
     const { state, deadLetterId } = this.#condition
-    clearTimeout(this.#fade)
     this.element.dataset['state'] = state
     this.#chip.textContent = labelOf(state)
-    this.#chip.hidden = false
-    this.#chip.classList.remove('leaving')
     this.#why.textContent = explain(this.#condition)
     this.#letter.textContent = state === 'dead' ? (deadLetterId ?? '') : ''
     this.#showTyping()
@@ -154,11 +155,6 @@ export class Exchange {
     const isTyping = this.state === 'running' && !this.hasReplies
     if (!isTyping) this.#typing.remove()
     else if (this.#answer.lastChild !== this.#typing) this.#answer.append(this.#typing)
-  }
-
-  #fadeChip() {
-    this.#chip.classList.add('leaving')
-    this.#fade = setTimeout(() => void (this.#chip.hidden = true), DONE_SHOWN_MS)
   }
 }
 

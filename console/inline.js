@@ -8,6 +8,8 @@ import { element } from './element.js'
 const SPECIAL = /[\\`*_[]|https?:\/\/|mailto:/gi
 const ESCAPABLE = /[!-/:-@[-`{-~]/
 const WORD = /[\p{L}\p{N}_]/u
+/** `7*7*7` is no emphasis, but scripts without spaces have it inside a word. */
+const ASCII_WORD = /[0-9A-Za-z]/
 const MAX_NESTING = 6
 const MAX_TICKS = 16
 const MAX_LABEL = 1_000
@@ -127,10 +129,11 @@ function readStrong(text, at, inside, hopeless) {
 function readEmphasis(text, at, mark, inside, hopeless) {
   const first = text.charAt(at + 1)
   if (first === mark || isSpace(first) || hopeless.has(mark)) return null
-  if (mark === '_' && WORD.test(text.charAt(at - 1))) return null
+  const word = mark === '_' ? WORD : ASCII_WORD
+  if (word.test(text.charAt(at - 1))) return null
   for (let close = text.indexOf(mark, at + 2); close >= 0; close = text.indexOf(mark, close + 1)) {
     const run = runAt(text, close, mark)
-    const isClosing = !isSpace(text.charAt(close - 1)) && run === 1 && !(mark === '_' && WORD.test(text.charAt(close + 1)))
+    const isClosing = !isSpace(text.charAt(close - 1)) && run === 1 && !word.test(text.charAt(close + 1))
     if (isClosing) return { node: element('em', {}, inline(text.slice(at + 1, close), deeper(inside))), end: close + 1 }
     close += run - 1
   }

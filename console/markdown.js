@@ -49,6 +49,20 @@ export function showMarkdown(container, text) {
 }
 
 /**
+ * The words without the marks, as they are read aloud.
+ * @param {string} text
+ * @returns {string}
+ */
+export function spokenMarkdown(text) {
+  const words = readBlocks(text).map((block) => {
+    if (block.kind === 'code') return block.text
+    const parts = block.kind === 'list' ? block.items.map((item) => item.text) : [block.text]
+    return parts.map((part) => inline(part).textContent).join('\n')
+  })
+  return words.join('\n')
+}
+
+/**
  * @param {string} text
  * @returns {readonly Block[]}
  */

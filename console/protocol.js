@@ -20,7 +20,7 @@
  *
  * @typedef {{ id: string, updated_at: string }} SessionDocument
  * @typedef {{ role: string, text: string }} MemoryEntry
- * @typedef {{ principal: string }} Identity
+ * @typedef {{ principal: string, scopes?: readonly string[] }} Identity
  *
  * @typedef {{ type: 'ready', principal: string, ping_ms: number }} ReadyFrame
  * @typedef {{ type: 'ack', id: string, message_id: string, conversation: string, status: MessageStatus, duplicate: boolean }} AckFrame
@@ -28,6 +28,7 @@
  * @typedef {{ type: 'status', message_id: string, conversation: string, status: MessageStatus, reason: string | null }} StatusFrame
  * @typedef {{ type: 'delta', message_id: string, conversation: string, text: string | null }} DeltaFrame
  * @typedef {{ type: 'reply', seq: number, message_id: string, conversation: string, index: number, of: number, text: string }} ReplyFrame
+ * @typedef {StatusFrame | DeltaFrame | ReplyFrame} MessageNews
  * @typedef {{ type: 'error', id: string | null, code: string, detail: string, retryable: boolean, retry_after_ms?: number }} ErrorFrame
  * @typedef {ReadyFrame | AckFrame | SubscribedFrame | StatusFrame | DeltaFrame | ReplyFrame | ErrorFrame | { type: 'pong' }} ServerFrame
  *

@@ -50,9 +50,18 @@ export async function whoAmI() {
   return /** @type {Identity} */ (await request('GET', '/v1/whoami'))
 }
 
-/** Ends the session on the gateway; a gateway that cannot be reached does not keep anybody here. */
+/**
+ * Ends the session on the gateway. The cookie is out of this page's reach, so only the gateway can do it.
+ * @returns {Promise<string>} why it did not work; empty when it did
+ */
 export async function signOut() {
-  await request('DELETE', '/v1/console/session').catch(() => null)
+  try {
+    await request('DELETE', '/v1/console/session')
+    return ''
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return error.status === 401 ? '' : error.message
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ const MAX_DELAY_MS = 15_000
 const PONG_TIMEOUT_MS = 10_000
 const READY_TIMEOUT_MS = 10_000
 const MAX_FOLLOWED = 20
+/** The gateway takes 100 conversations on one connection. */
+const MAX_JOINED = 80
 const CLOSE_NOT_ALLOWED = 4403
 
 /**
@@ -34,6 +36,7 @@ export class Socket {
   /** @type {WebSocket | null} */ #socket = null
   /** @type {ConnectionState} */ #state = 'connecting'
   /** Conversation → highest seq seen. @type {Map<string, number>} */ #followed = new Map()
+  /** Conversations that this connection has spoken of. @type {Set<string>} */ #joined = new Set()
   #attempt = 0
   #isReady = false
   #isStopped = false
@@ -83,7 +86,9 @@ export class Socket {
     this.#followed.set(conversation, since)
     const [oldest] = this.#followed.keys()
     if (this.#followed.size > MAX_FOLLOWED && oldest !== undefined) this.#followed.delete(oldest)
-    this.push({ type: 'subscribe', conversation, since })
+    // A new connection follows only those that are still wanted.
+    if (this.#isReady && this.#joined.size >= MAX_JOINED) this.#renew()
+    else this.push({ type: 'subscribe', conversation, since })
   }
 
   /**
@@ -92,6 +97,7 @@ export class Socket {
    */
   push(frame) {
     if (!this.#isReady || !this.#socket) return false
+    if (frame.type !== 'ping') this.#joined.add(frame.conversation)
     this.#socket.send(JSON.stringify(frame))
     return true
   }
@@ -99,6 +105,7 @@ export class Socket {
   #connect() {
     const socket = new WebSocket(this.#url, 'openclaw.v1')
     this.#socket = socket
+    this.#joined.clear()
     this.#timer = setTimeout(() => this.#closed(0), READY_TIMEOUT_MS)
     socket.onmessage = (event) => this.#receive(event.data)
     socket.onclose = (event) => this.#closed(event.code)
@@ -120,6 +127,8 @@ export class Socket {
       const seen = this.#followed.get(frame.conversation)
       if (seen !== undefined && frame.seq > seen) this.#followed.set(frame.conversation, frame.seq)
     }
+    // Lower than what was asked for: another store, which counts from its own beginning.
+    if (frame.type === 'subscribed' && this.#followed.has(frame.conversation)) this.#followed.set(frame.conversation, frame.last_seq)
     this.#listen()
     this.#hooks.onFrame(frame)
   }
@@ -131,6 +140,13 @@ export class Socket {
       this.push({ type: 'ping' })
       this.#timer = setTimeout(() => this.#closed(0), PONG_TIMEOUT_MS)
     }, this.#pingMs)
+  }
+
+  #renew() {
+    clearTimeout(this.#timer)
+    this.#drop()
+    this.#enter('connecting')
+    this.#connect()
   }
 
   /** @param {number} code */

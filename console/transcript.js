@@ -5,19 +5,20 @@
  * somebody said elsewhere finds its place.
  */
 import { request } from './api.js'
+import { Documents } from './documents.js'
 import { Exchange } from './exchange.js'
+import { Held } from './held.js'
 import { payloadText } from './protocol.js'
 import { isFinal } from './state.js'
 
 /**
  * @typedef {import('./protocol.js').MessageDocument} MessageDocument
  * @typedef {import('./protocol.js').ServerFrame} ServerFrame
- * @typedef {import('./protocol.js').StatusFrame | import('./protocol.js').DeltaFrame | import('./protocol.js').ReplyFrame} MessageFrame
+ * @typedef {import('./protocol.js').MessageNews} MessageNews
  * @typedef {import('./outgoing.js').Unsent} Unsent
  */
 
 const PAGE = 50
-const MAX_HELD = 1_000
 
 export class Transcript {
   conversation
@@ -28,8 +29,8 @@ export class Transcript {
   /** @type {Map<string, Exchange>} */ #byMessage = new Map()
   /** @type {Map<string, Exchange>} */ #byClient = new Map()
   /** Replies that are shown: those of a turn about several messages are told of with each. @type {Set<number>} */ #seqs = new Set()
-  /** Frames about messages that are not shown (yet), by message. @type {Map<string, MessageFrame[]>} */ #held = new Map()
-  /** Documents under way; true: something happened meanwhile, so ask again. @type {Map<string, boolean>} */ #asked = new Map()
+  #held = new Held()
+  #documents
   /** @type {string | null} */ #session = null
   /** @type {string | null} */ #cursor = null
   #isLoading = false
@@ -42,15 +43,17 @@ export class Transcript {
    *   list: HTMLElement,
    *   signal: AbortSignal,
    *   onNews: (text: string) => void,
+   *   onPage: (put: () => void) => void,
    *   onChange: () => void,
    *   onEdit: (text: string) => void,
-   * }} view `onNews`: something was finished that a reader wants to hear of; `onChange`: there may be more or less to see
+   * }} view `onNews`: something was finished that a reader wants to hear of; `onPage`: a page of history is to be put; `onChange`: there may be more or less to see
    */
   constructor(conversation, { list, signal, ...hooks }) {
     this.conversation = conversation
     this.#list = list
     this.#signal = signal
     this.#hooks = hooks
+    this.#documents = new Documents({ signal, onDocument: (document) => this.#take(document) })
   }
 
   get isEmpty() {
@@ -122,7 +125,9 @@ export class Transcript {
       const answer = await request('GET', `/v1/messages?${query}`, { signal: this.#signal })
       const page = /** @type {import('./protocol.js').Page<MessageDocument>} */ (answer)
       this.#cursor = page.cursor
-      for (const document of page.data) this.#take(document)
+      this.#hooks.onPage(() => {
+        for (const document of page.data) this.#take(document)
+      })
       return page.data.flatMap((document) => (document.replies ?? []).map((reply) => reply.seq))
     } finally {
       this.#isLoading = false
@@ -135,7 +140,7 @@ export class Transcript {
     const id = document.message_id
     const condition = {
       state: document.status,
-      why: reasonOf(document),
+      why: document.reason?.message ?? '',
       dueAt: document.due_at === null ? null : Date.parse(document.due_at),
       deadLetterId: document.dead_letter_id ?? null,
     }
@@ -150,7 +155,7 @@ export class Transcript {
     }
     for (const reply of document.replies ?? []) this.#hang(exchange, reply, isKnown)
     exchange.settle()
-    this.#release(id)
+    for (const frame of this.#held.take(id)) this.#tell(frame)
   }
 
   /** @param {Exchange} exchange @param {number} place */
@@ -182,9 +187,9 @@ export class Transcript {
       exchange.messageId = messageId
       this.#byMessage.set(messageId, exchange)
       exchange.become({ state: 'queued', why: '' })
-      if (duplicate) this.#refresh(messageId)
+      if (duplicate) this.#documents.ask(messageId)
       else exchange.beginStream()
-      this.#release(messageId)
+      for (const frame of this.#held.take(messageId)) this.#tell(frame)
     }
     this.#askForHeld()
   }
@@ -204,20 +209,23 @@ export class Transcript {
     if (was !== state && (state === 'dead' || state === 'refused')) this.#hooks.onNews(`The message was not answered. ${why}`)
   }
 
-  /** @param {MessageFrame} frame */
+  /** @param {MessageNews} frame */
   #tell(frame) {
     const id = frame.message_id
     const exchange = this.#byMessage.get(id)
-    if (!exchange) return this.#hold(frame)
+    if (!exchange) {
+      this.#held.put(frame)
+      return this.#askForHeld()
+    }
     if (frame.type === 'delta') exchange.delta(frame.text)
     else if (frame.type === 'reply') this.#hang(exchange, frame, true)
     else {
-      if (this.#asked.has(id)) this.#asked.set(id, true)
+      this.#documents.overtake(id)
       if (frame.status === 'running') exchange.beginStream()
       this.#become(exchange, frame.status, frame.reason ?? '')
       // When it goes on, and what became of a message that ended without a word, only the document says.
       const isTold = frame.status === 'queued' || frame.status === 'running' || exchange.hasReplies
-      if (!isTold) this.#refresh(id)
+      if (!isTold) this.#documents.ask(id)
     }
   }
 
@@ -229,54 +237,18 @@ export class Transcript {
     if (isNews && this.#isLive) this.#hooks.onNews(reply.text)
   }
 
-  /** Keeps a frame until its message is shown: acknowledged a moment later, said elsewhere, or on an earlier page. @param {MessageFrame} frame */
-  #hold(frame) {
-    const held = this.#held.get(frame.message_id)
-    if (held) held.push(frame)
-    else this.#held.set(frame.message_id, [frame])
-    const [first] = this.#held.keys()
-    if (this.#held.size > MAX_HELD && first !== undefined) this.#held.delete(first)
-    this.#askForHeld()
-  }
-
-  /** @param {string} id */
-  #release(id) {
-    const held = this.#held.get(id) ?? []
-    this.#held.delete(id)
-    for (const frame of held) this.#tell(frame)
-  }
-
   /** Messages of which only frames are known were said elsewhere, once no acknowledgement of ours is awaited. */
   #askForHeld() {
-    if (this.#held.size === 0 || this.#exchanges.some(({ messageId, state }) => messageId === null && state !== 'refused')) return
+    const ids = this.#held.ids
+    if (ids.length === 0 || this.#exchanges.some(({ messageId, state }) => messageId === null && state !== 'refused')) return
     const oldest = this.#exchanges.find(({ messageId }) => messageId !== null)?.messageId
     const isEarlier = (/** @type {string} */ id) => this.#cursor !== null && oldest != null && id < oldest
-    for (const id of this.#held.keys()) if (!isEarlier(id)) this.#refresh(id)
+    for (const id of ids) if (!isEarlier(id)) this.#documents.ask(id)
   }
 
   /** States are not told again after a cut, so ask for those that were still open. */
   #catchUp() {
     this.#isLive = true
-    for (const { messageId, state } of this.#exchanges) if (messageId !== null && !isFinal(state)) this.#refresh(messageId)
+    for (const { messageId, state } of this.#exchanges) if (messageId !== null && !isFinal(state)) this.#documents.ask(messageId)
   }
-
-  /** @param {string} id */
-  #refresh(id) {
-    if (this.#asked.has(id)) return void this.#asked.set(id, true)
-    this.#asked.set(id, false)
-    request('GET', `/v1/messages/${encodeURIComponent(id)}`, { signal: this.#signal })
-      .then((answer) => {
-        const isStale = this.#asked.get(id) === true
-        this.#asked.delete(id)
-        if (isStale) this.#refresh(id)
-        else this.#take(/** @type {MessageDocument} */ (answer))
-      })
-      .catch(() => this.#asked.delete(id))
-  }
-}
-
-/** @param {MessageDocument} document */
-function reasonOf({ status, reason }) {
-  if (reason === null) return ''
-  return status === 'done' && reason.code === 'interrupted' ? 'Interrupted by a newer message.' : reason.message
 }

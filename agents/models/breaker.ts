@@ -19,8 +19,7 @@ export class Breaker {
   }
 
   succeeded(provider: string): void {
-    const state = this.#states.get(provider)
-    if (state === undefined) return
+    const state = this.#stateOf(provider)
     if (state.restsUntil !== null) this.#states.delete(provider)
     else remember(state, false)
   }

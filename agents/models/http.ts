@@ -55,7 +55,11 @@ export class HttpModel implements Model {
     return new Promise((resolve, reject) => {
       const exchange = new Exchange({ reader, signal, clock: this.#clock, timeoutMs: request.timeoutMs, resolve, reject })
       const headers = [...this.#headers, 'idempotency-key', request.idempotencyKey]
-      pool.dispatch({ path: this.#path, method: 'POST', headers, body }, exchange)
+      try {
+        pool.dispatch({ path: this.#path, method: 'POST', headers, body }, exchange)
+      } catch (error) {
+        exchange.fail(new ModelFault('rejected', 'cannot be asked as it is configured', { cause: error }))
+      }
     })
   }
 
@@ -90,7 +94,7 @@ interface ExchangeOptions {
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions
   readonly #startedAt: number
-  readonly #onAbort = (): void => this.#fail(this.#options.signal.reason)
+  readonly #onAbort = (): void => this.fail(this.#options.signal.reason)
   #controller: Dispatcher.DispatchController | null = null
   #cancelTimer: () => void
   #lastByteAt: number | null = null
@@ -107,6 +111,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#startedAt = options.clock.now()
     this.#cancelTimer = options.clock.after(this.#dueAt() - this.#startedAt, () => this.#checkTime())
     options.signal.addEventListener('abort', this.#onAbort)
+  }
+
+  fail(error: unknown): void {
+    if (!this.#settle()) return
+    this.#controller?.abort(new Error('not wanted any more'))
+    this.#options.reject(error)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -139,7 +149,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#events.push(chunk)
       if (this.#complete) this.#succeed()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
@@ -152,13 +162,13 @@ class Exchange implements Dispatcher.DispatchHandler {
       else this.#events.end()
       this.#succeed()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-    this.#fail(new ModelFault('transient', `could not be reached (${code})`, { cause: error }))
+    this.fail(new ModelFault('transient', `could not be reached (${code})`, { cause: error }))
   }
 
   /** When the wait under way has lasted too long. */
@@ -172,18 +182,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     const now = this.#options.clock.now()
     const dueAt = this.#dueAt()
     if (now < dueAt) this.#cancelTimer = this.#options.clock.after(dueAt - now, () => this.#checkTime())
-    else this.#fail(new ModelFault('transient', `said nothing more within ${now - (this.#lastByteAt ?? this.#startedAt)} ms`))
+    else this.fail(new ModelFault('transient', `said nothing more within ${now - (this.#lastByteAt ?? this.#startedAt)} ms`))
   }
 
   #succeed(): void {
     const completion = this.#options.reader.finish()
     if (this.#settle()) this.#options.resolve(completion)
-  }
-
-  #fail(error: unknown): void {
-    if (!this.#settle()) return
-    this.#controller?.abort(new Error('not wanted any more'))
-    this.#options.reject(error)
   }
 
   #settle(): boolean {

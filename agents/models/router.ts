@@ -2,13 +2,14 @@
  * Gets one completion out of a chain of models. The only retry loop for model calls in the process: clients make one
  * attempt, the loop above repeats nothing. Time and chance are passed in.
  */
-import type { Clock, Log, Metrics, ModelError, Usage } from '#contract'
+import type { Clock, Log, Metrics, Usage } from '#contract'
 import { Breaker } from './breaker.ts'
 import { BuiltinModel } from './builtin.ts'
 import { endpointOf, isLocal, splitName } from './config.ts'
 import type { Env, ModelsConfig } from './config.ts'
+import { exhausted } from './exhausted.ts'
+import type { Failed } from './exhausted.ts'
 import { ModelFault } from './fault.ts'
-import type { FaultKind } from './fault.ts'
 import { HttpModel } from './http.ts'
 import { Meter } from './meter.ts'
 import type { Completion, Model, Prompt } from './model.ts'
@@ -127,6 +128,7 @@ export class Router {
     const { provider, model } = splitName(name)
     ask.onVoid()
     try {
+      if (model === '') throw new ModelFault('rejected', 'is no name of the form provider/model')
       const completion = await this.#provider(provider).model.complete(
         {
           ...ask.prompt,
@@ -181,7 +183,7 @@ export class Router {
     let provider = this.#providers.get(name)
     if (provider === undefined) {
       const endpoint = endpointOf(this.#options.config, this.#options.env, name)
-      if (endpoint === null) throw new ModelFault('rejected', `has no provider "${name}"; name it under llm.providers with a base_url`)
+      if (endpoint === null) throw new ModelFault('rejected', `has no provider "${name}" with a base_url under llm.providers`)
       const model = endpoint === 'builtin' ? new BuiltinModel() : new HttpModel(endpoint, this.#options.clock)
       this.#providers.set(name, (provider = { model, isLocal: isLocal(endpoint) }))
     }
@@ -208,33 +210,6 @@ export class Router {
     this.#meter.answered(name, usage)
     return { name, completion, usage }
   }
-}
-
-interface Failed {
-  readonly name: string
-  readonly fault: ModelFault
-}
-
-const ADVICE: { readonly [kind in FaultKind]: string } = {
-  transient: 'It is tried again later.',
-  rate: 'It is tried again later.',
-  auth: 'Check the api_key under llm.providers.',
-  quota: "Check the provider account's credit.",
-  overflow: 'Lower max_context_tokens of the agent.',
-  refused: '',
-  rejected: "Check the model's name and llm.providers.",
-}
-
-/** Worth another turn if any of them may come back; told by the first of that sort. */
-function exhausted(faults: readonly Failed[]): ModelError {
-  const [telling] = [...faults.filter(({ fault }) => fault.retryable), ...faults]
-  if (telling === undefined) return new ModelFault('rejected', 'No model is configured for this agent. Set llm.defaults.primary.')
-  const { fault } = telling
-  const told = faults.map(({ name, fault }) => `${name} ${fault.message}`).join('; ')
-  return new ModelFault(fault.kind, `No model could answer: ${told}. ${ADVICE[fault.kind]}`, {
-    retryAfterMs: fault.retryAfterMs,
-    cause: fault,
-  })
 }
 
 const refusal = (): Completion => ({

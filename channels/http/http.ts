@@ -111,9 +111,7 @@ class HttpChannel implements Channel {
 
   #opened(): { readonly host: ChannelHost; readonly waiting: Waiting } {
     if (this.#open !== null && !this.#isPaused) return this.#open
-    throw new UnavailableError(`Channel "${this.#name}" takes in nothing now. Try again.`, {
-      code: this.#open === null ? 'CHANNEL_CLOSED' : 'CHANNEL_PAUSED',
-    })
+    throw new UnavailableError(`Channel "${this.#name}" takes in nothing now. Try again.`, { code: 'CHANNEL_CLOSED' })
   }
 
   async #counted(run: () => Promise<HttpReply>): Promise<HttpReply> {

@@ -54,7 +54,7 @@ export function invocation({ body, params }: HttpRequest): Publish {
   const channel = context.channel_id === undefined && label !== undefined ? readName(label, '#/context/channel', faults) : null
   const asked = said['idempotency_key'] ?? undefined
   const key = asked === undefined ? null : readName(asked, '#/idempotency_key', faults)
-  const agent = readName(params['id'], 'path:id', faults)
+  const agent = readName(params['id'], '#/path/id', faults)
   if (payload === null || agent === null || faults.length > 0) {
     throw new InvalidError(`The call was refused at ${faults[0]?.pointer}: ${faults[0]?.detail}`, { code: 'SCHEMA_VIOLATION', faults })
   }

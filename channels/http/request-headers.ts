@@ -17,12 +17,15 @@ export function idempotencyKey(headers: RequestHeaders, ofBody: string | null): 
   if (header === undefined) return ofBody
   const key = QUOTED.test(header) ? header.slice(1, -1).replaceAll(/\\(["\\])/g, '$1') : header
   if (key.length > MAX_KEY_CHARS || !(BARE.test(header) || QUOTED.test(header)) || key === '') {
-    throw refusal('IDEMPOTENCY_KEY_INVALID', [
-      { pointer: 'header:Idempotency-Key', detail: `Must be 1 to ${MAX_KEY_CHARS} printable ASCII characters, bare or in double quotes.` },
+    throw refusal({ code: 'INVALID_IDEMPOTENCY_KEY' }, [
+      {
+        pointer: '#/headers/idempotency-key',
+        detail: `Must be 1 to ${MAX_KEY_CHARS} printable ASCII characters, bare or in double quotes.`,
+      },
     ])
   }
   if (ofBody !== null && ofBody !== key) {
-    throw refusal('IDEMPOTENCY_KEY_MISMATCH', [
+    throw refusal({ code: 'IDEMPOTENCY_KEY_MISMATCH' }, [
       { pointer: '#/idempotency_key', detail: 'Differs from the header Idempotency-Key. Send one of them, or the same in both.' },
     ])
   }
@@ -35,10 +38,10 @@ export function withSaidHeaders(ofBody: Metadata, headers: RequestHeaders): Meta
   const extra = headers['x-openclaw-metadata']
   if (label === undefined && extra === undefined) return ofBody
   const faults: Fault[] = []
-  const fromExtra = extra === undefined ? {} : readMetadata(parseJson(extra, faults), 'header:X-OpenClaw-Metadata', faults)
-  const named = label === undefined ? undefined : utf8(label, 'X-Channel-ID', faults)
-  const channel = named === undefined ? null : readName(named, 'header:X-Channel-ID', faults)
-  if (faults.length > 0) throw refusal('SCHEMA_VIOLATION', faults)
+  const fromExtra = extra === undefined ? {} : readMetadata(parseJson(extra, faults), '#/headers/x-openclaw-metadata', faults)
+  const named = label === undefined ? undefined : utf8(label, 'x-channel-id', faults)
+  const channel = named === undefined ? null : readName(named, '#/headers/x-channel-id', faults)
+  if (faults.length > 0) throw refusal({ code: 'SCHEMA_VIOLATION' }, faults)
   return { ...fromExtra, ...(channel === null ? {} : { channel_id: channel }), ...ofBody }
 }
 
@@ -80,11 +83,11 @@ function routingHeaders(headers: RequestHeaders): { readonly [name: string]: str
 }
 
 function parseJson(header: string, faults: Fault[]): JsonValue | undefined {
-  const text = utf8(header, 'X-OpenClaw-Metadata', faults)
+  const text = utf8(header, 'x-openclaw-metadata', faults)
   try {
     return text === undefined ? undefined : (JSON.parse(text) as JsonValue)
   } catch {
-    faults.push({ pointer: 'header:X-OpenClaw-Metadata', detail: 'Must be a JSON object.' })
+    faults.push({ pointer: '#/headers/x-openclaw-metadata', detail: 'Must be a JSON object.' })
     return undefined
   }
 }
@@ -93,10 +96,10 @@ function utf8(latin1: string, name: string, faults: Fault[]): string | undefined
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1'))
   } catch {
-    faults.push({ pointer: `header:${name}`, detail: 'Must be UTF-8.' })
+    faults.push({ pointer: `#/headers/${name}`, detail: 'Must be UTF-8.' })
     return undefined
   }
 }
 
-const refusal = (code: string, faults: readonly Fault[]): InvalidError =>
+const refusal = ({ code }: { readonly code: string }, faults: readonly Fault[]): InvalidError =>
   new InvalidError(`The request was refused at ${faults[0]?.pointer}: ${faults[0]?.detail}`, { code, faults })

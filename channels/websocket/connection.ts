@@ -14,7 +14,7 @@ import type { ServerFrame } from './frame.ts'
 export const PING_MS = 30_000
 export const MAX_FRAME_BYTES = 1_048_576
 /** Until it has proved who it is. */
-export const MAX_GUEST_FRAME_BYTES = 65_536
+const MAX_GUEST_FRAME_BYTES = 65_536
 
 /** What the channel is told. */
 export interface Owner {
@@ -25,6 +25,7 @@ export interface Owner {
 
 export class Connection implements Line {
   readonly #socket: WebSocket
+  readonly #stream: Duplex
   readonly #caller: UpgradeCaller
   readonly #owner: Owner
   #state: 'greeting' | 'proving' | 'open' | 'closed' = 'greeting'
@@ -33,9 +34,11 @@ export class Connection implements Line {
   /** Frames that came before they could be handled: at most what one read of the socket brings. */
   readonly #backlog: Buffer[] = []
   #pingsMissed = 0
+  #isCorked = false
 
-  constructor(socket: WebSocket, caller: UpgradeCaller, owner: Owner) {
+  constructor(socket: WebSocket, stream: Duplex, caller: UpgradeCaller, owner: Owner) {
     this.#socket = socket
+    this.#stream = stream
     this.#caller = caller
     this.#owner = owner
     socket.on('message', (data: Buffer, isBinary) => this.#hear(data, isBinary))
@@ -54,14 +57,16 @@ export class Connection implements Line {
   }
 
   /** Nobody known yet: it has to send an auth frame, and may not say much before. */
-  greet(stream: Duplex): void {
+  greet(): void {
+    const stream = this.#stream
     let bytes = 0
     const count = (chunk: Uint8Array): void => {
       bytes += chunk.length
       if (this.#state !== 'greeting') stream.off('data', count)
       else if (bytes > MAX_GUEST_FRAME_BYTES + FRAME_OVERHEAD_BYTES) {
         this.close(1009, 'say who you are first')
-        this.#socket.pause()
+        // What else it sends is thrown away, and not put together.
+        stream.removeAllListeners('data').resume().end()
       }
     }
     stream.on('data', count)
@@ -131,9 +136,22 @@ export class Connection implements Line {
   }
 
   #write(frame: ServerFrame, done?: () => void): void {
-    if (this.#state !== 'closed' && this.#socket.bufferedAmount <= MAX_UNREAD_BYTES) return this.#socket.send(JSON.stringify(frame), done)
+    if (this.#state !== 'closed' && this.#socket.bufferedAmount <= MAX_UNREAD_BYTES) {
+      if (!this.#isCorked) this.#cork()
+      return this.#socket.send(JSON.stringify(frame), done)
+    }
     this.close(1013, 'the reader is too slow')
     done?.()
+  }
+
+  /** What is said in one go, as the acknowledgements of one commit are, leaves in one write. */
+  #cork(): void {
+    this.#isCorked = true
+    this.#stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      this.#stream.uncork()
+    })
   }
 
   #hear(data: Buffer, isBinary: boolean): void {

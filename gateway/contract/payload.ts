@@ -6,8 +6,8 @@ import { isJsonObject } from './envelope.ts'
 import type { JsonValue, Metadata, Payload } from './envelope.ts'
 import type { Fault } from './errors.ts'
 
-export const MAX_DEPTH = 32
-export const MAX_MEMBERS = 1_000
+const MAX_DEPTH = 32
+const MAX_MEMBERS = 1_000
 export const MAX_NAME_CHARS = 255
 
 /**

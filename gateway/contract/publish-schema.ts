@@ -24,7 +24,7 @@ export const payloadSchema: JsonObject = {
   ],
 }
 
-export const metadataSchema: JsonObject = {
+const metadataSchema: JsonObject = {
   type: 'object',
   properties: {
     channel_id: name,

@@ -55,6 +55,8 @@ export function writeEmpty(response: ServerResponse, id: string, status: number,
 }
 
 export function beginStream(response: ServerResponse, id: string): void {
+  // The connection is of no further use: its end tells the client that the stream ended.
+  response.shouldKeepAlive = false
   // Proxies that buffer would hold events back.
   response.writeHead(200, ['content-type', 'text/event-stream', 'x-request-id', id, 'x-accel-buffering', 'no', ...SECURITY])
   response.flushHeaders()

@@ -3,6 +3,7 @@
  * cannot be reached, however it is written. The pages may load nothing but what is ours.
  */
 import { hash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join, relative, sep } from 'node:path'
@@ -44,11 +45,11 @@ export class ConsoleFiles {
     this.#files = files
   }
 
-  /** Files of known types in `folder` and below; `index.html` is `/`. Null: no console. */
+  /** Files of known types in `folder` and below; `index.html` is `/`. No folder: no console. */
   static async read(folder: string | null): Promise<ConsoleFiles> {
     const files = new Map<string, File>()
     if (folder === null) return new ConsoleFiles(files)
-    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    for (const entry of await entriesOf(folder)) {
       const type = TYPES[extname(entry.name)]
       if (!entry.isFile() || type === undefined) continue
       if (files.size === MAX_FILES) throw new InvalidError(`${folder} has more than ${MAX_FILES} files.`, { code: 'CONSOLE_TOO_LARGE' })
@@ -83,5 +84,14 @@ export class ConsoleFiles {
     })
     response.end(isKnown ? undefined : file.bytes)
     return true
+  }
+}
+
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(folder, { recursive: true, withFileTypes: true })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
   }
 }

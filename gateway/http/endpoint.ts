@@ -57,7 +57,6 @@ export class Endpoint {
     const { route } = this
     const door = this.#door
     const exchange = new Exchange(request, response, this.#hasParams ? params : null)
-    if (door.isStopping) response.shouldKeepAlive = false
     try {
       door.guard.checkHost(request)
       if (!this.#isSafe) door.guard.checkOrigin(request.headers)
@@ -65,6 +64,8 @@ export class Endpoint {
       exchange.principal = this.#admit(proven instanceof Promise ? await proven : proven, request)
       await this.#takeIn(exchange, request)
       const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
+      // Not before: it may have begun while the server ran.
+      if (door.isStopping) response.shouldKeepAlive = false
       if ('events' in reply) await this.#stream(exchange, reply.events)
       else write(exchange, reply)
       this.#record(exchange, reply.status)
@@ -157,6 +158,7 @@ export class Endpoint {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
     const problem = problemOf(error, exchange.id)
+    if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
     else {
       const { meter } = this.#door

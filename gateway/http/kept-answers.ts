@@ -71,7 +71,7 @@ export class KeptAnswers {
 function keyOf(given: string): string {
   const quoted = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/.exec(given)?.[1]
   const key = quoted === undefined ? given : quoted.replaceAll(/\\(["\\])/g, '$1')
-  if (/^[\x21-\x7e]{1,255}$/.test(key)) return key
+  if (/^[\x21-\x7e]{1,255}$/.test(key) && (quoted !== undefined || !key.startsWith('"'))) return key
   throw new ProtocolError('An Idempotency-Key has 1 to 255 visible ASCII characters.', {
     code: 'INVALID_IDEMPOTENCY_KEY',
     slug: 'invalid-request',

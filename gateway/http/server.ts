@@ -87,6 +87,7 @@ export class HttpServer implements Lifecycle {
   readonly #options: HttpServerOptions
   readonly #limits: HttpLimits
   #running: Running | null = null
+  #stopped: Promise<void> = Promise.resolve()
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -130,11 +131,16 @@ export class HttpServer implements Lifecycle {
     }
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     const running = this.#running
-    if (running === null) return
-    this.#running = null
-    const { server, door, upgrades, metrics, release } = running
+    if (running !== null) {
+      this.#running = null
+      this.#stopped = this.#close(running)
+    }
+    return this.#stopped
+  }
+
+  async #close({ server, door, upgrades, metrics, release }: Running): Promise<void> {
     door.isStopping = true
     const closed = Promise.withResolvers<void>()
     server.close(() => closed.resolve())

@@ -1,6 +1,7 @@
 /** T1: one session is taken, its unfinished turn first, otherwise what waits in it. Steps and endings are elsewhere. */
 import { asSessionKey, asTurnId, payloadText } from '#contract'
 import type { ClaimRequest, ClaimResult, ClaimedMessage, ClaimedTurn, Message, RecordedStep, StepKind, StepStatus } from '#contract'
+import { Json } from './command.ts'
 import { bury } from './letter-row.ts'
 import { historyOf } from './memory.ts'
 import { anyQueued, goOn, messagesAt, queued, takeUp, toClaimed, toJson } from './message-row.ts'
@@ -10,7 +11,7 @@ import type { Sql } from './sql.ts'
 import { insertTurn, loadTurn, saveTurn } from './turn-row.ts'
 import type { TurnRow } from './turn-row.ts'
 
-export function claim(sql: Sql, request: ClaimRequest): ClaimResult {
+export function claim(sql: Sql, request: ClaimRequest): ClaimResult | Json<ClaimResult> {
   const session = loadSession(sql, request.session)
   if (session === undefined) return { status: 'idle', dueAt: null }
   if (session.lease_until > request.now) return { status: 'idle', dueAt: session.lease_until }
@@ -18,7 +19,7 @@ export function claim(sql: Sql, request: ClaimRequest): ClaimResult {
   return turn === undefined ? begin(sql, request, session) : resume(sql, request, session, turn)
 }
 
-function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResult {
+function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResult | Json<ClaimResult> {
   const { now, queue } = request
   const quietAt = queue.debounceMs > 0 ? newest(sql, session) + queue.debounceMs : 0
   if (quietAt > now) return { status: 'idle', dueAt: quietAt }
@@ -33,9 +34,8 @@ function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResul
   append(sql, session, { turn: request.turn, messages: messages.map(asUser), now })
   session.turn = request.turn
   lease(sql, session, request)
-  return {
-    status: 'claimed',
-    turn: {
+  return told(
+    {
       id: request.turn,
       session: request.session,
       fence: session.fence,
@@ -43,14 +43,19 @@ function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResul
       startedAt: now,
       resumed: false,
       messages,
-      history: historyOf(sql, session, { ...request, baseSeq }),
       steps: [],
       more,
     },
-  }
+    historyOf(sql, session, { ...request, baseSeq }),
+  )
 }
 
-function resume(sql: Sql, request: ClaimRequest, session: SessionRow, turn: TurnRow): ClaimResult {
+/** The history is long, and JSON in its rows: it goes to the other thread as it stands. */
+function told(turn: Omit<ClaimedTurn, 'history'>, history: string): Json<ClaimResult> {
+  return new Json(`{"status":"claimed","turn":${JSON.stringify(turn).slice(0, -1)},"history":${history}}}`)
+}
+
+function resume(sql: Sql, request: ClaimRequest, session: SessionRow, turn: TurnRow): ClaimResult | Json<ClaimResult> {
   const stood = turn.status === 'waiting' || turn.status === 'retrying'
   if (stood && turn.due_at !== null && turn.due_at > request.now) return { status: 'idle', dueAt: turn.due_at }
   if (!stood && ++turn.crashes >= request.maxCrashes) return giveUp(sql, request, session, turn)
@@ -62,7 +67,7 @@ function resume(sql: Sql, request: ClaimRequest, session: SessionRow, turn: Turn
   turn.due_at = null
   saveTurn(sql, turn)
   lease(sql, session, request)
-  return { status: 'claimed', turn: recall(sql, request, session, turn) }
+  return told(recall(sql, session, turn), historyOf(sql, session, { ...request, baseSeq: turn.base_seq }))
 }
 
 function giveUp(sql: Sql, request: ClaimRequest, session: SessionRow, turn: TurnRow): ClaimResult {
@@ -79,7 +84,7 @@ function giveUp(sql: Sql, request: ClaimRequest, session: SessionRow, turn: Turn
   return { status: 'dead', messages, reason }
 }
 
-function recall(sql: Sql, request: ClaimRequest, session: SessionRow, turn: TurnRow): ClaimedTurn {
+function recall(sql: Sql, session: SessionRow, turn: TurnRow): Omit<ClaimedTurn, 'history'> {
   return {
     id: asTurnId(turn.id),
     session: asSessionKey(session.key),
@@ -88,7 +93,6 @@ function recall(sql: Sql, request: ClaimRequest, session: SessionRow, turn: Turn
     startedAt: turn.started_at,
     resumed: true,
     messages: messagesAt(sql, turn.messages.slice(0, turn.initial)).map(toClaimed),
-    history: historyOf(sql, session, { ...request, baseSeq: turn.base_seq }),
     steps: stepsOf(sql, turn.id),
     more: anyQueued(sql, session.seq),
   }

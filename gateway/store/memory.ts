@@ -3,14 +3,15 @@ import type { ClaimRequest, Message } from '#contract'
 import type { SessionRow } from './session-row.ts'
 import type { Sql } from './sql.ts'
 
+/** Answers JSON: a list of messages. */
 export function historyOf(
   sql: Sql,
   session: SessionRow,
   bound: Pick<ClaimRequest, 'historyBytes' | 'historyMessages'> & { readonly baseSeq: number },
-): readonly Message[] {
+): string {
   const summary = sql.get<{ text: string }>('SELECT text FROM summary WHERE session = ?', session.seq)
   let room = bound.historyBytes - (summary === undefined ? 0 : Buffer.byteLength(summary.text))
-  const history: Message[] = []
+  const history: string[] = []
   const rows = sql.iterate<{ content: string }>(
     'SELECT content FROM session_message WHERE session = ? AND seq >= ? AND seq < ? AND void = 0 ORDER BY seq DESC LIMIT ?',
     session.seq,
@@ -21,11 +22,19 @@ export function historyOf(
   for (const { content } of rows) {
     room -= Buffer.byteLength(content)
     if (room < 0) break
-    history.push(JSON.parse(content))
+    history.push(content)
   }
-  history.reverse()
   // An answer without the call before it, which the cut took away, is refused by every model.
-  const first = history.findIndex((message) => message.role !== 'tool')
-  const whole = first === -1 ? [] : history.slice(first)
-  return summary === undefined ? whole : [{ role: 'summary', text: summary.text }, ...whole]
+  while (isAnswer(history.at(-1))) history.pop()
+  if (summary !== undefined) {
+    const told: Message = { role: 'summary', text: summary.text }
+    history.push(JSON.stringify(told))
+  }
+  return `[${history.toReversed().join(',')}]`
+}
+
+function isAnswer(content: string | undefined): boolean {
+  if (content === undefined) return false
+  const message: Message = JSON.parse(content)
+  return message.role === 'tool'
 }

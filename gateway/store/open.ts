@@ -3,6 +3,7 @@
  * accepted. The writer calls `openWriter`, the reader `openReader`.
  */
 import { ConflictError, InvalidError } from '#contract'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { storeFault, unavailable } from './fault.ts'
 import { migrate } from './migrate.ts'
@@ -22,6 +23,7 @@ export function openWriter(file: string, now: number): Opened {
   return told(file, () => {
     const lock = seize(file)
     try {
+      keepPrivate(file)
       const database = new DatabaseSync(file, { timeout: OPEN_PATIENCE_MS, enableForeignKeyConstraints: false })
       try {
         probe(database)
@@ -61,7 +63,7 @@ export function openReader(file: string): Opened {
   })
 }
 
-/** A checkpoint stops the writer: seldom enough to be cheap, often enough to be short (docs/decisions/store.md). */
+/** A checkpoint stops the writer: seldom enough to be cheap, often enough to be short (docs/decisions/embedded-store.md). */
 const CHECKPOINT_PAGES = 4_000
 const WAL_BYTES_KEPT = 32 * 1024 * 1024
 const OPEN_PATIENCE_MS = 2_000
@@ -85,6 +87,11 @@ function seize(file: string): DatabaseSync {
       cause: error,
     })
   }
+}
+
+/** What people write is for this user alone; SQLite gives its log beside the file the same mode. */
+function keepPrivate(file: string): void {
+  if (!existsSync(file)) closeSync(openSync(file, 'ax', 0o600))
 }
 
 function probe(database: DatabaseSync): void {

@@ -4,6 +4,7 @@
  */
 import { UnavailableError } from '#contract'
 import type { Clock } from '#contract'
+import { getCompileCacheDir } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import type { StoreFault } from './fault.ts'
 import { packJobs, unpackAnswers, unpackError } from './wire.ts'
@@ -42,7 +43,12 @@ export class Remote {
     const ending = Promise.withResolvers<void>()
     this.#opened = opening.promise
     this.#ended = ending.promise
-    this.#worker = new Worker(options.script, { workerData: { file: options.file, now: options.clock.now() }, name: 'store' })
+    const cache = getCompileCacheDir()
+    this.#worker = new Worker(options.script, {
+      workerData: { file: options.file, now: options.clock.now() },
+      // With the process's code cache the thread need not load the TypeScript stripper, which weighs 40 MB.
+      env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
+    })
     this.#worker.on('message', (message: FromWorker) => {
       if (message.opened === undefined) this.#answered(message)
       else if ('failure' in message.opened) {

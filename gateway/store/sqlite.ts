@@ -75,7 +75,7 @@ export class SqliteStore implements Store, Lifecycle {
 
   async #open(): Promise<void> {
     const { file, log } = this.#options
-    const writer = this.#remote('./writer.ts', (error) => {
+    const writer = this.#remote(new URL('./writer.ts', import.meta.url), (error) => {
       this.#fault = { code: 'STORE_FAILED', detail: 'The thread that writes has ended; start the gateway again.' }
       log.error({ file, error }, 'the thread that writes has ended')
     })
@@ -129,15 +129,15 @@ export class SqliteStore implements Store, Lifecycle {
       if (this.#reader === reader) this.#reader = null
       this.#options.log.warn({ file: this.#options.file, ...describeError(error) }, 'the thread that reads has ended')
     }
-    const reader = this.#remote('./reader.ts', drop)
+    const reader = this.#remote(new URL('./reader.ts', import.meta.url), drop)
     reader.opened.catch(drop)
     return reader
   }
 
-  #remote(script: string, onDeath: (error: Error) => void): Remote {
+  #remote(script: URL, onDeath: (error: Error) => void): Remote {
     const { file, clock } = this.#options
     return new Remote({
-      script: new URL(script, import.meta.url),
+      script,
       file,
       clock,
       maxWaiting: MAX_WAITING,

@@ -3,6 +3,7 @@
  * arguments and results as JSON text. Many commands share one message, and so do their answers. Parses both ways.
  */
 import { ConflictError, FencedError, InvalidError, NotFoundError, OpenClawError, UnavailableError, describeError } from '#contract'
+import { Json } from './command.ts'
 import type { StoreFault } from './fault.ts'
 
 /** One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON. */
@@ -80,5 +81,9 @@ export function unpackError(text: string): Error {
   return Class === undefined ? new Error(`The store failed at a command: ${message}`) : new Class(message, { code })
 }
 
-export const succeeded = (job: Job, result: unknown): Answer => ({ id: job.id, ok: true, value: JSON.stringify(result ?? null) })
+export const succeeded = (job: Job, result: unknown): Answer => ({
+  id: job.id,
+  ok: true,
+  value: result instanceof Json ? result.text : JSON.stringify(result ?? null),
+})
 export const failed = (job: Job, error: unknown): Answer => ({ id: job.id, ok: false, value: packError(error) })

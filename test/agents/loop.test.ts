@@ -223,14 +223,37 @@ describe('the loop', () => {
     assert.match(tools[1]?.content ?? '', /outcome unknown: the gateway restarted while this ran; do not repeat it blindly/)
   })
 
-  test('messages that join the turn are heard before the next call', async () => {
+  test('messages that join the turn are heard before the next call, and in every call after it', async () => {
     const joins = { 'llm:2': [envelopeOf('wait, stop!')] }
     const journal = new Journal()
-    await run({ skills: SKILLS, joins, journal }, CALL_THREE, { do: 'text', text: 'Stopped.' })
+    await run(
+      { skills: SKILLS, joins, journal },
+      CALL_THREE,
+      { do: 'calls', calls: [{ name: 'a', arguments: '{}' }] },
+      { do: 'text', text: 'Stopped.' },
+    )
     assert.deepEqual(sent(1).at(-1), { role: 'user', content: 'wait, stop!' })
     assert.deepEqual(
+      sent(2).map((message) => message.role),
+      ['system', 'user', 'assistant', 'tool', 'tool', 'user', 'assistant', 'tool'],
+    )
+    assert.deepEqual(
       journal.messages.map((message) => message.role),
-      ['assistant', 'tool', 'tool', 'user', 'assistant'],
+      ['assistant', 'tool', 'tool', 'user', 'assistant', 'tool', 'assistant'],
+    )
+  })
+
+  test('calls that an interrupt left without answers are answered before anybody is asked', async () => {
+    const history = [
+      { role: 'user', text: 'go', sender: 'alice' },
+      { role: 'assistant', text: '', calls: [{ id: 'x1', skill: 'a', input: {} }] },
+      { role: 'tool', call: 'c1', skill: 'clock', text: 'of a command' },
+    ] as const
+    await run({ skills: SKILLS, history })
+    const tools = sent(0).filter((message) => message.role === 'tool')
+    assert.deepEqual(
+      tools.map((message) => message.tool_call_id),
+      ['x1'],
     )
   })
 
@@ -278,6 +301,14 @@ describe('the loop', () => {
     stop.abort(reason)
     await assert.rejects(running, reason)
     assert.equal(turn.journal.steps.size, 0)
+  })
+
+  test('what was said is taken back when the turn fails after it', async () => {
+    fake.add({ do: 'text', text: 'Let me look.', reason: 'tool_calls' }, CALL_THREE)
+    const turn = new RecordedTurn({ skills: SKILLS, die: { step: 1, at: 'uncommitted' } })
+    await assert.rejects(bench.agents.run(turn), Died)
+    assert.equal(turn.said.at(-1), null)
+    assert.ok(turn.said.length > 1)
   })
 
   test('JSON and binary payloads are put into words', async () => {

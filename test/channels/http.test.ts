@@ -199,7 +199,7 @@ void test('refuses the same key with other words', async () => {
 void test('refuses malformed and contradicting keys', async () => {
   for (const header of ['""', '"open', 'a"b"'.padEnd(256, 'x'), '"caf\u00e9"', '"a", "b"']) {
     const { status, body } = await post({ payload: 'x' }, { headers: { 'idempotency-key': header } })
-    assert.deepEqual([status, body['code']], [400, 'IDEMPOTENCY_KEY_INVALID'], header)
+    assert.deepEqual([status, body['code']], [400, 'INVALID_IDEMPOTENCY_KEY'], header)
   }
   const { status, body } = await post({ payload: 'x', idempotency_key: 'a' }, { headers: { 'idempotency-key': 'b' } })
   assert.deepEqual([status, body['code']], [400, 'IDEMPOTENCY_KEY_MISMATCH'])
@@ -214,10 +214,10 @@ void test('refuses malformed bodies and headers with pointers', async () => {
     return (answer.body['errors'] as readonly { pointer: string }[]).map(({ pointer }) => pointer)
   }
   assert.deepEqual(await refused({ payloads: 'x' }), ['#/payloads', '#/payload'])
-  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '{' }), ['header:X-OpenClaw-Metadata'])
-  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '[]' }), ['header:X-OpenClaw-Metadata'])
-  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '{"user_id":1}' }), ['header:X-OpenClaw-Metadata/user_id'])
-  assert.deepEqual(await refused({ payload: 'x' }, { 'x-channel-id': '\u00ff' }), ['header:X-Channel-ID'])
+  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '{' }), ['#/headers/x-openclaw-metadata'])
+  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '[]' }), ['#/headers/x-openclaw-metadata'])
+  assert.deepEqual(await refused({ payload: 'x' }, { 'x-openclaw-metadata': '{"user_id":1}' }), ['#/headers/x-openclaw-metadata/user_id'])
+  assert.deepEqual(await refused({ payload: 'x' }, { 'x-channel-id': '\u00ff' }), ['#/headers/x-channel-id'])
   assert.equal(host.handed.length, 0)
 })
 
@@ -229,7 +229,7 @@ void test('says 503 and when to come back if nothing was stored', async () => {
 
 void test('takes in nothing while paused or stopped', async () => {
   channel.pause()
-  assert.deepEqual((await post({ payload: 'x' })).body['code'], 'CHANNEL_PAUSED')
+  assert.deepEqual((await post({ payload: 'x' })).body['code'], 'CHANNEL_CLOSED')
   channel.resume()
   assert.equal((await post({ payload: 'x' })).status, 202)
   await channel.stop()

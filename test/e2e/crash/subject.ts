@@ -127,7 +127,7 @@ class Recorder implements Channel {
         peer: { kind: 'direct', id: 'c1', thread: null },
         sender: 'ann',
         at: host.clock.now(),
-        payload: { text: `use skills: read,charge,post for ${key}` },
+        payload: { text: 'use skills: read,charge,post' },
         metadata: {},
         agent: null,
         reply: { chat: 'c1' },

@@ -1,0 +1,29 @@
+/**
+ * The definition of "works" for every store: what each port promises, over whatever keeps it. An implementation's own test
+ * calls `storeSuite` with a way to make one; what only it can do (locks, full disks) it tests beside that.
+ */
+import { describe } from 'node:test'
+import { accessSuite } from './store/access.ts'
+import { deadLetterSuite } from './store/dead-letters.ts'
+import type { StoreFeatures, UseStore } from './store/given.ts'
+import { inboxSuite } from './store/inbox.ts'
+import { outboxSuite } from './store/outbox.ts'
+import { recoverySuite } from './store/recovery.ts'
+import { retentionSuite } from './store/retention.ts'
+import { sessionSuite } from './store/sessions.ts'
+import { stepSuite } from './store/steps.ts'
+import { turnSuite } from './store/turns.ts'
+
+export function storeSuite(name: string, use: UseStore, features: StoreFeatures): void {
+  describe(`store: ${name}`, () => {
+    inboxSuite(use)
+    turnSuite(use)
+    stepSuite(use)
+    recoverySuite(use, features)
+    outboxSuite(use)
+    sessionSuite(use)
+    deadLetterSuite(use)
+    accessSuite(use)
+    retentionSuite(use)
+  })
+}

@@ -1,0 +1,148 @@
+/** What was given up: replayed once, edited, discarded. */
+import type { Acceptance, DeadLetterId, Store } from '#contract'
+import { asDeadLetterId, newDeadLetterId } from '#contract'
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { UseStore } from './given.ts'
+import { T, accepted, answered, balanced, claimed, claiming, finishing, refOf, session, starting, statusOf } from './given.ts'
+
+const X = { code: 'X', message: 'It failed.' }
+const NONE = asDeadLetterId('dl-none')
+
+/** A message whose turn was given up after a step. */
+async function dead(store: Store, peer: string, text: string): Promise<Acceptance & { readonly letter: DeadLetterId }> {
+  const given = await accepted(store, peer, text)
+  const turn = await claimed(store, peer)
+  await store.turns.startStep(starting(turn, 'llm:1'))
+  await store.turns.finishStep(finishing(turn, 'llm:1', { messages: [{ role: 'assistant', text: 'half' }] }))
+  const letter = newDeadLetterId(T)
+  await store.turns.fail(refOf(turn), X, { deadLetter: letter }, T)
+  return { ...given, letter }
+}
+
+async function deadDelivery(store: Store, peer: string): Promise<{ readonly letter: DeadLetterId }> {
+  await answered(store, peer, 'x', 'reply')
+  const [item] = await store.outbox.heads({ channels: ['web'], now: T, limit: 1 })
+  assert.ok(item)
+  await store.outbox.sending(item.id, T)
+  const letter = newDeadLetterId(T)
+  await store.outbox.finish(item.id, { status: 'unknown', failure: X, deadLetter: letter }, T)
+  return { letter }
+}
+
+export function deadLetterSuite(use: UseStore): void {
+  describe('dead letters', () => {
+    test(
+      'are listed with filters, and counted for health',
+      use(async ({ store }) => {
+        assert.deepEqual(await store.deadLetters.open(), { count: 0, oldestAt: null })
+        const first = await dead(store, 'p', 'x')
+        const second = await deadDelivery(store, 'q')
+        const list = async (filter: Parameters<typeof store.deadLetters.list>[0], before: number | null = null): Promise<DeadLetterId[]> =>
+          (await store.deadLetters.list(filter, before, 9)).map((letter) => letter.id)
+        assert.deepEqual(await list({}), [second.letter, first.letter])
+        assert.deepEqual(await list({}, 2), [first.letter])
+        assert.deepEqual(await list({ kind: 'delivery' }), [second.letter])
+        assert.deepEqual(await list({ reason: 'X', channel: 'web', status: 'open' }), [second.letter, first.letter])
+        assert.deepEqual(await list({ status: 'discarded' }), [])
+        assert.deepEqual(await store.deadLetters.open(), { count: 2, oldestAt: T })
+        assert.equal(await store.deadLetters.get(NONE), null)
+      }),
+    )
+
+    test(
+      "bring a message back once, with a fresh count and where today's routes send it",
+      use(async ({ store }) => {
+        const { letter, envelope } = await dead(store, 'p', 'x')
+        const origin = await store.deadLetters.origin(letter)
+        assert.deepEqual(origin, { envelope, session: session('p'), origin: null })
+        const parts = session('p', 'other')
+        const routed = { ...envelope, session: parts.key }
+        const replay = { id: letter, now: T + 1, route: { agent: 'other', session: parts, envelope: routed } }
+        assert.deepEqual(await store.deadLetters.replay({ ...replay, route: null }), { status: 'unroutable' })
+        assert.deepEqual(await store.deadLetters.replay(replay), {
+          status: 'replayed',
+          kind: 'message',
+          message: envelope.id,
+          session: parts.key,
+          agent: 'other',
+        })
+        const view = await store.inbox.get(envelope.id)
+        assert.deepEqual(
+          [view?.status, view?.attempts, view?.reason, view?.turn, view?.session, view?.agent, view?.doneAt],
+          ['queued', 0, null, null, parts.key, 'other', null],
+        )
+        assert.deepEqual(await store.deadLetters.replay(replay), { status: 'settled', was: 'replayed' })
+        const settled = await store.deadLetters.get(letter)
+        assert.deepEqual([settled?.status, settled?.settledAt], ['replayed', T + 1])
+        const result = await store.turns.claim(claiming(parts.key))
+        assert.ok(result.status === 'claimed')
+        assert.deepEqual([result.turn.messages[0]?.envelope, result.turn.attempt, result.turn.steps], [routed, 1, []])
+        await balanced(store)
+      }),
+    )
+
+    test(
+      'can die again after a replay, with another letter',
+      use(async ({ store }) => {
+        const { letter, envelope } = await dead(store, 'p', 'x')
+        await store.deadLetters.replay({ id: letter, now: T, route: { agent: 'main', session: session('p'), envelope } })
+        const turn = await claimed(store, 'p')
+        assert.deepEqual([turn.history, turn.steps], [[], []])
+        await store.turns.fail(refOf(turn), X, { deadLetter: newDeadLetterId(T) }, T)
+        assert.deepEqual(
+          (await store.deadLetters.list({}, null, 9)).map((each) => [each.ref, each.status]),
+          [
+            [envelope.id, 'open'],
+            [envelope.id, 'replayed'],
+          ],
+        )
+      }),
+    )
+
+    test(
+      'bring a delivery back once',
+      use(async ({ store }) => {
+        const { letter } = await deadDelivery(store, 'p')
+        assert.equal(await store.deadLetters.origin(letter), null)
+        const replay = { id: letter, now: T + 1, route: null }
+        assert.deepEqual(await store.deadLetters.replay(replay), { status: 'replayed', kind: 'delivery', channel: 'web' })
+        const [item] = await store.outbox.heads({ channels: ['web'], now: T + 1, limit: 9 })
+        assert.deepEqual([item?.attempt, item?.status, item?.dueAt], [0, 'pending', T + 1])
+        assert.deepEqual(await store.deadLetters.replay(replay), { status: 'settled', was: 'replayed' })
+        assert.deepEqual(await store.deadLetters.replay({ ...replay, id: NONE }), { status: 'missing' })
+      }),
+    )
+
+    test(
+      'are changed while open, in the letter and in what will be done',
+      use(async ({ store }) => {
+        const first = await dead(store, 'p', 'wrong')
+        const second = await deadDelivery(store, 'q')
+        assert.equal(await store.deadLetters.edit(first.letter, { text: 'right' }), true)
+        assert.equal(await store.deadLetters.edit(second.letter, { text: 'better' }), true)
+        assert.equal(await store.deadLetters.edit(NONE, { text: 'x' }), false)
+        const changed = { ...first.envelope, payload: { text: 'right' } }
+        assert.deepEqual((await store.deadLetters.get(first.letter))?.content, changed)
+        assert.deepEqual((await store.deadLetters.origin(first.letter))?.envelope, changed)
+        await store.deadLetters.replay({ id: second.letter, now: T, route: null })
+        const [item] = await store.outbox.heads({ channels: ['web'], now: T, limit: 9 })
+        assert.equal(item?.rendered.text, 'better')
+        assert.equal(await store.deadLetters.edit(second.letter, { text: 'late' }), false)
+      }),
+    )
+
+    test(
+      'are discarded for good',
+      use(async ({ store }) => {
+        const { letter, ...given } = await dead(store, 'p', 'x')
+        assert.equal(await store.deadLetters.discard(letter, T + 1), 'discarded')
+        assert.equal(await store.deadLetters.discard(letter, T + 2), 'settled')
+        assert.equal(await store.deadLetters.discard(NONE, T), 'missing')
+        assert.deepEqual(await store.deadLetters.replay({ id: letter, now: T, route: null }), { status: 'settled', was: 'discarded' })
+        assert.equal(await statusOf(store, given), 'dead')
+        assert.equal((await store.deadLetters.open()).count, 0)
+      }),
+    )
+  })
+}

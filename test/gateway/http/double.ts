@@ -1,0 +1,402 @@
+/** A small in-memory hub behind a real HTTP server: plain objects that implement what `Services` names. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type {
+  AgentDefinition,
+  Clock,
+  DeadLetterView,
+  FlowEvent,
+  FlowFeed,
+  JsonObject,
+  KeptAnswer,
+  KeyRecord,
+  Log,
+  LogFields,
+  MessageId,
+  MessageView,
+  Metrics,
+  Principal,
+  ReplyView,
+  Route,
+  SessionMessage,
+  SessionView,
+  StepView,
+  Store,
+  UpgradeRoute,
+} from '#contract'
+import { asAgentId, asMessageId, asSessionKey, asTurnId } from '#contract'
+import { Keys } from '../../../gateway/http/keys.ts'
+import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
+import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
+
+/** Time that stands still until a test moves it. */
+export class FakeClock implements Clock {
+  #now = Date.UTC(2030, 0, 1)
+  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
+  now(): number {
+    return this.#now
+  }
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+  get timers(): number {
+    return this.#timers.size
+  }
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      const due = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (due === undefined) break
+      this.#timers.delete(due)
+      this.#now = Math.max(this.#now, due.at)
+      due.run()
+    }
+    this.#now = end
+  }
+}
+
+export class FakeFeed implements FlowFeed {
+  readonly #message = new Map<MessageId, Set<(event: FlowEvent) => void>>()
+  readonly #all = new Set<(event: FlowEvent, seq: number) => void>()
+  readonly #kept: { readonly seq: number; readonly event: FlowEvent }[] = []
+  /** How many events are remembered. */
+  memory = 100
+  #seq = 0
+  get listeners(): number {
+    let count = this.#all.size
+    for (const listeners of this.#message.values()) count += listeners.size
+    return count
+  }
+  publish(event: FlowEvent): void {
+    this.#seq += 1
+    this.#kept.push({ seq: this.#seq, event })
+    if (this.#kept.length > this.memory) this.#kept.shift()
+    if (event.type !== 'event') for (const listen of this.#message.get(event.messageId) ?? []) listen(event)
+    for (const listen of this.#all) listen(event, this.#seq)
+  }
+  onMessage(id: MessageId, listen: (event: FlowEvent) => void): () => void {
+    const listeners = this.#message.get(id) ?? new Set()
+    this.#message.set(id, listeners)
+    listeners.add(listen)
+    return () => listeners.delete(listen)
+  }
+  onLane(): () => void {
+    return () => undefined
+  }
+  onAll(listen: (event: FlowEvent, seq: number) => void): () => void {
+    this.#all.add(listen)
+    return () => this.#all.delete(listen)
+  }
+  since(seq: number): ReturnType<FlowFeed['since']> {
+    const first = this.#kept[0]?.seq ?? 1
+    return { gap: seq + 1 < first || seq > this.#seq, events: this.#kept.filter((kept) => kept.seq > seq) }
+  }
+}
+
+export class FakeLog implements Log {
+  readonly lines: { readonly level: string; readonly fields: LogFields; readonly message: string }[] = []
+  debug(fields: LogFields, message: string): void {
+    this.lines.push({ level: 'debug', fields, message })
+  }
+  info(fields: LogFields, message: string): void {
+    this.lines.push({ level: 'info', fields, message })
+  }
+  warn(fields: LogFields, message: string): void {
+    this.lines.push({ level: 'warn', fields, message })
+  }
+  error(fields: LogFields, message: string): void {
+    this.lines.push({ level: 'error', fields, message })
+  }
+  child(): Log {
+    return this
+  }
+}
+
+export class FakeMetrics implements Metrics {
+  readonly #values = new Map<string, number>()
+  /** By name and labels, e.g. `http_requests_total POST 202`. */
+  value(key: string): number {
+    return this.#values.get(key) ?? 0
+  }
+  #add(name: string, labels: readonly string[], by: number): void {
+    const key = [name, ...labels].join(' ')
+    this.#values.set(key, (this.#values.get(key) ?? 0) + by)
+  }
+  counter: Metrics['counter'] = ({ name }) => ({ inc: (labels = [], by = 1) => this.#add(name, labels, by) })
+  gauge: Metrics['gauge'] = ({ name }) => ({
+    set: (value, labels = []) => void this.#values.set([name, ...labels].join(' '), value),
+    collect: () => undefined,
+  })
+  histogram: Metrics['histogram'] = ({ name }) => ({ observe: (_value, labels = []) => this.#add(name, labels, 1) })
+}
+
+/** What the hub knows, for tests to fill. */
+export class Hub {
+  readonly messages: MessageView[] = []
+  readonly steps: Map<string, StepView[]> = new Map()
+  readonly replies: Map<string, ReplyView[]> = new Map()
+  readonly sessions: SessionView[] = []
+  readonly memory: SessionMessage[] = []
+  readonly letters: DeadLetterView[] = []
+  readonly keyRecords: KeyRecord[] = []
+  readonly kept: Map<string, KeptAnswer> = new Map()
+  readonly agents: AgentDefinition[] = [AGENT]
+  readonly channels: ChannelView[] = []
+  readonly replays: { readonly id: string; readonly edit: unknown }[] = []
+  readonly feed: FakeFeed = new FakeFeed()
+  readonly clock: FakeClock = new FakeClock()
+  readonly log: FakeLog = new FakeLog()
+  readonly metrics: FakeMetrics = new FakeMetrics()
+  registrations = 0
+  readiness: Readiness = { live: true, started: true, ready: true, parts: [{ name: 'store', ok: true, detail: null }] }
+  readonly keys: Keys = new Keys({
+    clock: this.clock,
+    log: this.log,
+    store: {
+      add: async (record) => void this.keyRecords.push(record),
+      list: async () => this.keyRecords,
+      revoke: async (id, now) => {
+        const index = this.keyRecords.findIndex((record) => record.id === id && record.revokedAt === null)
+        const record = this.keyRecords[index]
+        if (record === undefined) return false
+        this.keyRecords[index] = { ...record, revokedAt: now }
+        return true
+      },
+      touch: async (id, at) => {
+        const index = this.keyRecords.findIndex((record) => record.id === id)
+        const record = this.keyRecords[index]
+        if (record !== undefined) this.keyRecords[index] = { ...record, lastUsedAt: at }
+      },
+    },
+  })
+
+  readonly services: Services = {
+    store: this.#store(),
+    feed: this.feed,
+    agents: {
+      list: () => this.agents.map((definition) => ({ definition, models: ['builtin/echo'], runningTurns: 0 })),
+      find: (nameOrId) => this.agents.find(({ name, id }) => name === nameOrId || id === nameOrId) ?? null,
+      register: async (declaration) => {
+        this.registrations += 1
+        const name = typeof declaration['name'] === 'string' ? declaration['name'] : ''
+        const id = asAgentId(`agent-${this.registrations}`)
+        this.agents.push({ ...AGENT, name, id })
+        return { id, name }
+      },
+    },
+    channels: { list: () => this.channels },
+    deadLetters: {
+      replay: async (id, edit) => {
+        this.replays.push({ id, edit })
+        const letter = this.letters.find((each) => each.id === id)
+        if (letter === undefined) return { status: 'missing' }
+        if (letter.status !== 'open') return { status: 'settled', was: letter.status }
+        return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: asSessionKey('s'), agent: 'main' }
+      },
+    },
+    resetSession: async (key) => this.sessions.some((session) => session.key === key),
+    probes: () => this.readiness,
+    keys: this.keys,
+    metricsText: async () => 'up 1\n',
+    version: '1.2.3',
+  }
+
+  #store(): Store {
+    const page = <Row extends { readonly seq: number }>(rows: readonly Row[], before: number | null, limit: number): Row[] =>
+      rows
+        .filter((row) => before === null || row.seq < before)
+        .toSorted((a, b) => b.seq - a.seq)
+        .slice(0, limit)
+    const absent = new Proxy({}, { get: (_, name) => assert.fail(`the double has no ${String(name)}`) })
+    return {
+      start: async () => undefined,
+      stop: async () => undefined,
+      health: () => ({ ok: true, code: null, detail: null, waiting: 0 }),
+      prune: async () => 0,
+      inbox: Object.assign(Object.create(absent) as Store['inbox'], {
+        get: async (id: MessageId) => this.messages.find((view) => view.id === id) ?? null,
+        list: async (filter: { status?: string }, before: number | null, limit: number) =>
+          page(
+            this.messages.filter((view) => filter.status === undefined || view.status === filter.status),
+            before,
+            limit,
+          ),
+        steps: async (turn: string) => this.steps.get(turn) ?? [],
+        repliesOfTurn: async (turn: string) => this.replies.get(turn) ?? [],
+      }),
+      sessions: {
+        list: async (_filter, before, limit) => page(this.sessions, before, limit),
+        get: async (key) => this.sessions.find((session) => session.key === key) ?? null,
+        messages: async (_key, before, limit) => page(this.memory, before, limit),
+        reset: async () => false,
+      },
+      deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
+        list: async (_filter: unknown, before: number | null, limit: number) => page(this.letters, before, limit),
+        get: async (id: string) => this.letters.find((letter) => letter.id === id) ?? null,
+        discard: async (id: string) => (this.letters.some((letter) => letter.id === id) ? 'discarded' : 'missing'),
+      }),
+      idempotency: {
+        begin: async (key, fingerprint, _now, expiresAt) => {
+          const found = this.kept.get(key)
+          if (found !== undefined) return found
+          this.kept.set(key, { fingerprint, answer: null, expiresAt })
+          return null
+        },
+        finish: async (key, answer) => {
+          const found = this.kept.get(key)
+          if (found !== undefined) this.kept.set(key, { ...found, answer })
+        },
+        abandon: async (key) => void this.kept.delete(key),
+      },
+      keys: absent as Store['keys'],
+      turns: absent as Store['turns'],
+      outbox: absent as Store['outbox'],
+      agents: absent as Store['agents'],
+      channelState: absent as Store['channelState'],
+    }
+  }
+}
+
+export const AGENT: AgentDefinition = {
+  name: 'main',
+  id: null,
+  version: '1.0.0',
+  description: 'Answers.',
+  capabilities: [],
+  prompt: 'Be brief.',
+  models: [],
+  skills: ['*'],
+  limits: { maxSteps: 8, maxContextTokens: 8_000, maxOutputTokens: 1_000, turnTimeoutMs: 60_000, maxConcurrentTurns: 4 },
+  queue: { mode: 'followup', cap: 1, debounceMs: 0 },
+  sessionScope: 'per-channel-peer',
+}
+
+/** A message as the store would show it. */
+export function messageView(seq: number, change: Partial<MessageView> = {}): MessageView {
+  const id = asMessageId(`msg-${seq}`)
+  return {
+    id,
+    seq,
+    channel: 'http',
+    agent: 'main',
+    session: asSessionKey('agent:main:http:admin:direct:a'),
+    turn: asTurnId(`turn-${seq}`),
+    status: 'queued',
+    attempts: 0,
+    reason: null,
+    dueAt: null,
+    acceptedAt: 0,
+    doneAt: null,
+    envelope: { version: 1, id, channel: 'http', sender_id: 'a', timestamp: 0, payload: { text: 'hello' }, metadata: {}, session: null },
+    ...change,
+  }
+}
+
+export interface Started {
+  readonly hub: Hub
+  readonly server: HttpServer
+  readonly url: string
+  /** A key that may do everything. */
+  readonly key: string
+  readonly dir: string
+  /** `fetch` with that key unless the headers say otherwise. */
+  readonly call: (path: string, init?: RequestInit & { readonly json?: unknown }) => Promise<Response>
+  /** Another key. */
+  readonly keyFor: (scopes: readonly string[], name?: string) => Promise<{ readonly id: string; readonly secret: string }>
+}
+
+/** A server on a free port with an empty hub; stopped after the test. */
+export async function startServer(t: TestContext, change: Partial<HttpServerOptions> & { readonly hub?: Hub } = {}): Promise<Started> {
+  const { hub = new Hub(), ...options } = change
+  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
+  await hub.keys.start()
+  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
+  const server = new HttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    publicHosts: [],
+    insecureHttp: false,
+    metricsPort: null,
+    services: hub.services,
+    routes: [echoRoute()],
+    upgrades: [],
+    consoleDir: null,
+    stateDir: dir,
+    log: hub.log,
+    clock: hub.clock,
+    metrics: hub.metrics,
+    ...options,
+  })
+  await server.start()
+  t.after(async () => {
+    const stopped = server.stop()
+    hub.clock.advance(10_000)
+    await stopped
+    await hub.keys.stop()
+    await rm(dir, { recursive: true, force: true })
+    assert.equal(hub.feed.listeners, 0, 'a listener is left at the feed')
+    assert.equal(hub.clock.timers, 0, 'a timer is left')
+  })
+  const { url } = server
+  return {
+    hub,
+    server,
+    url,
+    key,
+    dir,
+    call: (path, init = {}) => {
+      const { json, ...rest } = init
+      const headers = new Headers(rest.headers)
+      if (!headers.has('authorization')) headers.set('authorization', `Bearer ${key}`)
+      if (headers.get('authorization') === 'none') headers.delete('authorization')
+      if (json !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
+      return fetch(new URL(path, url), { ...rest, headers, ...(json !== undefined && { body: JSON.stringify(json) }) })
+    },
+    keyFor: async (scopes, name = 'other') => {
+      const { record, secret } = await hub.keys.create({ name, scopes, expiresAt: null })
+      return { id: record.id, secret }
+    },
+  }
+}
+
+/** What a channel would lend: takes any object and says what it got. */
+export function echoRoute(change: Partial<Route> = {}): Route {
+  return {
+    method: 'POST',
+    path: '/v1/messages',
+    aliases: ['/messages'],
+    permission: 'messages:write',
+    summary: 'Echo',
+    tag: 'messages',
+    body: { type: 'object' },
+    responses: { 202: { description: 'Taken.' } },
+    handle: ({ body }) => ({ status: 202, body: body ?? null }),
+    ...change,
+  }
+}
+
+export function upgradeRoute(take: (caller: { principal: Principal | null }) => void): UpgradeRoute {
+  return {
+    path: '/v1/ws',
+    permission: 'messages:write',
+    handle: (_request, socket, _head, caller) => {
+      take(caller)
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    },
+  }
+}
+
+/** The problem a response holds. */
+export async function problem(response: Response, status: number): Promise<JsonObject> {
+  assert.equal(response.status, status)
+  assert.equal(response.headers.get('content-type'), 'application/problem+json')
+  const body = (await response.json()) as JsonObject
+  assert.equal(body['status'], status)
+  assert.equal(body['instance'], response.headers.get('x-request-id'))
+  return body
+}

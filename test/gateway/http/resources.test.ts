@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DeadLetterView, JsonObject, SessionView } from '#contract'
+import { asAgentId, asDeadLetterId, asSessionKey, asTurnId } from '#contract'
+import { AGENT, problem, startServer } from './double.ts'
+
+const SESSION: SessionView = {
+  key: asSessionKey('agent:main:http:admin:direct:a%2Fb'),
+  agent: 'main',
+  channel: 'http',
+  account: 'admin',
+  peerKind: 'direct',
+  peer: 'a/b',
+  thread: null,
+  seq: 1,
+  status: 'idle',
+  turn: null,
+  messages: 2,
+  createdAt: 0,
+  updatedAt: 1_000,
+}
+const LETTER: DeadLetterView = {
+  id: asDeadLetterId('dl-1'),
+  seq: 1,
+  kind: 'message',
+  ref: 'msg-1',
+  status: 'open',
+  channel: 'http',
+  session: null,
+  reason: { code: 'NO_ROUTE', message: 'No route.' },
+  attempts: 0,
+  createdAt: 0,
+  settledAt: null,
+  content: { payload: { text: 'hello' } },
+}
+
+test('sessions are listed, shown by their encoded key, read and reset', async (t) => {
+  const { hub, call } = await startServer(t)
+  hub.sessions.push(SESSION)
+  const document = {
+    id: SESSION.key,
+    agent: 'main',
+    channel: 'http',
+    account: 'admin',
+    peer: { kind: 'direct', id: 'a/b', thread: null },
+    status: 'idle',
+    turn: null,
+    messages: 2,
+    created_at: '1970-01-01T00:00:00.000Z',
+    updated_at: '1970-01-01T00:00:01.000Z',
+  }
+  assert.deepEqual(await (await call('/v1/sessions?agent=main&channel=http')).json(), { data: [document], cursor: null })
+  const path = `/v1/sessions/${encodeURIComponent(SESSION.key)}`
+  assert.deepEqual(await (await call(path)).json(), document)
+  const turn = asTurnId('turn-1')
+  hub.memory.push(
+    { seq: 1, turn, at: 0, message: { role: 'user', text: 'q', sender: 'a' } },
+    { seq: 2, turn, at: 0, message: { role: 'assistant', text: '', calls: [{ id: 'c', skill: 'clock', input: {} }] } },
+    { seq: 3, turn, at: 0, message: { role: 'tool', call: 'c', skill: 'clock', text: 'noon' } },
+    { seq: 4, turn, at: 0, message: { role: 'assistant', text: 'a' } },
+    { seq: 5, turn, at: 0, message: { role: 'summary', text: 's' } },
+  )
+  const { data } = (await (await call(`${path}/messages`)).json()) as { data: readonly JsonObject[] }
+  const known = { at: '1970-01-01T00:00:00.000Z', turn: 'turn-1' }
+  assert.deepEqual(data, [
+    { ...known, seq: 5, role: 'summary', text: 's' },
+    { ...known, seq: 4, role: 'assistant', text: 'a' },
+    { ...known, seq: 3, role: 'tool', text: 'noon', call: 'c', skill: 'clock' },
+    { ...known, seq: 2, role: 'assistant', text: '', calls: [{ id: 'c', skill: 'clock', input: {} }] },
+    { ...known, seq: 1, role: 'user', text: 'q', sender: 'a' },
+  ])
+  assert.deepEqual(await (await call(`${path}/reset`, { method: 'POST' })).json(), { id: SESSION.key, status: 'reset' })
+  for (const [method, missing] of [
+    ['GET', '/v1/sessions/x'],
+    ['GET', '/v1/sessions/x/messages'],
+    ['POST', '/v1/sessions/x/reset'],
+  ] as const) {
+    assert.equal((await problem(await call(missing, { method }), 404))['code'], 'SESSION_NOT_FOUND')
+  }
+})
+
+test('agents are listed and found by name or id, without their prompt', async (t) => {
+  const { hub, call } = await startServer(t)
+  hub.agents.push({ ...AGENT, name: 'second', id: asAgentId('agent-9') })
+  const list = await (await call('/v1/agents')).text()
+  assert.ok(!list.includes('Be brief.'))
+  assert.equal((JSON.parse(list) as { data: readonly unknown[] }).data.length, 2)
+  assert.equal(await (await call('/api/agents')).text(), list)
+  assert.equal(((await (await call('/v1/agents/main')).json()) as JsonObject)['running_turns'], 0)
+  assert.equal(((await (await call('/v1/agents/agent-9')).json()) as JsonObject)['name'], 'second')
+  assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_NOT_FOUND')
+})
+
+test('an agent is registered as the guide says', async (t) => {
+  const { call } = await startServer(t)
+  const response = await call('/v1/agents', {
+    method: 'POST',
+    json: { name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] },
+  })
+  assert.equal(response.status, 201)
+  assert.equal(response.headers.get('location'), '/v1/agents/agent-1')
+  assert.deepEqual(await response.json(), { id: 'agent-1', name: 'my-agent', status: 'registered' })
+  await problem(await call('/v1/agents', { method: 'POST', json: { name: '../x' } }), 422)
+})
+
+test('channels are listed', async (t) => {
+  const { hub, call } = await startServer(t)
+  hub.channels.push({ name: 'http', kind: 'http', state: 'open', reason: null, lastInboundAt: 0, lastSentAt: null, delivery: 'collect' })
+  assert.deepEqual(await (await call('/v1/channels')).json(), {
+    data: [
+      {
+        name: 'http',
+        kind: 'http',
+        state: 'open',
+        reason: null,
+        delivery: 'collect',
+        last_inbound_at: '1970-01-01T00:00:00.000Z',
+        last_sent_at: null,
+      },
+    ],
+    cursor: null,
+  })
+})
+
+test('dead letters are listed without content, shown whole, replayed and discarded', async (t) => {
+  const { hub, call } = await startServer(t)
+  hub.letters.push(LETTER, { ...LETTER, id: asDeadLetterId('dl-2'), seq: 2, status: 'replayed', settledAt: 5 })
+  const { data } = (await (await call('/v1/dead-letters?kind=message&status=open&channel=http&reason=NO_ROUTE')).json()) as {
+    data: readonly JsonObject[]
+  }
+  assert.deepEqual(
+    data.map((each) => each['id']),
+    ['dl-2', 'dl-1'],
+  )
+  assert.ok(data.every((each) => !('content' in each)))
+  assert.deepEqual(((await (await call('/v1/dead-letters/dl-1')).json()) as JsonObject)['content'], LETTER.content)
+  const replay = (id: string, json?: unknown) =>
+    call(`/v1/dead-letters/${id}/replay`, { method: 'POST', ...(json !== undefined && { json }) })
+  const done = await replay('dl-1')
+  assert.equal(done.status, 202)
+  assert.deepEqual(await done.json(), { id: 'dl-1', status: 'replayed', kind: 'message', message_id: 'msg-1' })
+  for (const payload of ['words', { text: 'words' }, { binary: 'AA==', media_type: 'x/y' }, { a: 1 }, { text: 'x', more: 1 }, [1]])
+    await replay('dl-1', { payload })
+  assert.deepEqual(
+    hub.replays.map(({ edit }) => edit),
+    [
+      null,
+      { text: 'words' },
+      { text: 'words' },
+      { binary: 'AA==', media_type: 'x/y' },
+      { json: { a: 1 } },
+      { json: { text: 'x', more: 1 } },
+      { json: [1] },
+    ],
+  )
+  assert.equal((await problem(await replay('dl-2'), 409))['code'], 'DEAD_LETTER_SETTLED')
+  await problem(await replay('dl-3'), 404)
+  await problem(await replay('dl-1', { payload: 'x', more: 1 }), 422)
+  assert.equal((await call('/v1/dead-letters/dl-1', { method: 'DELETE' })).status, 204)
+  await problem(await call('/v1/dead-letters/dl-3', { method: 'DELETE' }), 404)
+})
+
+test('probes tell strangers the word, and operators why', async (t) => {
+  const { hub, call, keyFor } = await startServer(t)
+  const parts = [
+    { name: 'store', ok: false, detail: 'STORE_LOCKED' },
+    { name: 'draining', ok: true, detail: null },
+  ]
+  hub.readiness = { live: true, started: true, ready: false, parts }
+  const ask = (path: string, authorization: string) => call(path, { headers: { authorization } })
+  for (const path of ['/healthz', '/startupz', '/api/health', '/v1/health']) {
+    const response = await ask(path, 'none')
+    assert.equal(response.status, 200)
+    assert.deepEqual(await response.json(), { status: 'ok' })
+  }
+  const stranger = await ask('/readyz', 'none')
+  assert.equal(stranger.status, 503)
+  assert.deepEqual(await stranger.json(), { status: 'unavailable' })
+  assert.deepEqual(await (await ask('/readyz', 'Bearer wrong')).json(), { status: 'unavailable' })
+  const { secret } = await keyFor(['logs:read'])
+  assert.deepEqual(await (await ask('/readyz', `Bearer ${secret}`)).json(), { status: 'unavailable', parts })
+  assert.deepEqual(await (await ask('/version', 'none')).json(), { name: 'openclaw', version: '1.2.3' })
+})
+
+test('metrics are text', async (t) => {
+  const { call } = await startServer(t)
+  const response = await call('/api/metrics')
+  assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+  assert.equal(await response.text(), 'up 1\n')
+})

@@ -1,0 +1,73 @@
+/** SQLite stores in temporary folders, for tests: opened, crashed, cleaned up. */
+import type { Clock, Log } from '#contract'
+import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { enableCompileCache } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SqliteStore } from '../../../gateway/store/sqlite.ts'
+import type { UseStore } from '../../contract/store/given.ts'
+
+// Every test starts threads; with the cache they start in half the time.
+enableCompileCache()
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+export const clock: Clock = { now: () => Date.now(), after: () => () => {} }
+
+export interface Folder {
+  readonly file: string
+  readonly open: (change?: { readonly writeTimeoutMs?: number }) => Promise<SqliteStore>
+}
+
+/** A folder, and an end for all that was opened in it. */
+export const withFolder =
+  (test: (folder: Folder) => Promise<void>): (() => Promise<void>) =>
+  async () => {
+    const path = await mkdtemp(join(tmpdir(), 'openclaw-store-'))
+    const opened: SqliteStore[] = []
+    const file = join(path, 'sessions.db')
+    try {
+      await test({
+        file,
+        async open(change) {
+          const store = new SqliteStore({ file, log: silent, clock, ...change })
+          opened.push(store)
+          await store.start()
+          return store
+        },
+      })
+    } finally {
+      await Promise.all(opened.map((store) => store.stop()))
+      await rm(path, { recursive: true })
+    }
+  }
+
+export const useSqlite: UseStore = (test) =>
+  withFolder(async ({ file, open }) => {
+    const store = await open()
+    const copies: { readonly store: SqliteStore; readonly path: string }[] = []
+    try {
+      await test({
+        store,
+        async crash() {
+          const path = await mkdtemp(join(tmpdir(), 'openclaw-store-'))
+          const from = join(file, '..')
+          // Neither the lock nor the shared memory outlives a power cut.
+          const names = (await readdir(from)).filter((name) => name === 'sessions.db' || name.endsWith('-wal'))
+          for (const name of names) await copyFile(join(from, name), join(path, name))
+          const copy = new SqliteStore({ file: join(path, 'sessions.db'), log: silent, clock })
+          copies.push({ store: copy, path })
+          await copy.start()
+          return copy
+        },
+        async restart() {
+          await store.stop()
+          return open()
+        },
+      })
+    } finally {
+      for (const copy of copies) {
+        await copy.store.stop()
+        await rm(copy.path, { recursive: true })
+      }
+    }
+  })

@@ -1,0 +1,97 @@
+/** Commands that share a transaction: who is hurt by whom. */
+import { ConflictError } from '#contract'
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, test } from 'node:test'
+import type { Side } from '../../../gateway/store/command.ts'
+import { call, runGroup } from '../../../gateway/store/group.ts'
+import type { Connection } from '../../../gateway/store/group.ts'
+import { Sql } from '../../../gateway/store/sql.ts'
+import type { Job } from '../../../gateway/store/wire.ts'
+
+const refusal = (): never => {
+  throw new ConflictError('Refused.', { code: 'REFUSED' })
+}
+const side: Side = {
+  row: {
+    add: (sql: Sql, name: string) => sql.insert('INSERT INTO row (name) VALUES (?)', name),
+    refuse: () => refusal(),
+    addAndRefuse(sql: Sql, name: string) {
+      sql.insert('INSERT INTO row (name) VALUES (?)', name)
+      refusal()
+    },
+    addAndBreak(sql: Sql, name: string) {
+      sql.insert('INSERT INTO row (name) VALUES (?)', name)
+      throw new TypeError('A mistake in the program.')
+    },
+  },
+}
+
+function given(): Connection & { readonly names: () => readonly string[]; readonly database: DatabaseSync } {
+  const database = new DatabaseSync(':memory:')
+  database.exec('CREATE TABLE row (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT')
+  const sql = new Sql(database)
+  return {
+    sql,
+    file: ':memory:',
+    side,
+    database,
+    names: () => sql.all<{ name: string }>('SELECT name FROM row ORDER BY id').map((row) => row.name),
+  }
+}
+
+let id = 0
+const job = (name: string, ...args: readonly string[]): Job => ({
+  id: ++id,
+  name: `row.${name}`,
+  patienceMs: 0,
+  args: JSON.stringify(args),
+})
+
+describe('a group of commands', () => {
+  test('commits together and answers in order', () => {
+    const on = given()
+    const jobs = [job('add', 'a'), job('add', 'b')]
+    const { answers, left, fault } = runGroup(on, jobs)
+    assert.deepEqual(answers, [
+      { id: jobs[0]?.id, ok: true, value: '1' },
+      { id: jobs[1]?.id, ok: true, value: '2' },
+    ])
+    assert.deepEqual([left, fault, on.database.isTransaction], [[], null, false])
+  })
+
+  test('is not disturbed by a command that refuses before it writes', () => {
+    const on = given()
+    const { answers } = runGroup(on, [job('add', 'a'), job('refuse'), job('add', 'b')])
+    assert.deepEqual(
+      answers.map((answer) => answer.ok),
+      [true, false, true],
+    )
+    assert.deepEqual(on.names(), ['a', 'b'])
+  })
+
+  for (const bad of [job('addAndRefuse', 'x'), job('addAndBreak', 'x'), job('add', 'a'), job('add', '\ud800'), job('nothing')]) {
+    test(`loses nothing of its others when ${bad.name}(${bad.args}) fails in the middle`, () => {
+      const on = given()
+      const { answers, left } = runGroup(on, [job('add', 'a'), bad, job('add', 'b')])
+      assert.deepEqual(
+        answers.map((answer) => answer.ok),
+        [true, false, true],
+      )
+      assert.deepEqual([on.names(), left, on.database.isTransaction], [['a', 'b'], [], false])
+    })
+  }
+
+  test('is given back whole when the storage refuses', () => {
+    const on = given()
+    on.database.exec('PRAGMA max_page_count = 4')
+    const jobs = [job('add', 'a'), job('add', 'x'.repeat(100_000)), job('add', 'b')]
+    const { answers, left, fault } = runGroup(on, jobs)
+    assert.deepEqual([answers, left, fault?.code, on.names(), on.database.isTransaction], [[], jobs, 'STORE_FULL', [], false])
+  })
+
+  test('knows no command that was not given', () => {
+    const on = given()
+    assert.throws(() => call(on, { ...job('add'), name: 'nowhere' }), /no command/)
+  })
+})

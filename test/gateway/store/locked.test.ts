@@ -1,0 +1,77 @@
+/** Another program holds the write lock of sessions.db. */
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SqliteStore } from '../../../gateway/store/sqlite.ts'
+import { accepted, claiming, message, session } from '../../contract/store/given.ts'
+import { withFolder } from './given.ts'
+
+const LOCKED = { name: 'UnavailableError', code: 'STORE_LOCKED', retryable: true }
+
+function lock(file: string): () => void {
+  const other = new DatabaseSync(file, { timeout: 5_000 })
+  other.exec('BEGIN IMMEDIATE')
+  return () => {
+    other.exec('ROLLBACK')
+    other.close()
+  }
+}
+
+async function healthy(store: SqliteStore): Promise<void> {
+  const until = Date.now() + 5_000
+  while (!store.health().ok) {
+    assert.ok(Date.now() < until, 'it never recovered')
+    await delay(20)
+  }
+}
+
+describe('a locked store', () => {
+  test(
+    'acknowledges nothing, keeps nothing of what it refused, and recovers without traffic',
+    withFolder(async ({ file, open }) => {
+      const store = await open({ writeTimeoutMs: 200 })
+      const unlock = lock(file)
+      const began = Date.now()
+      const refused = Array.from({ length: 5 }, (_, i) =>
+        assert.rejects(store.inbox.accept(message('p', `refused ${i}`, { key: `k${i}` })), LOCKED),
+      )
+      await Promise.all(refused)
+      assert.ok(Date.now() - began >= 190 && Date.now() - began < 1_500, 'its patience is bounded')
+      const health = store.health()
+      assert.deepEqual([health.ok, health.code, health.waiting], [false, 'STORE_LOCKED', 0])
+      assert.match(health.detail ?? '', /Close it/)
+      unlock()
+      await healthy(store)
+      assert.equal((await store.inbox.ledger()).accepted, 0)
+      await accepted(store, 'p', 'kept', { key: 'k0' })
+    }),
+  )
+
+  test(
+    'makes those wait who have the patience, and lets them go on in order',
+    withFolder(async ({ file, open }) => {
+      const store = await open({ writeTimeoutMs: 100 })
+      await accepted(store, 'p', 'x')
+      const unlock = lock(file)
+      const claim = store.turns.claim(claiming(session('p').key))
+      await assert.rejects(store.inbox.accept(message('p', 'refused')), LOCKED)
+      assert.deepEqual((await store.inbox.ledger()).byStatus.queued, 1, 'reading goes on')
+      unlock()
+      assert.equal((await claim).status, 'claimed')
+      assert.equal(store.health().ok, true)
+    }),
+  )
+
+  test(
+    'can be stopped, and refuses what still waits',
+    withFolder(async ({ file, open }) => {
+      const store = await open({ writeTimeoutMs: 60_000 })
+      const unlock = lock(file)
+      const waiting = assert.rejects(store.inbox.accept(message('p', 'x')), LOCKED)
+      await store.stop()
+      await waiting
+      unlock()
+    }),
+  )
+})
