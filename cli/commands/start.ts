@@ -1,5 +1,6 @@
 /** `openclaw start`: becomes the gateway, until a signal ends it. */
-import type { Running } from '../../gateway/main.ts'
+import '../../gateway/compile-cache.js'
+import type { Running } from '../../gateway/run.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit.ts'
 
@@ -7,7 +8,7 @@ export const start: Command = {
   summary: 'Runs the gateway of this folder until Ctrl-C. OPENCLAW_DIR and OPENCLAW_PORT say where.',
   verbs: { '': '' },
   run: async (_, { env, out }) => {
-    const { run } = await import('../../gateway/main.ts')
+    const { run } = await import('../../gateway/run.ts')
     const running = await run({ env, print: (line) => out.line(line) })
     process.on('SIGHUP', () => void running.reload())
     await stopped(running)

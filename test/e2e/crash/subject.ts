@@ -20,7 +20,7 @@ import type {
   SkillRunner,
   Store,
 } from '#contract'
-import { run } from '../../../gateway/main.ts'
+import { run } from '../../../gateway/run.ts'
 
 const dir = process.env['OPENCLAW_DIR'] ?? '.'
 const killAt = Number(process.env['OPENCLAW_TEST_KILL'] ?? -1)
