@@ -32,9 +32,11 @@ export async function chat(identity) {
   const ended = new AbortController()
   const app = byId('app', HTMLElement)
   byId('principal', HTMLElement).textContent = identity.principal
-  app.hidden = false
   const room = new Room(identity, ended.signal)
   try {
+    await room.enter()
+    byId('splash', HTMLElement).hidden = true
+    app.hidden = false
     return await room.untilSignedOut()
   } finally {
     room.stop()
@@ -52,6 +54,7 @@ class Room {
   #socket
   #mayChat
   /** @type {(end: End) => void} */ #end = () => undefined
+  /** @type {Promise<End>} */ #ended = new Promise((resolve) => (this.#end = resolve))
 
   /** @param {Identity} identity @param {AbortSignal} signal */
   constructor({ principal, scopes = ['*'] }, signal) {
@@ -76,18 +79,21 @@ class Room {
     this.#listen(signal)
   }
 
-  /** @returns {Promise<End>} */
-  async untilSignedOut() {
-    const end = /** @type {Promise<End>} */ (new Promise((resolve) => (this.#end = resolve)))
+  /** Connects, and opens the conversation that the address names or else the newest one. */
+  async enter() {
     // A browser is not told why it gets no WebSocket, so what is known is said before.
     this.#connection(this.#mayChat ? 'connecting' : 'denied')
     if (this.#mayChat) this.#socket.start()
     await this.#refreshList()
     if (openInAddress() === null) history.replaceState(null, '', addressOf(this.#conversations.newest() ?? newConversationId()))
     this.#openAddress()
+  }
+
+  /** @returns {Promise<End>} */
+  untilSignedOut() {
     // On a touch screen that would bring up the keyboard over what there is to read.
     if (matchMedia('(pointer: fine)').matches) this.#composer.focus()
-    return end
+    return this.#ended
   }
 
   stop() {

@@ -40,7 +40,6 @@ export class Drawer {
     this.#drawer.classList.toggle('open', open)
     this.#backdrop.hidden = !open
     this.#button.setAttribute('aria-expanded', String(open))
-    this.#drawer.inert = this.#narrow.matches && !open
     this.#main.inert = open
     if (open) byId('new-conversation', HTMLButtonElement).focus()
   }

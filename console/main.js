@@ -11,6 +11,5 @@ addEventListener('hashchange', () => {
 })
 for (;;) {
   const identity = await signIn(start)
-  byId('splash', HTMLElement).hidden = true
   start = await chat(identity)
 }

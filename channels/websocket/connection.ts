@@ -25,6 +25,7 @@ export interface Owner {
 
 export class Connection implements Line {
   readonly #socket: WebSocket
+  readonly #stream: Duplex
   readonly #caller: UpgradeCaller
   readonly #owner: Owner
   #state: 'greeting' | 'proving' | 'open' | 'closed' = 'greeting'
@@ -33,9 +34,11 @@ export class Connection implements Line {
   /** Frames that came before they could be handled: at most what one read of the socket brings. */
   readonly #backlog: Buffer[] = []
   #pingsMissed = 0
+  #isCorked = false
 
-  constructor(socket: WebSocket, caller: UpgradeCaller, owner: Owner) {
+  constructor(socket: WebSocket, stream: Duplex, caller: UpgradeCaller, owner: Owner) {
     this.#socket = socket
+    this.#stream = stream
     this.#caller = caller
     this.#owner = owner
     socket.on('message', (data: Buffer, isBinary) => this.#hear(data, isBinary))
@@ -54,7 +57,8 @@ export class Connection implements Line {
   }
 
   /** Nobody known yet: it has to send an auth frame, and may not say much before. */
-  greet(stream: Duplex): void {
+  greet(): void {
+    const stream = this.#stream
     let bytes = 0
     const count = (chunk: Uint8Array): void => {
       bytes += chunk.length
@@ -132,9 +136,22 @@ export class Connection implements Line {
   }
 
   #write(frame: ServerFrame, done?: () => void): void {
-    if (this.#state !== 'closed' && this.#socket.bufferedAmount <= MAX_UNREAD_BYTES) return this.#socket.send(JSON.stringify(frame), done)
+    if (this.#state !== 'closed' && this.#socket.bufferedAmount <= MAX_UNREAD_BYTES) {
+      if (!this.#isCorked) this.#cork()
+      return this.#socket.send(JSON.stringify(frame), done)
+    }
     this.close(1013, 'the reader is too slow')
     done?.()
+  }
+
+  /** What is said in one go, as the acknowledgements of one commit are, leaves in one write. */
+  #cork(): void {
+    this.#isCorked = true
+    this.#stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      this.#stream.uncork()
+    })
   }
 
   #hear(data: Buffer, isBinary: boolean): void {

@@ -134,7 +134,7 @@ class WebSocketChannel implements Channel {
   }
 
   #welcome(socket: WebSocket, stream: Duplex, caller: UpgradeCaller, owner: Owner, isProofRefused: boolean): void {
-    const connection = new Connection(socket, caller, owner)
+    const connection = new Connection(socket, stream, caller, owner)
     this.#connections.add(connection)
     const turn = this.#turns[this.#nextTurn++ % this.#turns.length]
     turn?.add(connection)
@@ -149,7 +149,7 @@ class WebSocketChannel implements Channel {
     if (isProofRefused) return connection.close(4401, 'the token is not known')
     this.#guests.set(connection, { ip: caller.ip, deadline: owner.host.clock.now() + GREETING_MS })
     this.#guestsByIp.set(caller.ip, (this.#guestsByIp.get(caller.ip) ?? 0) + 1)
-    connection.greet(stream)
+    connection.greet()
   }
 
   /** With a reason, which a browser can read only once the connection is open. */

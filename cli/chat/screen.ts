@@ -64,6 +64,7 @@ export class TerminalScreen implements Screen {
   connection(state: 'lost' | 'back'): void {
     if (this.#stream) this.#endStream()
     this.#note(state === 'lost' ? 'connection lost, trying again' : 'connected again')
+    this.#prompt.show()
   }
 
   raw(_frame: JsonObject): void {}

@@ -1,5 +1,6 @@
 /** One WebSocket connection to the gateway, from opening to its end: authenticated by sub-protocol, kept awake, told frame by frame. */
 import type { JsonObject } from '#contract'
+import { wordsIn } from '../document.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { Remote } from '../remote.ts'
 import { readFrame } from './frame.ts'
@@ -64,9 +65,9 @@ export class Socket {
       const code = await over.promise
       if (code === 4401)
         throw new CommandError('The gateway does not accept this key (any more). Set OPENCLAW_TOKEN to a valid one.', EXIT.denied)
-      if (code === 4403) throw new CommandError('This key may not chat; it needs the scope messages:write.', EXIT.denied)
       // A refused upgrade looks like a cut line here; the same key over HTTP tells them apart.
-      if (!this.#isReady && !signal.aborted) await remote.get('/v1/whoami')
+      const mayChat = this.#isReady || signal.aborted || mayWrite(await remote.get('/v1/whoami'))
+      if (code === 4403 || !mayChat) throw new CommandError('This key may not chat; it needs the scope messages:write.', EXIT.denied)
     } finally {
       this.#isReady = false
       signal.removeEventListener('abort', abort)
@@ -76,3 +77,5 @@ export class Socket {
     }
   }
 }
+
+const mayWrite = ({ scopes }: JsonObject): boolean => wordsIn(scopes).some((scope) => scope === '*' || scope === 'messages:write')

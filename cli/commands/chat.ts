@@ -91,6 +91,7 @@ async function talk(remote: Remote, name: string, world: World): Promise<ExitCod
     await beside(conversation, ended, stop)
   } finally {
     lines.close()
+    out.line()
   }
   return EXIT.ok
 }

@@ -28,7 +28,7 @@ export interface AgentSettings {
   readonly session: { readonly scope: SessionScope }
 }
 
-export const AGENT_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+const AGENT_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 export type AgentResult = { readonly ok: true; readonly agent: AgentDefinition } | { readonly ok: false; readonly faults: readonly Fault[] }
 

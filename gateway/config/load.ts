@@ -35,7 +35,7 @@ export interface Loaded {
   /** Every secret among the values, for the log's redaction. */
   readonly secrets: readonly string[]
   /** Faults of one channel's settings by its kind's schema, which the loader does not know. */
-  checkChannel(name: string, schema: JsonObject): readonly ConfigFault[]
+  readonly checkChannel: (name: string, schema: JsonObject) => readonly ConfigFault[]
 }
 
 export interface LoadOptions {

@@ -64,7 +64,7 @@ export class Guard {
 const isSameOrigin = (origin: string, headers: IncomingHttpHeaders): boolean =>
   headers.host !== undefined && (origin === `http://${headers.host}` || origin === `https://${headers.host}`)
 
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
 export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 

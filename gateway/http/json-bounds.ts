@@ -4,8 +4,8 @@
  */
 import type { Fault, JsonValue } from '#contract'
 
-export const MAX_DEPTH = 32
-export const MAX_MEMBERS = 1_000
+const MAX_DEPTH = 32
+const MAX_MEMBERS = 1_000
 
 interface Frame {
   readonly value: object

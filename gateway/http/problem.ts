@@ -55,6 +55,8 @@ const BY_CODE: { readonly [code: string]: Slug | undefined } = {
   IDEMPOTENCY_KEY_REUSED: 'idempotency-key-reused',
   IDEMPOTENCY_IN_PROGRESS: 'idempotency-in-progress',
   DRAINING: 'draining',
+  IDEMPOTENCY_KEY_MISMATCH: 'invalid-request',
+  INVALID_IDEMPOTENCY_KEY: 'invalid-request',
 }
 
 /** A rule of HTTP itself was broken, or a limit of the server met. */

@@ -6,8 +6,6 @@ import type { Counter, Gauge, Histogram, MetricSpec, Metrics } from '#contract'
 import { expose } from './exposition.ts'
 import type { Family, Series } from './exposition.ts'
 
-export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-
 /** Seconds: from a cached answer to a slow model. */
 const DEFAULT_BUCKETS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 const MAX_SERIES = 2_048

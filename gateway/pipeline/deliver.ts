@@ -186,6 +186,7 @@ export class Deliver {
     } catch (error) {
       const end = this.#after(error, { ...item, attempt }, channel)
       await this.#finish(item, end)
+      if (end.status === 'retry' && end.at <= clock.now()) this.hint(item.channel, item.lane)
       return end.status !== 'retry'
     }
   }

@@ -1,36 +1,39 @@
-/** All that the workers can be asked, by port: the writer's side and the reader's. */
+/**
+ * All that the workers can be asked, by port: the writer's side and the reader's. What the engine itself looks up stands on
+ * the writer's: it is indexed and small, and a gateway that nobody asks anything needs no second thread.
+ */
 import type { Store } from '#contract'
 import { accept } from './accept.ts'
 import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempotencyWrites, keyReads, keyWrites } from './access.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
-import { inboxReads } from './message.ts'
-import { outboxReads, outboxWrites } from './outbox.ts'
+import { inboxLooks, inboxReads } from './message.ts'
+import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { probe, prune } from './prune.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { turnWrites } from './turns.ts'
 
 export type Writes = {
-  readonly inbox: { readonly accept: typeof accept }
+  readonly inbox: { readonly accept: typeof accept } & typeof inboxLooks
   readonly turns: Handlers<Store['turns']>
-  readonly outbox: typeof outboxWrites
+  readonly outbox: typeof outboxWrites & typeof outboxLooks
   readonly sessions: typeof sessionWrites
   readonly deadLetters: typeof letterWrites
-  readonly keys: typeof keyWrites
-  readonly agents: typeof agentWrites
+  readonly keys: typeof keyWrites & typeof keyReads
+  readonly agents: typeof agentWrites & typeof agentReads
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
 export const writes: Writes = {
-  inbox: { accept },
+  inbox: { accept, ...inboxLooks },
   turns: turnWrites,
-  outbox: outboxWrites,
+  outbox: { ...outboxWrites, ...outboxLooks },
   sessions: sessionWrites,
   deadLetters: letterWrites,
-  keys: keyWrites,
-  agents: agentWrites,
+  keys: { ...keyWrites, ...keyReads },
+  agents: { ...agentWrites, ...agentReads },
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
   storage: { prune, probe },
@@ -41,8 +44,6 @@ export type Reads = {
   readonly outbox: typeof outboxReads
   readonly sessions: typeof sessionReads
   readonly deadLetters: typeof letterReads
-  readonly keys: typeof keyReads
-  readonly agents: typeof agentReads
   readonly channelState: typeof channelStateReads
 }
 
@@ -51,7 +52,5 @@ export const reads: Reads = {
   outbox: outboxReads,
   sessions: sessionReads,
   deadLetters: letterReads,
-  keys: keyReads,
-  agents: agentReads,
   channelState: channelStateReads,
 }

@@ -7,7 +7,7 @@ import type { InboxRow } from './message-row.ts'
 import { replies } from './outbox.ts'
 import type { Sql } from './sql.ts'
 
-export const inboxReads: Handlers<Omit<InboxStore, 'accept'>> = {
+export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions'>> = {
   get(sql, id) {
     const row = sql.get<InboxRow>(`SELECT ${INBOX_COLUMNS} WHERE i.id = ?`, id)
     return row === undefined ? null : toMessage(row)
@@ -34,10 +34,6 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept'>> = {
   },
   repliesOfLane: (sql, channel, lane, afterSeq, limit) =>
     replies(sql, 'channel = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?', channel, lane, afterSeq, limit),
-  readySessions: (sql, { now, after, limit }) =>
-    sql
-      .all<{ seq: number; key: string; agent: string }>(READY, after, now, now, limit)
-      .map((row) => ({ session: asSessionKey(row.key), agent: row.agent, seq: row.seq })),
   ledger(sql) {
     const byStatus = { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, dead: 0 }
     let accepted = 0
@@ -48,6 +44,14 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept'>> = {
     const { queued, running, waiting, retrying, done, dead } = byStatus
     return { accepted, done, dead, pending: queued + running + waiting + retrying, byStatus }
   },
+}
+
+/** What the engine asks itself: small, and answered where it writes. */
+export const inboxLooks: Handlers<Pick<InboxStore, 'readySessions'>> = {
+  readySessions: (sql, { now, after, limit }) =>
+    sql
+      .all<{ seq: number; key: string; agent: string }>(READY, after, now, now, limit)
+      .map((row) => ({ session: asSessionKey(row.key), agent: row.agent, seq: row.seq })),
 }
 
 /** Each session stands at its oldest open message. Both walks are in indices that hold open messages only. */

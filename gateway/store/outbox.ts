@@ -31,7 +31,8 @@ const COLUMNS =
 const HEADS = `WITH head AS (SELECT min(seq) AS seq FROM outbox
   WHERE open = 1 AND channel IN (SELECT value FROM json_each(?)) GROUP BY channel, lane)`
 
-export const outboxReads: Handlers<Omit<OutboxStore, 'sending' | 'finish'>> = {
+/** What the engine asks itself: small, and answered where it writes. */
+export const outboxLooks: Handlers<Pick<OutboxStore, 'heads' | 'lane' | 'nextDue'>> = {
   heads: (sql, { channels, now, limit }) =>
     sql
       .all<OutboxRow>(
@@ -56,6 +57,9 @@ export const outboxReads: Handlers<Omit<OutboxStore, 'sending' | 'finish'>> = {
       JSON.stringify(channels),
       now,
     )?.due ?? null,
+}
+
+export const outboxReads: Handlers<Pick<OutboxStore, 'counts'>> = {
   counts(sql) {
     const counts = { pending: 0, sending: 0, sent: 0, unknown: 0, dead: 0 }
     const rows = sql.all<{ status: DeliveryStatus; count: number }>('SELECT status, count(*) AS count FROM outbox GROUP BY status')

@@ -52,13 +52,14 @@ export class SqliteStore implements Store, Lifecycle {
     const ask = <S extends Side[string]>(port: string, side: S): Methods<S> => methods(port, side, (name, args) => this.#read(name, args))
 
     const { accept } = tell('inbox', writes.inbox, outside)
-    this.inbox = { ...ask('inbox', reads.inbox), accept: (message) => accept({ ...message, state: toText(message.state) }) }
+    const { readySessions } = tell('inbox', writes.inbox, inside)
+    this.inbox = { ...ask('inbox', reads.inbox), readySessions, accept: (message) => accept({ ...message, state: toText(message.state) }) }
     this.turns = tell('turns', writes.turns, inside)
     this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }
     this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }
     this.deadLetters = { ...ask('deadLetters', reads.deadLetters), ...tell('deadLetters', writes.deadLetters, outside) }
-    this.keys = { ...ask('keys', reads.keys), ...tell('keys', writes.keys, outside) }
-    this.agents = { ...ask('agents', reads.agents), ...tell('agents', writes.agents, outside) }
+    this.keys = tell('keys', writes.keys, outside)
+    this.agents = tell('agents', writes.agents, outside)
     this.idempotency = tell('idempotency', writes.idempotency, outside)
     this.channelState = channelState({
       ...ask('channelState', reads.channelState),

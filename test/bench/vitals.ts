@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The gauge of `/api/metrics` that holds the 99th percentile of the event loop's delay, in seconds. */
-const EVENT_LOOP_DELAY_P99 = 'nodejs_eventloop_lag_p99_seconds'
+const EVENT_LOOP_DELAY_P99 = 'nodejs_eventloop_delay_p99_seconds'
 const TICKS_PER_SECOND = 100
 
 export function rssMb(pid: number): number {

@@ -22,7 +22,7 @@ export const ws: Bench = async (options) => {
   for (let count = 0; performance.now() < end; count++) {
     const sentAt = performance.now()
     socket.send(
-      JSON.stringify({ type: 'message', id: `echo-${count}`, conversation: `bench-${Math.floor(count / 20)}`, payload: `hello ${count}` }),
+      JSON.stringify({ type: 'message', id: `echo-${count}`, conversation: `bench-${Math.floor(count / 100)}`, payload: `hello ${count}` }),
     )
     // One message is outstanding, so the next reply is its own.
     await heard(socket, 'reply')

@@ -19,6 +19,15 @@ interface Frame {
 
 const parse = (data: RawData): Frame => JSON.parse(Buffer.isBuffer(data) ? data.toString() : '{}')
 
+/** Texts of the reply frames that --json printed. */
+const repliesIn = (out: string): readonly string[] =>
+  out
+    .trim()
+    .split('\n')
+    .map((line): { type: string; text: string } => JSON.parse(line))
+    .filter(({ type }) => type === 'reply')
+    .map(({ text }) => text)
+
 /** An agent behind the fake gateway that says each message back; keeps what it accepted over connections, as the real one does. */
 class EchoAgent {
   readonly frames: Frame[] = []
@@ -124,7 +133,7 @@ test('a gateway that comes back at another address is found again', BOUND, async
   assert.partialDeepStrictEqual(await run(['chat'], { stdin: 'hello\n' }), { code: 0, out: 'echo hello\n' })
 })
 
-test('what was not acknowledged is said again with the same id', BOUND, async (t) => {
+test('what was not acknowledged is said again with the same id, and old replies are not told on the way', BOUND, async (t) => {
   const { run, agent, gateway } = await chatBench(t)
   const listen = gateway.onSocket
   let connections = 0
@@ -132,19 +141,52 @@ test('what was not acknowledged is said again with the same id', BOUND, async (t
     connections++
     if (connections > 1) return listen(socket, send)
     socket.on('message', (data) => {
-      const frame: Frame = parse(data)
+      const frame = parse(data)
       agent.frames.push(frame)
       if (frame.type === 'subscribe') send({ type: 'subscribed', conversation: 'main', last_seq: 0 })
       if (frame.type === 'message') socket.terminate()
     })
   }
-  // Old replies of the conversation must not be told on the way.
   agent.replies.push({ type: 'reply', seq: 7, message_id: 'msg-old', conversation: 'main', index: 0, of: 1, text: 'old' })
-  const { code, out } = await run(['chat'], { stdin: 'hello\n' })
-  assert.deepEqual([code, out], [0, 'echo hello\n'])
+  const { code, out } = await run(['chat', '--json'], { stdin: 'hello\n' })
+  assert.equal(code, 0)
+  assert.deepEqual(repliesIn(out), ['echo hello'])
   const ids = agent.frames.filter(({ type }) => type === 'message').map(({ id }) => id)
   assert.equal(ids.length, 2)
   assert.equal(new Set(ids).size, 1)
+})
+
+test('a reply that was made before its acknowledgement was lost is told, though the acknowledgement comes late', BOUND, async (t) => {
+  const { run, agent, gateway } = await chatBench(t)
+  gateway.on('GET /v1/messages/msg-1', 200, { status: 'done', replies: [{ seq: 100 }] })
+  const reply = { type: 'reply', seq: 100, message_id: 'msg-1', conversation: 'main', index: 0, of: 1, text: 'echo hello' }
+  let connections = 0
+  gateway.onSocket = (socket, send) => {
+    const isFirst = ++connections === 1
+    socket.on('message', (data) => {
+      const frame = parse(data)
+      if (frame.type === 'message' && isFirst) return socket.terminate()
+      if (frame.type === 'message') {
+        const ack = { type: 'ack', id: frame.id, message_id: 'msg-1', conversation: 'main', status: 'queued', duplicate: true }
+        return setTimeout(send, 50, ack)
+      }
+      if (frame.since === 0) send(reply)
+      return send({ type: 'subscribed', conversation: 'main', last_seq: 0 })
+    })
+  }
+  agent.replies.push(reply)
+  assert.partialDeepStrictEqual(await run(['chat'], { stdin: 'hello\n' }), { code: 0, out: 'echo hello\n' })
+})
+
+test('a reply that is told twice is printed once', BOUND, async (t) => {
+  const { run, agent } = await chatBench(t)
+  agent.handle = (_, messageId, send) => {
+    const reply = { type: 'reply', seq: 10, message_id: messageId, conversation: 'main', index: 0, of: 2, text: 'first' }
+    send(reply)
+    send(reply)
+    send({ ...reply, seq: 11, index: 1, text: 'second' })
+  }
+  assert.equal((await run(['chat'], { stdin: 'x\n' })).out, 'first\nsecond\n')
 })
 
 test('why a message is not answered is told, and the end is a failure', BOUND, async (t) => {

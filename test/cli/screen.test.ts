@@ -78,7 +78,7 @@ test('states that keep somebody waiting are told, with why, and nothing steers t
   screen.connection('lost')
   screen.connection('back')
   screen.delta('m', 'a\u001b]0;title\u0007b')
-  assert.equal(text(), '<(retrying: MODEL_TIMEOUT)\n<(not answered: gone)\n<(connection lost, trying again)\n<(connected again)\n<ab')
+  assert.equal(text(), '<(retrying: MODEL_TIMEOUT)\n<(not answered: gone)\n<(connection lost, trying again)\n><(connected again)\n><ab')
 })
 
 test('a pipe gets replies to its own messages only, all else is a note', () => {

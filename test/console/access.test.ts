@@ -142,6 +142,8 @@ inBrowser(
     await page.keyboard.press('Enter')
     await drawer.waitFor()
     assert.equal(await focused(page), 'new-conversation')
+    await page.evaluate("document.querySelector('#composer-text').focus()")
+    assert.equal(await focused(page), 'new-conversation', 'the focus stays in the drawer')
     assert.equal(await overflow(), 320)
     await page.keyboard.press('Escape')
     assert.equal(await focused(page), 'menu')

@@ -198,12 +198,40 @@ inBrowser('history that comes late for a conversation that was left is not shown
   gateway.seed('c-second', 'About cars', 'They roll.')
   const late: (() => void)[] = []
   await page.route(/messages\?session=.*c-second/, (route) => void late.push(() => void route.continue().catch(() => undefined)))
+  const isLate = (request: { url(): string }): boolean => request.url().includes('c-second') && request.url().includes('session=')
+  const ended = Promise.race([page.waitForEvent('requestfinished', isLate), page.waitForEvent('requestfailed', isLate)])
   await enter(visit)
   await page.getByRole('link', { name: 'About boats' }).click()
   await page.locator('.reply').getByText('They float.').waitFor()
-  for (const go of late) go()
-  await page.getByRole('button', { name: 'New conversation' }).click()
-  await page.getByRole('heading', { name: 'What can I do for you?' }).waitFor()
   assert.ok(late.length > 0)
-  assert.equal(await page.locator('.bubble').count(), 0)
+  for (const go of late) go()
+  await ended
+  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))')
+  assert.deepEqual(await page.locator('.bubble').allTextContents(), ['About boats'])
+})
+
+inBrowser('an answer about a message that was overtaken by news is asked for again, and does not turn back its state', async (visit) => {
+  const { page, gateway } = visit
+  await enter(visit)
+  await send(page, 'Twice')
+  const message = await gateway.accepted('Twice')
+  const gate = Promise.withResolvers<void>()
+  await page.route(`**/v1/messages/${message.id}`, async (route) => {
+    const response = await route.fetch()
+    await gate.promise
+    await route.fulfill({ response })
+  })
+  const asked = page.waitForRequest(`**/v1/messages/${message.id}`)
+  gateway.status(message, 'retrying', { code: 'MODEL_RATE', message: 'Slow down.' })
+  await page.getByText('Retrying', { exact: true }).waitFor()
+  await asked
+  const answer = `GET /v1/messages/${message.id}`
+  await gateway.requested(answer, 1)
+  gateway.status(message, 'running')
+  await page.getByText('Running', { exact: true }).waitFor()
+  gate.resolve()
+  await gateway.requested(answer, 2)
+  await page.getByText('Running', { exact: true }).waitFor()
+  gateway.reply(message, 'At last.')
+  await page.locator('.reply').getByText('At last.').waitFor()
 })

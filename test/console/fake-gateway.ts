@@ -149,6 +149,13 @@ export class FakeGateway {
     }
   }
 
+  /** Resolves when something was asked for so many times. */
+  async requested(request: string, count: number): Promise<void> {
+    while (this.requests.filter((asked) => asked === request).length < count) {
+      await once(this.#events, 'request', { signal: AbortSignal.timeout(10_000) })
+    }
+  }
+
   status(message: FakeMessage, status: string, reason: FakeMessage['reason'] = null): void {
     message.status = status
     message.reason = reason
@@ -243,6 +250,7 @@ export class FakeGateway {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? '/', this.url)
     this.requests.push(`${request.method} ${pathname}`)
+    this.#events.emit('request')
     if (!pathname.startsWith('/v1/')) return this.#file(pathname === '/' ? 'index.html' : pathname.slice(1), response)
     if (pathname === '/v1/console/session') return this.#session(request, response)
     if (!this.#isSignedIn(request)) return problem(response, 401, 'Nobody is signed in.')

@@ -17,6 +17,11 @@ const AT_THE_END = `new Promise((resolve, reject) => {
   look()
 })`
 
+/** A frame of the WebSocket is a task, and so is a picture: what is put off to the next picture changes the page once for many. */
+const COUNT_CHANGES = `
+  globalThis.changes = 0
+  new MutationObserver(() => globalThis.changes++).observe(document.querySelector('#exchanges'), { subtree: true, childList: true })`
+
 inBrowser('the end stays in sight while the reader is there, and is offered when the reader is not', async (visit) => {
   const { page, gateway } = visit
   for (let n = 0; n < 30; n++) gateway.seed('c-long', `Question ${n}`, `Answer ${n}.`)
@@ -78,8 +83,12 @@ inBrowser('of 2,000 messages only those in sight are laid out', async (visit) =>
   await send(page, 'Still quick?')
   const message = await gateway.accepted('Still quick?')
   gateway.status(message, 'running')
+  await page.locator('.typing').waitFor()
+  await page.evaluate(COUNT_CHANGES)
   for (let n = 0; n < 500; n++) gateway.delta(message, `word${n} `)
   await page.locator('.streaming').getByText('word499').waitFor()
+  const changes = await page.evaluate<number>('changes')
+  assert.ok(changes < 250, `500 deltas were ${changes} changes of the page`)
   gateway.reply(message, 'Yes.')
   await page.locator('.reply').getByText('Yes.', { exact: true }).waitFor()
 })

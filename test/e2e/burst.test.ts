@@ -99,9 +99,11 @@ test('over HTTP nothing that was acknowledged is lost, repeated or out of order 
       }
     }
   }
-  const restarted = died.then(async () => {
+  const restart = async (): Promise<void> => {
+    await died
     gateway = await startGateway(context, { dir: firstLife.dir })
-  })
+  }
+  const restarted = restart()
   await Promise.all(Array.from({ length: SENDERS }, (_, number) => sender(number)))
   await restarted
   const documents = await settled(gateway, SENDERS * EACH)

@@ -60,7 +60,7 @@ describe('startGateway', () => {
 
   test('gives up after its bound when it never gets ready', async (t) => {
     await assert.rejects(
-      startGateway(t, { entry: standIn(t, STAND_IN.replace('> 2', '> 1e9')), readyWithinMs: 400 }),
+      startGateway(t, { entry: standIn(t, STAND_IN.replace('> 2', '> 1e9')), readyWithinMs: 50 }),
       /not ready in time \(503\)/,
     )
   })

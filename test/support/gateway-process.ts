@@ -10,6 +10,7 @@ import { startChild, type Child, type Exit } from './child.ts'
 
 const ENTRY = join(import.meta.dirname, '..', '..', 'gateway', 'main.ts')
 const POLL_MS = 5
+const LISTEN_LIMIT_MS = 20_000
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
 
 /** A test's context, or whoever else runs `after` hooks at an end, in the order in which they were given. */
@@ -23,6 +24,7 @@ export interface GatewayOptions {
   /** Content of `openclaw.yaml`: as text, or as a value (JSON is YAML). */
   readonly config?: string | { readonly [key: string]: unknown }
   readonly env?: { readonly [name: string]: string }
+  /** From when it listens. */
   readonly readyWithinMs?: number
   /** Another program in its place. */
   readonly entry?: string
@@ -63,10 +65,9 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     for (const sweep of sweeps) await sweep()
   })
 
-  const withinMs = options.readyWithinMs ?? 20_000
   try {
-    const [url] = await child.said(/http:\/\/127\.0\.0\.1:\d+/, withinMs)
-    await ready(url, child, spawnedAt + withinMs)
+    const [url] = await child.said(/http:\/\/127\.0\.0\.1:\d+/, LISTEN_LIMIT_MS)
+    await ready(url, child, Date.now() + (options.readyWithinMs ?? 20_000))
     const readyAt = Date.now()
     const key = readFileSync(join(dir, '.openclaw', 'admin.key'), 'utf8').trim()
     const headers = { authorization: `Bearer ${key}` }

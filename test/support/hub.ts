@@ -55,7 +55,7 @@ export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => (
   ...over,
 })
 
-export const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
+const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
   key: null,
   fingerprint: null,
   lane: 'ann',
@@ -149,7 +149,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     },
     start: (host) => {
       if (options.isChannelAway === true) host.status('connecting', 'away')
-      setChannelStatus = host.status
+      setChannelStatus = (state) => host.status(state)
       return options.isChannelAway === true ? new Promise(() => undefined) : Promise.resolve()
     },
     stop: async () => undefined,

@@ -43,20 +43,26 @@ export class SocketClient {
 
   /** The next frame, or the next of that type; what lies before is skipped. Rejects after five seconds. */
   async next(type?: string): Promise<JsonObject> {
-    const late = AbortSignal.timeout(5_000)
-    for (;;) {
+    const { promise, resolve, reject } = Promise.withResolvers<JsonObject>()
+    const look = (): void => {
       while (this.#read < this.frames.length) {
         const frame = this.frames[this.#read++]
-        if (frame !== undefined && (type === undefined || frame['type'] === type)) return frame
+        if (frame === undefined || (type !== undefined && frame['type'] !== type)) continue
+        this.#waiting.delete(look)
+        return resolve(frame)
       }
-      await new Promise<void>((resolve, reject) => {
-        const look = (): void => {
-          this.#waiting.delete(look)
-          resolve()
-        }
-        this.#waiting.add(look)
-        late.addEventListener('abort', () => reject(new Error(`no frame ${type ?? ''} came; there were ${JSON.stringify(this.frames)}`)))
-      })
+    }
+    const late = setTimeout(
+      () => reject(new Error(`no frame ${type ?? ''} came; the last was ${JSON.stringify(this.frames.at(-1))}`)),
+      5_000,
+    )
+    this.#waiting.add(look)
+    look()
+    try {
+      return await promise
+    } finally {
+      clearTimeout(late)
+      this.#waiting.delete(look)
     }
   }
 

@@ -3,7 +3,7 @@ import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
 import type { AgentView } from '../services.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const AGENT = objectOf({
   id: { ...TEXT_OR_NULL, description: 'null: declared in the configuration.' },

@@ -2,7 +2,7 @@
 import { isoTime } from '#contract'
 import type { Route } from '#contract'
 import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const CHANNEL = objectOf({
   name: TEXT,

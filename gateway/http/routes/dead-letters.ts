@@ -1,19 +1,19 @@
 /** Dead letters: what was given up, listed, shown, put back on its way (also changed), or discarded. */
-import { ConflictError, NotFoundError, asDeadLetterId, isJsonObject, isoTime } from '#contract'
+import { ConflictError, InvalidError, NotFoundError, asDeadLetterId, isJsonObject, isoTime, readPayload } from '#contract'
 import type {
   DeadLetterId,
   DeadLetterStatus,
   DeadLetterView,
+  Fault,
   HttpRequest,
   JsonObject,
-  JsonValue,
   Payload,
   ReplayResult,
   Route,
 } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const STATUSES: readonly DeadLetterStatus[] = ['open', 'replayed', 'discarded']
 
@@ -88,8 +88,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       responses: { 202: { description: 'It is on its way.', schema: REPLAYED } },
       handle: async (request) => {
         const id = idOf(request)
-        const edit = isJsonObject(request.body) ? request.body['payload'] : undefined
-        return { status: 202, body: replayed(id, await services.deadLetters.replay(id, edit === undefined ? null : payloadOf(edit))) }
+        return { status: 202, body: replayed(id, await services.deadLetters.replay(id, editOf(request))) }
       },
     },
     {
@@ -146,16 +145,14 @@ function replayed(id: DeadLetterId, result: ReplayResult): JsonObject {
   return { id, status: 'replayed', kind: result.kind, message_id: result.kind === 'message' ? result.message : null }
 }
 
-/** As in `POST /v1/messages`: words are text, `{text}` and `{binary, media_type}` are themselves, all else is JSON. */
-function payloadOf(value: JsonValue): Payload {
-  if (typeof value === 'string') return { text: value }
-  if (isJsonObject(value)) {
-    const { text, binary, media_type } = value
-    const size = Object.keys(value).length
-    if (size === 1 && typeof text === 'string') return { text }
-    if (size === 2 && typeof binary === 'string' && typeof media_type === 'string') return { binary, media_type }
-  }
-  return { json: value }
+/** As in `POST /v1/messages`; null: the words stay as they were. */
+function editOf({ body }: HttpRequest): Payload | null {
+  const given = isJsonObject(body) ? body['payload'] : undefined
+  if (given === undefined) return null
+  const faults: Fault[] = []
+  const payload = readPayload(given, '#/payload', faults)
+  if (payload !== null && faults.length === 0) return payload
+  throw new InvalidError('The payload cannot be read; see `errors`.', { code: 'SCHEMA_VIOLATION', faults })
 }
 
 const noLetter = (): NotFoundError => new NotFoundError('There is no dead letter with this id.', { code: 'DEAD_LETTER_NOT_FOUND' })

@@ -1,7 +1,7 @@
 /** What happens in the whole gateway, as it happens. Whoever comes back says what they saw last, and is told when something is missing. */
 import type { EventSink, FlowEvent, FlowFeed, JsonObject, Route } from '#contract'
 import { ProtocolError } from '../problem.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 export function eventRoutes({ services }: Hub): readonly Route[] {
   return [

@@ -3,7 +3,7 @@ import { ConflictError, DeniedError, InvalidError, NotFoundError, asKeyId, isJso
 import type { HttpRequest, JsonObject, KeyRecord, Route } from '#contract'
 import { SCOPES } from '../keys.ts'
 import { TEXT, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const KEY: JsonObject = {
   id: TEXT,

@@ -5,7 +5,7 @@ import { PAGING } from '../cursor.ts'
 import { messageAfter, messageDocument } from '../message-document.ts'
 import { streamMessage } from '../message-stream.ts'
 import { MESSAGE, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const MAX_WAIT_SECONDS = 300
 

@@ -3,7 +3,7 @@ import { DeniedError, isJsonObject } from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { SESSION_LIFE_MS } from '../page-session.ts'
 import { TEXT, objectOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const SIGN_IN: JsonObject = {
   oneOf: [

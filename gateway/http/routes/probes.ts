@@ -4,7 +4,7 @@ import type { HttpReply, HttpRequest, Route } from '#contract'
 import { METRICS_TYPE } from '../metrics-listener.ts'
 import type { Readiness } from '../services.ts'
 import { TEXT, TEXT_OR_NULL, objectOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 type Question = 'live' | 'started' | 'ready'
 

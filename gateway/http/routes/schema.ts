@@ -13,7 +13,7 @@ export const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object
 export const pageOf = (items: JsonObject): JsonObject =>
   objectOf({ data: { type: 'array', items }, cursor: { type: ['string', 'null'], description: 'null on the last page.' } })
 
-export const REASON: JsonObject = {
+const REASON: JsonObject = {
   description: 'Why it failed or waits; null: it does not.',
   oneOf: [objectOf({ code: TEXT, message: TEXT }), { type: 'null' }],
 }

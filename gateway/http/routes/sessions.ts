@@ -3,7 +3,7 @@ import { NotFoundError, asSessionKey, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, Route, SessionMessage, SessionView } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, objectOf, pageOf } from './schema.ts'
-import type { Hub } from './table.ts'
+import type { Hub } from './hub.ts'
 
 const SESSION = objectOf({
   id: TEXT,

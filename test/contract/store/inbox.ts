@@ -133,7 +133,11 @@ export function inboxSuite(use: UseStore): void {
         const view = await store.inbox.get(given.envelope.id)
         assert.deepEqual([view?.status, view?.reason, view?.doneAt, view?.session], ['dead', reason, T, null])
         const letter = await store.deadLetters.get(id)
-        assert.deepEqual(await store.deadLetters.origin(id), { envelope: given.envelope, session: null })
+        assert.deepEqual(await store.deadLetters.origin(id), {
+          envelope: given.envelope,
+          session: null,
+          origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } },
+        })
         assert.deepEqual([letter?.kind, letter?.ref, letter?.reason, letter?.attempts], ['message', given.envelope.id, reason, 0])
         assert.deepEqual(letter?.content, given.envelope)
         await balanced(store)

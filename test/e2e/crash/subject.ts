@@ -20,7 +20,7 @@ import type {
   SkillRunner,
   Store,
 } from '#contract'
-import { run } from '../../../gateway/main.ts'
+import { run } from '../../../gateway/run.ts'
 
 const dir = process.env['OPENCLAW_DIR'] ?? '.'
 const killAt = Number(process.env['OPENCLAW_TEST_KILL'] ?? -1)
@@ -29,7 +29,7 @@ const messages = (process.env['OPENCLAW_TEST_MESSAGES'] ?? 'm1,m2').split(',')
 let reached = 0
 function point(name: string): void {
   if (reached++ !== killAt) return
-  appendFileSync(join(dir, 'kills.log'), `${name}\n`)
+  appendFileSync(join(dir, 'kills.log'), `${JSON.stringify({ at: name })}\n`)
   process.kill(process.pid, 'SIGKILL')
   // The signal takes a moment; nothing more may happen meanwhile.
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000)

@@ -156,6 +156,7 @@ test('dead letters are listed without content, shown whole, replayed and discard
   assert.equal((await problem(await replay('dl-2'), 409))['code'], 'DEAD_LETTER_SETTLED')
   await problem(await replay('dl-3'), 404)
   await problem(await replay('dl-1', { payload: 'x', more: 1 }), 422)
+  await problem(await replay('dl-1', { payload: { binary: '?', media_type: 'x/y' } }), 422)
   assert.equal((await call('/v1/dead-letters/dl-1', { method: 'DELETE' })).status, 204)
   await problem(await call('/v1/dead-letters/dl-3', { method: 'DELETE' }), 404)
 })

@@ -161,7 +161,7 @@ withHub('refuses at the door what asks for an agent that does not exist', {}, as
       const [letter] = await hub.store.deadLetters.list({}, null, 10)
       assert.equal(letter?.reason.code, 'MODEL_UNAVAILABLE')
       assert.equal(letter?.attempts, 5)
-      assert.deepEqual((letter?.content as { payload?: unknown }).payload, { text: 'poison' })
+      assert.deepEqual((letter?.content as { payload?: unknown } | undefined)?.payload, { text: 'poison' })
     },
   )
 }
@@ -374,11 +374,11 @@ withHub(
 
 test('hands a turn back when it drains; the next life goes on with it, no attempt counted, no step repeated', async () => {
   const stuck = gate()
-  let steps = 0
+  const begun = gate()
   const first = await startHub({
     think: async (turn) => {
       await think(turn)
-      steps += 1
+      begun.open()
       await Promise.race([
         stuck.opened,
         new Promise((_, reject) => turn.signal.addEventListener('abort', () => reject(turn.signal.reason as Error))),
@@ -387,7 +387,7 @@ test('hands a turn back when it drains; the next life goes on with it, no attemp
     },
   })
   const id = await first.say('hello')
-  while (steps === 0) await new Promise(setImmediate)
+  await begun.opened
   await first.stop(true)
   await assert.rejects(first.ingress.accept('wire', {} as never, {}), { code: 'DRAINING' })
   let calls = 0

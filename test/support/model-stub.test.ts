@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { SkillDescriptor } from '#contract'
 import { createAgents } from '../agents/harness.ts'
-import { RecordedTurn, replyOf } from '../support/turn.ts'
+import { RecordedTurn, replyOf } from './turn.ts'
 
 const skills: readonly SkillDescriptor[] = ['clock', 'echo'].map((id) => ({
   id,
@@ -24,7 +24,7 @@ describe('the model stub as a process', () => {
   let stop: () => Promise<void>
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'openclaw-stub-'))
-    const script = new URL('model-stub.ts', import.meta.url).pathname
+    const script = new URL('../fakes/model-stub.ts', import.meta.url).pathname
     const child = spawn(process.execPath, [script, '--port', '0', '--delay-ms', '1', '--log', join(folder, 'log')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -1,0 +1,192 @@
+/**
+ * One gateway, composed: reads the configuration, loads the spokes it names, starts the hub with them, tells where it is,
+ * and ends on a signal. The only file of the hub that sees both sides.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { InvalidError, OpenClawError, describeError } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, SkillRunner, Store } from '#contract'
+import { Agents } from '../agents/agents.ts'
+import { channelKinds, standingChannels } from '../channels/registry.ts'
+import { InProcessSkills } from '../skills/runner.ts'
+import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
+import type { Loaded } from './config/load.ts'
+import { watchConfig } from './config/watch.ts'
+import { Gateway } from './gateway.ts'
+import { createLog } from './observe/log.ts'
+import { Registry } from './observe/metrics.ts'
+import { ProcessMetrics } from './observe/process.ts'
+import { Redactor } from './observe/redact.ts'
+import type { ConfiguredChannel } from './pipeline/channels.ts'
+import { SqliteStore } from './store/sqlite.ts'
+
+export interface RunOptions {
+  readonly env: { readonly [name: string]: string | undefined }
+  /** Where the start-up block goes. */
+  readonly print: (line: string) => void
+  /** Puts something around a part before it is used: what tests do to kill the process at a named point. */
+  readonly around?: Around
+}
+export interface Around {
+  readonly store?: (store: Store) => Store
+  readonly agents?: (agents: AgentRunner) => AgentRunner
+  readonly skills?: (skills: SkillRunner) => SkillRunner
+  readonly channels?: { readonly [kind: string]: () => Promise<ChannelKind> }
+}
+
+export interface Running {
+  readonly url: string
+  /** Resolves when everything has ended. */
+  stop(): Promise<void>
+  /** A faulty configuration changes nothing and is told in the log. */
+  reload(): Promise<void>
+}
+
+const clock: Clock = {
+  now: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, Math.min(ms, 2 ** 31 - 1))
+    return () => clearTimeout(timer)
+  },
+}
+
+/** @throws InvalidError with every fault of the configuration; ConflictError when another gateway uses the folder */
+export async function run({ env, print, around = {} }: RunOptions): Promise<Running> {
+  const dir = resolve(env['OPENCLAW_DIR'] ?? '.')
+  const kinds = { ...channelKinds, ...around.channels }
+  const loaded = await load(dir, env)
+  const { config } = loaded
+  const version = await packageVersion()
+  const redactor = new Redactor()
+  for (const secret of loaded.secrets) redactor.add(secret)
+  const log = createLog({ ...config.log, version, redactor })
+  const metrics = new Registry()
+  const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
+  const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
+  const file = join(dir, 'sessions.db')
+  const gateway = new Gateway({
+    config,
+    dir,
+    version,
+    log,
+    clock,
+    metrics,
+    random: Math.random,
+    metricsText: () => metrics.text(),
+    store: (around.store ?? same)(new SqliteStore({ file, log, clock })),
+    agents: (around.agents ?? same)(agents),
+    skills: (around.skills ?? same)(new InProcessSkills({ clock, log })),
+    channels: await createChannels(loaded, kinds),
+    consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
+  })
+  await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
+  await Promise.all([gateway.start(), vitals.start(), agents.start()])
+  const addressFile = join(dir, '.openclaw', 'gateway.json')
+  await writeFile(addressFile, JSON.stringify({ pid: process.pid, url: gateway.url, startedAt: new Date().toISOString() }), { mode: 0o600 })
+  for (const line of greeting(gateway, version, file)) print(line)
+
+  const reload = async (): Promise<void> => {
+    try {
+      const next = await load(dir, env)
+      for (const secret of next.secrets) redactor.add(secret)
+      log.setLevel(next.config.log.level)
+      gateway.reload(next.config)
+      log.info({}, 'The configuration was read again: routes, agents and log level are in force, the rest at the next start.')
+    } catch (error) {
+      log.error(
+        { 'error.code': describeError(error).code },
+        `The edited configuration is faulty; the one before stays in force. ${explain(error)}`,
+      )
+    }
+  }
+  const watching = new AbortController()
+  watchConfig({ file: join(dir, CONFIG_FILE), debounceMs: 200, signal: watching.signal, onChange: reload }).catch((error: unknown) =>
+    log.warn({ 'error.code': describeError(error).code }, 'Edits of the configuration are not seen any more; SIGHUP still reloads it.'),
+  )
+  return {
+    url: gateway.url,
+    reload,
+    async stop() {
+      watching.abort()
+      await gateway.stop()
+      await vitals.stop()
+      await rm(addressFile, { force: true })
+      log.flush()
+    },
+  }
+}
+
+/** Runs until SIGTERM or SIGINT, which drain; a second one ends it at once: what was accepted goes on at the next start. */
+export async function serve(options: RunOptions): Promise<void> {
+  const running = await run(options)
+  const hangup = (): void => void running.reload()
+  process.on('SIGHUP', hangup)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+  await running.stop()
+  process.off('SIGHUP', hangup)
+}
+
+/** For whoever started it in vain: what is wrong, each fault in its place. Bugs keep their stack. */
+export function explain(error: unknown): string {
+  if (!(error instanceof OpenClawError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const faults = error instanceof InvalidError ? error.faults.map((fault) => `\n  ${fault.detail}`) : []
+  return `${error.message}${faults.join('')}`
+}
+
+const same = <T>(part: T): T => part
+
+async function load(dir: string, env: RunOptions['env']): Promise<Loaded> {
+  const loaded = await loadConfig({ dir, env })
+  if (!loaded.ok) throw faulty(loaded.faults)
+  return loaded
+}
+
+function faulty(faults: readonly Parameters<typeof formatFault>[0][]): InvalidError {
+  const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`
+  const told = faults.map((fault) => ({ pointer: fault.path, detail: formatFault(fault) }))
+  return new InvalidError(`The configuration has ${count}.`, { code: 'CONFIG_INVALID', faults: told })
+}
+
+async function createChannels(
+  { config, checkChannel }: Loaded,
+  kinds: { readonly [kind: string]: () => Promise<ChannelKind> },
+): Promise<readonly ConfiguredChannel[]> {
+  const standing = standingChannels.map((kind) => ({ name: kind, kind, settings: {} }))
+  const byName = new Map([...standing, ...config.channels].map((channel) => [channel.name, channel]))
+  return Promise.all(
+    [...byName.values()].map(async ({ name, kind, settings }) => {
+      const known = Object.hasOwn(kinds, kind) ? await kinds[kind]?.() : undefined
+      if (known === undefined) {
+        const detail = `channels.${name}.kind: there is no channel kind "${kind}"; there are ${Object.keys(kinds).join(', ')}`
+        throw new InvalidError('The configuration has a fault.', {
+          code: 'CONFIG_INVALID',
+          faults: [{ pointer: `channels.${name}.kind`, detail }],
+        })
+      }
+      const faults = config.channels.some((channel) => channel.name === name) ? checkChannel(name, known.schema) : []
+      if (faults.length > 0) throw faulty(faults)
+      return { name, kind, channel: known.create(name, settings) }
+    }),
+  )
+}
+
+async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  const { version } = JSON.parse(text) as { readonly version: string }
+  return version
+}
+
+function greeting(gateway: Gateway, version: string, file: string): readonly string[] {
+  const agents = gateway.agents().map(({ agent, models }) => `${agent.name} (${models.join(', then ')})`)
+  return [
+    `OpenClaw ${version} is ready.`,
+    `  listens  ${gateway.url}`,
+    `  data     ${file}`,
+    `  agents   ${agents.join(', ')}`,
+    `  chat     ${gateway.signInLink()}`,
+  ]
+}
