@@ -1,5 +1,5 @@
 /**
- * One worker as the main thread sees it: commands in, promises out. All commands of one turn of the event loop share one
+ * One worker as the main thread sees it: commands in, promises out. All commands that are given in one go share one
  * message; how many may be under way is bounded. Knows nothing of what the commands mean.
  */
 import { UnavailableError } from '#contract'
@@ -93,7 +93,8 @@ export class Remote {
     if (this.#pending.size >= this.#options.maxWaiting) return Promise.reject(busy(this.#options))
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
-      if (this.#batch.length === 0) setImmediate(() => this.#flush())
+      // At the end of this task rather than of this turn of the event loop: the writer begins while the rest is still read.
+      if (this.#batch.length === 0) queueMicrotask(() => this.#flush())
       this.#batch.push({ id, name, patienceMs, args: JSON.stringify(args) })
       this.#pending.set(id, { at: this.#options.clock.now(), resolve, reject })
       if (this.#batch.length >= EARLY) this.#flush()
