@@ -21,12 +21,6 @@ export interface RemoteOptions {
   readonly onDeath: (error: Error) => void
 }
 
-/**
- * So many go at once, without waiting for the end of the turn: while the worker commits them, this thread makes the next. In one message
- * a burst would be a convoy, each thread idle while the other works (13,500 accepts/s; so 20,000).
- */
-const EARLY = 4
-
 interface Pending {
   readonly at: number
   readonly resolve: (value: string) => void
@@ -97,7 +91,6 @@ export class Remote {
       if (this.#batch.length === 0) queueMicrotask(() => this.#flush())
       this.#batch.push({ id, name, patienceMs, args: JSON.stringify(args) })
       this.#pending.set(id, { at: this.#options.clock.now(), resolve, reject })
-      if (this.#batch.length >= EARLY) this.#flush()
     })
   }
 
