@@ -38,6 +38,12 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept'>> = {
     sql
       .all<{ seq: number; key: string; agent: string }>(READY, after, now, now, limit)
       .map((row) => ({ session: asSessionKey(row.key), agent: row.agent, seq: row.seq })),
+  nextDue: (sql, now) =>
+    sql.get<{ due: number | null }>(
+      `SELECT min(t.due_at) AS due FROM inbox i JOIN session s ON s.seq = i.session JOIN turn t ON t.id = s.turn
+       WHERE i.open = 1 AND t.status IN ('waiting', 'retrying') AND t.due_at > ?`,
+      now,
+    )?.due ?? null,
   ledger(sql) {
     const byStatus = { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, dead: 0 }
     let accepted = 0
