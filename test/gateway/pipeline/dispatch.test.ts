@@ -17,6 +17,15 @@ const withHub = (name: string, options: HubOptions, run: (hub: Hub) => Promise<v
   })
 }
 
+/** Until the hub waits for that moment. */
+async function due(hub: Hub, at: number): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (hub.clock.nextAt !== at) {
+    assert.ok(Date.now() < deadline, `the hub waits for ${hub.clock.nextAt}`)
+    await new Promise(setImmediate)
+  }
+}
+
 /** A gate that a test opens. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined
@@ -136,6 +145,49 @@ withHub('refuses at the door what asks for an agent that does not exist', {}, as
   )
 }
 
+/** The hub looks into the store by itself; resolves when looks that began before are over. */
+async function looked(hub: Hub): Promise<void> {
+  await hub.store.inbox.ledger()
+  await hub.store.inbox.nextDue(0)
+}
+
+{
+  const failed = new Set<string>()
+  const waits: { readonly [text: string]: number } = { long: 7_000, short: 2_000 }
+  const think = async (turn: Turn): Promise<Ending> => {
+    const text = textOf(turn)
+    if (failed.has(text)) return reply('ok')
+    failed.add(text)
+    throw new ModelError('busy', { code: 'MODEL_BUSY', retryable: true, retryAfterMs: waits[text] ?? 0 })
+  }
+
+  withHub('tries each of several failed turns again at its own time', { think }, async (hub) => {
+    const [long, short] = [await hub.say('long'), await hub.say('short', { lane: 'bob' })]
+    await Promise.all([hub.became(long, 'retrying'), hub.became(short, 'retrying')])
+    hub.clock.advance(2_000)
+    await hub.became(short, 'done')
+    await looked(hub)
+    hub.clock.advance(5_000)
+    await hub.became(long, 'done')
+  })
+
+  test('and at its time when the hub was started anew meanwhile', async () => {
+    failed.clear()
+    const first = await startHub({ think })
+    const id = await first.say('long')
+    await first.became(id, 'retrying')
+    await first.stop(true)
+    const second = await startHub({ dir: first.dir, clock: first.clock, think })
+    try {
+      await looked(second)
+      second.clock.advance(7_000)
+      await second.became(id, 'done')
+    } finally {
+      await second.stop()
+    }
+  })
+}
+
 {
   let runs = 0
   withHub(
@@ -237,15 +289,15 @@ withHub(
   'waits until a session is quiet where it is told to',
   { agents: [agent({ queue: { mode: 'collect', cap: 20, debounceMs: 500 } })] },
   async (hub) => {
+    const from = hub.clock.now()
     await hub.say('a')
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    await due(hub, from + 500)
     hub.clock.advance(300)
     const last = await hub.say('b')
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
     hub.clock.advance(300)
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    await due(hub, from + 800)
     assert.equal(hub.sent.length, 0)
-    hub.clock.advance(500)
+    hub.clock.advance(200)
     await hub.became(last, 'done')
     assert.equal((await hub.delivered(1))[0]?.rendered.text, 're: a+b')
   },
