@@ -32,6 +32,7 @@ import { Dispatch } from './pipeline/dispatch.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Ingress } from './pipeline/ingress.ts'
 import { Patience } from './pipeline/patience.ts'
+import { Pressure } from './pipeline/pressure.ts'
 import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
@@ -81,6 +82,7 @@ export class Gateway implements Lifecycle {
     this.#config = config
     this.#roster = new Roster(config.agents)
     this.#patience = new Patience(clock)
+    const pressure = new Pressure(clock)
     this.#ingress = new Ingress(
       {
         store,
@@ -89,6 +91,7 @@ export class Gateway implements Lifecycle {
         metrics,
         roster: this.#roster,
         feed: this.#feed,
+        pressure,
         onReady: (session, agent) => this.#dispatch.ready(session, agent),
       },
       ...routing(config),
@@ -109,7 +112,7 @@ export class Gateway implements Lifecycle {
     )
     const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
-      { ...shared, skills, agents, feed: this.#feed, roster: this.#roster },
+      { ...shared, pressure, skills, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
     )
     this.#deliver = new Deliver(shared, {
