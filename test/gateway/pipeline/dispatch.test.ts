@@ -237,15 +237,15 @@ withHub(
   'waits until a session is quiet where it is told to',
   { agents: [agent({ queue: { mode: 'collect', cap: 20, debounceMs: 500 } })] },
   async (hub) => {
+    const began = hub.clock.now()
     await hub.say('a')
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    await hub.clock.timerAt(began + 500)
     hub.clock.advance(300)
     const last = await hub.say('b')
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
     hub.clock.advance(300)
-    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    await hub.clock.timerAt(began + 800)
     assert.equal(hub.sent.length, 0)
-    hub.clock.advance(500)
+    hub.clock.advance(200)
     await hub.became(last, 'done')
     assert.equal((await hub.delivered(1))[0]?.rendered.text, 're: a+b')
   },
