@@ -235,11 +235,8 @@ export class Gateway implements Lifecycle {
   }
 
   async #document(id: MessageId): Promise<JsonObject | null> {
-    const { inbox } = this.#parts.store
-    const view = await inbox.get(id)
-    if (view === null) return null
-    const [steps, replies] = view.turn === null ? [[], []] : await Promise.all([inbox.steps(view.turn), inbox.repliesOfTurn(view.turn)])
-    return messageDocument(view, steps, replies)
+    const whole = await this.#parts.store.inbox.whole(id)
+    return whole === null ? null : messageDocument(whole.message, whole.steps, whole.replies)
   }
 
   async #register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {

@@ -1,6 +1,17 @@
 /** Questions about messages: shown, listed, counted, waited for. Only read; T0 is in accept.ts. */
 import { asSessionKey } from '#contract'
-import type { InboxStore, JsonValue, MessageStatus, StepKind, StepStatus, StepView } from '#contract'
+import type {
+  InboxStore,
+  JsonValue,
+  MessageId,
+  MessageStatus,
+  MessageView,
+  ReplyView,
+  StepKind,
+  StepStatus,
+  StepView,
+  TurnId,
+} from '#contract'
 import type { Handlers } from './command.ts'
 import { INBOX_COLUMNS, toJson, toMessage } from './message-row.ts'
 import type { InboxRow } from './message-row.ts'
@@ -8,9 +19,12 @@ import { replies } from './outbox.ts'
 import type { Sql } from './sql.ts'
 
 export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions'>> = {
-  get(sql, id) {
-    const row = sql.get<InboxRow>(`SELECT ${INBOX_COLUMNS} WHERE i.id = ?`, id)
-    return row === undefined ? null : toMessage(row)
+  get: find,
+  whole(sql, id) {
+    const message = find(sql, id)
+    if (message === null) return null
+    const { turn } = message
+    return turn === null ? { message, steps: [], replies: [] } : { message, steps: steps(sql, turn), replies: repliesOf(sql, turn) }
   },
   list: (sql, filter, before, limit) =>
     sql
@@ -27,11 +41,7 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions'>> 
       )
       .map(toMessage),
   steps,
-  repliesOfTurn(sql, turn) {
-    const range = sql.get<{ first_reply: number; replies: number }>('SELECT first_reply, replies FROM turn WHERE id = ?', turn)
-    if (range === undefined || range.replies === 0) return []
-    return replies(sql, 'seq >= ? AND seq < ? ORDER BY seq', range.first_reply, range.first_reply + range.replies)
-  },
+  repliesOfTurn: repliesOf,
   repliesOfLane: (sql, channel, lane, afterSeq, limit) =>
     replies(sql, 'channel = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?', channel, lane, afterSeq, limit),
   ledger(sql) {
@@ -44,6 +54,17 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions'>> 
     const { queued, running, waiting, retrying, done, dead } = byStatus
     return { accepted, done, dead, pending: queued + running + waiting + retrying, byStatus }
   },
+}
+
+function find(sql: Sql, id: MessageId): MessageView | null {
+  const row = sql.get<InboxRow>(`SELECT ${INBOX_COLUMNS} WHERE i.id = ?`, id)
+  return row === undefined ? null : toMessage(row)
+}
+
+function repliesOf(sql: Sql, turn: TurnId): readonly ReplyView[] {
+  const range = sql.get<{ first_reply: number; replies: number }>('SELECT first_reply, replies FROM turn WHERE id = ?', turn)
+  if (range === undefined || range.replies === 0) return []
+  return replies(sql, 'seq >= ? AND seq < ? ORDER BY seq', range.first_reply, range.first_reply + range.replies)
 }
 
 /** What the engine asks itself: small, and answered where it writes. */

@@ -55,6 +55,8 @@ export interface InboxStore {
   /** T0. Rejects with `UnavailableError` if it could not be made durable. */
   accept(message: Acceptance): Promise<AcceptanceResult>
   get(id: MessageId): Promise<MessageView | null>
+  /** A message with the steps and replies of its turn, in one look. */
+  whole(id: MessageId): Promise<WholeMessage | null>
   /** Newest first; `before`: only those with a smaller seq. */
   list(filter: MessageFilter, before: number | null, limit: number): Promise<readonly MessageView[]>
   steps(turn: TurnId): Promise<readonly StepView[]>
@@ -64,6 +66,12 @@ export interface InboxStore {
   readySessions(query: { readonly now: number; readonly after: number; readonly limit: number }): Promise<readonly ReadySession[]>
   /** Invariant 1, counted from the rows. */
   ledger(): Promise<Ledger>
+}
+
+export interface WholeMessage {
+  readonly message: MessageView
+  readonly steps: readonly StepView[]
+  readonly replies: readonly ReplyView[]
 }
 
 export interface ReadySession {
