@@ -282,28 +282,32 @@ export interface Started {
   readonly keyFor: (scopes: readonly string[], name?: string) => Promise<{ readonly id: string; readonly secret: string }>
 }
 
-/** A server on a free port with an empty hub; stopped after the test. */
-export async function startServer(t: TestContext, change: Partial<HttpServerOptions> & { readonly hub?: Hub } = {}): Promise<Started> {
-  const { hub = new Hub(), ...options } = change
-  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
-  await hub.keys.start()
-  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
-  const server = new HttpServer({
+/** A server over a hub that nobody has started yet. */
+export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Partial<HttpServerOptions> = {}): HttpServer =>
+  new HttpServer({
     host: '127.0.0.1',
     port: 0,
     publicHosts: [],
     insecureHttp: false,
     metricsPort: null,
     services: hub.services,
-    routes: [echoRoute()],
+    routes: [],
     upgrades: [],
     consoleDir: null,
     stateDir: dir,
     log: hub.log,
     clock: hub.clock,
     metrics: hub.metrics,
-    ...options,
+    ...change,
   })
+
+/** A server on a free port with an empty hub; stopped after the test. */
+export async function startServer(t: TestContext, change: Partial<HttpServerOptions> & { readonly hub?: Hub } = {}): Promise<Started> {
+  const { hub = new Hub(), ...options } = change
+  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
+  await hub.keys.start()
+  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
+  const server = serverOf({ hub, dir }, { routes: [echoRoute()], ...options })
   await server.start()
   t.after(async () => {
     const stopped = server.stop()
