@@ -2,25 +2,24 @@
  * What an HTTP request says in its headers: the idempotency key, metadata, trace and the names routes may match on.
  * Node hands header values over as Latin-1; where a value may hold other letters its UTF-8 is restored here.
  */
-import { InvalidError, isTraceparent, readMetadata, readName } from '#contract'
+import { InvalidError, MAX_IDEMPOTENCY_KEY_CHARS, isTraceparent, readIdempotencyKey, readMetadata, readName } from '#contract'
 import type { Fault, JsonValue, Metadata } from '#contract'
 
 export type RequestHeaders = { readonly [name: string]: string | undefined }
 
 /**
- * The key of `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a structured-field string, or bare as most clients
- * write it. Without the header, the body's.
+ * The key of `Idempotency-Key`. Without the header, the body's.
  * @throws InvalidError if it is malformed, or if the body says something else
  */
 export function idempotencyKey(headers: RequestHeaders, ofBody: string | null): string | null {
   const header = headers['idempotency-key']
   if (header === undefined) return ofBody
-  const key = QUOTED.test(header) ? header.slice(1, -1).replaceAll(/\\(["\\])/g, '$1') : header
-  if (key.length > MAX_KEY_CHARS || !(BARE.test(header) || QUOTED.test(header)) || key === '') {
+  const key = readIdempotencyKey(header)
+  if (key === null) {
     throw refusal({ code: 'INVALID_IDEMPOTENCY_KEY' }, [
       {
         pointer: '#/headers/idempotency-key',
-        detail: `Must be 1 to ${MAX_KEY_CHARS} printable ASCII characters, bare or in double quotes.`,
+        detail: `Must be 1 to ${MAX_IDEMPOTENCY_KEY_CHARS} printable ASCII characters, bare or in double quotes.`,
       },
     ])
   }
@@ -58,10 +57,6 @@ export function withCarriedHeaders(said: Metadata, headers: RequestHeaders): Met
   }
 }
 
-const MAX_KEY_CHARS = 255
-const BARE = /^[\x21\x23-\x7e][\x20-\x7e]*$/
-/** RFC 9651 §3.3.3. */
-const QUOTED = /^"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"$/
 const MAX_CARRIED = 16
 const MAX_CARRIED_CHARS = 1_024
 /** Credentials, addresses and what was read already. */

@@ -2,6 +2,7 @@
  * Bounds of JSON that came from outside: so deep, so many members, and none of the names by which JavaScript objects are poisoned. Walks
  * without recursion, because the depth is what may be wrong.
  */
+import { pointerToken } from '#contract'
 import type { Fault, JsonValue } from '#contract'
 
 const MAX_DEPTH = 32
@@ -43,8 +44,5 @@ function push(waiting: Frame[], parent: Frame, name: string, value: unknown): vo
 function pointerOf(frame: Frame, member: string | null): string {
   const names = member === null ? [] : [member]
   for (let at: Frame | null = frame; at !== null && at.parent !== null; at = at.parent) names.unshift(at.name)
-  return `#${names.map((name) => `/${escapePointer(name)}`).join('')}`
+  return `#${names.map((name) => `/${pointerToken(name)}`).join('')}`
 }
-
-/** RFC 6901 §3. */
-export const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')

@@ -3,8 +3,8 @@
  * error means that nothing was done, so the same key may try again.
  */
 import { hash } from 'node:crypto'
-import { ConflictError, isJsonObject } from '#contract'
-import type { Clock, HttpReply, HttpRequest, IdempotencyStore, JsonObject, JsonValue, Route } from '#contract'
+import { ConflictError, MAX_IDEMPOTENCY_KEY_CHARS, canonicalDigest, isJsonObject, readIdempotencyKey } from '#contract'
+import type { Clock, HttpReply, HttpRequest, IdempotencyStore, JsonObject, Route } from '#contract'
 import { ProtocolError } from './problem.ts'
 
 const KEPT_MS = 24 * 3_600_000
@@ -25,7 +25,7 @@ export class KeptAnswers {
     if (given === undefined) return route.handle(request)
     const owner = request.principal === null ? '' : `${request.principal.tenant}\n${request.principal.id}`
     const key = hash('sha256', `${owner}\n${route.method} ${route.path}\n${keyOf(given)}`)
-    const fingerprint = hash('sha256', JSON.stringify([request.params, request.query, canonical(request.body ?? null)]))
+    const fingerprint = canonicalDigest([request.params, request.query, request.body ?? null])
     if (this.#running.has(key)) throw inProgress()
     this.#running.add(key)
     try {
@@ -67,27 +67,15 @@ export class KeptAnswers {
   }
 }
 
-/** An RFC 9651 string or the bare words: `"abc"` and abc are the same key. */
 function keyOf(given: string): string {
-  const quoted = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/.exec(given)?.[1]
-  const key = quoted === undefined ? given : quoted.replaceAll(/\\(["\\])/g, '$1')
-  if (/^[\x21-\x7e]{1,255}$/.test(key) && (quoted !== undefined || !key.startsWith('"'))) return key
-  throw new ProtocolError('An Idempotency-Key has 1 to 255 visible ASCII characters.', {
+  const key = readIdempotencyKey(given)
+  if (key !== null) return key
+  const rule = `1 to ${MAX_IDEMPOTENCY_KEY_CHARS} printable ASCII characters`
+  throw new ProtocolError(`An Idempotency-Key has ${rule}.`, {
     code: 'INVALID_IDEMPOTENCY_KEY',
     slug: 'invalid-request',
-    faults: [{ pointer: '#/headers/idempotency-key', detail: 'is not 1 to 255 visible ASCII characters' }],
+    faults: [{ pointer: '#/headers/idempotency-key', detail: `is not ${rule}` }],
   })
-}
-
-/** Members in order of their names, so that the same content is the same text. Depth is bounded before. */
-function canonical(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(canonical)
-  if (!isJsonObject(value)) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, member]) => [name, canonical(member)]),
-  )
 }
 
 function replyOf(answer: JsonObject): HttpReply {

@@ -3,9 +3,8 @@
  * writes to pays for neither.
  */
 import type { Ajv2020, ErrorObject } from 'ajv/dist/2020.js'
-import { isJsonObject } from '#contract'
+import { isJsonObject, pointerToken } from '#contract'
 import type { Fault, JsonObject } from '#contract'
-import { escapePointer } from './json-bounds.ts'
 
 /** Answers what is wrong, at most a few things; nothing: it fits. */
 export type Check = (value: unknown) => readonly Fault[]
@@ -48,9 +47,9 @@ function faultOf(error: ErrorObject): Fault {
   const at = `#${error.instancePath}`
   if (isJsonObject(params)) {
     const extra = params['additionalProperty'] ?? params['unevaluatedProperty']
-    if (typeof extra === 'string') return { pointer: `${at}/${escapePointer(extra)}`, detail: 'is not a known member' }
+    if (typeof extra === 'string') return { pointer: `${at}/${pointerToken(extra)}`, detail: 'is not a known member' }
     const missing = params['missingProperty']
-    if (typeof missing === 'string') return { pointer: `${at}/${escapePointer(missing)}`, detail: 'is missing' }
+    if (typeof missing === 'string') return { pointer: `${at}/${pointerToken(missing)}`, detail: 'is missing' }
     const allowed = params['allowedValues']
     if (Array.isArray(allowed)) return { pointer: at, detail: `must be one of ${allowed.join(', ')}` }
   }

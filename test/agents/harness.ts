@@ -2,50 +2,9 @@
 import { Agents } from '../../agents/agents.ts'
 import { DEFAULT_MODELS } from '../../agents/models/config.ts'
 import type { Env, ModelsConfig } from '../../agents/models/config.ts'
-import type { Clock, Log, Metrics } from '#contract'
-
-export class FakeClock implements Clock {
-  #now = 1_700_000_000_000
-  #timers: { readonly at: number; run(): void }[] = []
-  #watchers: (() => void)[] = []
-  /** How long each timer was set for. */
-  readonly waits: number[] = []
-
-  now(): number {
-    return this.#now
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run }
-    this.#timers.push(timer)
-    this.waits.push(ms)
-    for (const watch of this.#watchers.splice(0)) watch()
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
-    }
-  }
-
-  get pending(): number {
-    return this.#timers.length
-  }
-
-  advance(ms: number): void {
-    const until = this.#now + ms
-    for (;;) {
-      const [next] = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)
-      if (next === undefined) break
-      this.#now = Math.max(this.#now, next.at)
-      this.#timers = this.#timers.filter((other) => other !== next)
-      next.run()
-    }
-    this.#now = until
-  }
-
-  /** Resolves when the next timer is set. */
-  nextTimer(): Promise<void> {
-    return new Promise((resolve) => this.#watchers.push(resolve))
-  }
-}
+import type { Clock, Metrics } from '#contract'
+import { FakeClock } from '../support/fake-clock.ts'
+import { quietLog } from '../support/quiet-log.ts'
 
 /** Time passes as soon as somebody waits for it, except for bounds of calls, which are long. */
 export class EagerClock extends FakeClock {
@@ -55,8 +14,6 @@ export class EagerClock extends FakeClock {
     return cancel
   }
 }
-
-export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog }
 
 export class CountingMetrics implements Metrics {
   readonly values: Map<string, number> = new Map()

@@ -4,7 +4,8 @@ import { asSessionKey } from '#contract'
 import type { JsonValue, SkillRun } from '#contract'
 import type { InProcessSkill } from '../../skills/in-process.ts'
 import { InProcessSkills } from '../../skills/runner.ts'
-import { FakeClock, quietLog } from '../agents/harness.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { quietLog } from '../support/quiet-log.ts'
 
 const runOf = (skill: string, input: JsonValue, signal: AbortSignal = new AbortController().signal): SkillRun => ({
   skill,
@@ -30,7 +31,7 @@ function skillOf(id: string, run: InProcessSkill['run']): InProcessSkill {
 }
 
 test('clock tells the time and echo repeats', async () => {
-  const skills = new InProcessSkills({ clock: new FakeClock(), log: quietLog })
+  const skills = new InProcessSkills({ clock: new FakeClock(1_700_000_000_000), log: quietLog })
   assert.deepEqual(await skills.run(runOf('clock', {})), {
     status: 'ok',
     output: { now: '2023-11-14T22:13:20.000Z', epoch_ms: 1_700_000_000_000 },

@@ -7,7 +7,6 @@ import type {
   Accepted,
   ChannelHost,
   ChannelState,
-  Clock,
   Envelope,
   FlowEvent,
   FlowFeed,
@@ -20,11 +19,13 @@ import type {
   ReplyView,
   StateChanges,
 } from '#contract'
+import { FakeClock } from './fake-clock.ts'
+import { quietLog } from './quiet-log.ts'
 
 export class MemoryHost implements ChannelHost {
   readonly name: string
-  readonly log: Log = silentLog
-  readonly clock: ManualClock = new ManualClock()
+  readonly log: Log = quietLog
+  readonly clock: FakeClock = new FakeClock()
   readonly feed: MemoryFeed = new MemoryFeed()
   readonly gauges: Map<string, () => number> = new Map()
   readonly metrics: Metrics = {
@@ -209,37 +210,3 @@ function listenIn(map: Map<string, Set<Listener>>, key: string, listen: Listener
     if (set.size === 0) map.delete(key)
   }
 }
-
-/** Time that stands still until it is moved. */
-export class ManualClock implements Clock {
-  #now = 1_800_000_000_000
-  readonly #timers = new Set<{ at: number; run: () => void }>()
-
-  get pending(): number {
-    return this.#timers.size
-  }
-
-  now(): number {
-    return this.#now
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run }
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
-  }
-
-  advance(ms: number): void {
-    const until = this.#now + ms
-    for (;;) {
-      const [next] = [...this.#timers].filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)
-      if (next === undefined) break
-      this.#timers.delete(next)
-      this.#now = next.at
-      next.run()
-    }
-    this.#now = until
-  }
-}
-
-const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silentLog }

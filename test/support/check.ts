@@ -1,5 +1,5 @@
-/** `npm run check`: format, lint, types, dead code and the tests that need no daemon. In seconds, offline. */
-import { runPart, staticParts, tell, testFiles, testPart } from './part.ts'
+/** `npm run check`: format, lint, types, dead code and the quick tests. In seconds, offline. */
+import { quickTestFiles, runPart, staticParts, tell, testPart } from './part.ts'
 
 const LIMIT_MS = 120_000
 
@@ -11,6 +11,6 @@ const outcomes = await Promise.all(
     return outcome
   }),
 )
-const tests = await runPart(testPart(testFiles(['e2e', 'console', 'bench'])), { limitMs: LIMIT_MS })
+const tests = await runPart(testPart(quickTestFiles()), { limitMs: LIMIT_MS })
 tell(tests)
 process.exitCode = [...outcomes, tests].every(({ isGreen }) => isGreen) ? 0 : 1

@@ -1,9 +1,17 @@
 /** Time that moves only when a test says so. Timers fire in order of their time; what a timer does may set new ones. */
 import type { Clock } from '#contract'
 
+interface Timer {
+  readonly at: number
+  readonly run: () => void
+}
+
 export class FakeClock implements Clock {
   #now: number
-  #timers: { at: number; run: () => void }[] = []
+  readonly #timers = new Set<Timer>()
+  readonly #watchers = new Set<() => void>()
+  /** How long each timer was set for, in the order in which they were set. */
+  readonly waits: number[] = []
 
   constructor(now = 1_800_000_000_000) {
     this.#now = now
@@ -15,14 +23,14 @@ export class FakeClock implements Clock {
 
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.#now + ms, run }
-    this.#timers.push(timer)
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
-    }
+    this.#timers.add(timer)
+    this.waits.push(ms)
+    for (const watch of this.#watchers) watch()
+    return () => this.#timers.delete(timer)
   }
 
   get pending(): number {
-    return this.#timers.length
+    return this.#timers.size
   }
 
   /** When the next timer is due; Infinity: there is none. */
@@ -33,12 +41,34 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {
-      const [next] = this.#timers.filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at)
+      const [next] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)
       if (next === undefined) break
-      this.#timers = this.#timers.filter((other) => other !== next)
+      this.#timers.delete(next)
       this.#now = Math.max(this.#now, next.at)
       next.run()
     }
     this.#now = end
+  }
+
+  /** Resolves when the next timer is set. */
+  nextTimer(): Promise<void> {
+    return this.#watch(() => true)
+  }
+
+  /** Resolves when a timer is set that is due at this time, at once if there is one. */
+  timerAt(time: number): Promise<void> {
+    const isSet = (): boolean => [...this.#timers].some(({ at }) => at === time)
+    return isSet() ? Promise.resolve() : this.#watch(isSet)
+  }
+
+  #watch(holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const watch = (): void => {
+        if (!holds()) return
+        this.#watchers.delete(watch)
+        resolve()
+      }
+      this.#watchers.add(watch)
+    })
   }
 }

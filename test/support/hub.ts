@@ -13,7 +13,6 @@ import type {
   Ending,
   FlowEvent,
   Inbound,
-  Log,
   MessageId,
   MessageView,
   Part,
@@ -40,6 +39,7 @@ import { Router } from '../../gateway/pipeline/route.ts'
 import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { FakeClock } from './fake-clock.ts'
+import { quietLog } from './quiet-log.ts'
 
 export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => ({
   name: 'main',
@@ -73,8 +73,6 @@ const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
 
 export const reply = (text: string): Ending => ({ outcome: { kind: 'reply', text } })
 export const textOf = (turn: Turn): string => turn.envelopes.map(({ payload }) => ('text' in payload ? payload.text : '?')).join('+')
-
-const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent }
 
 export interface HubOptions {
   readonly think?: (turn: Turn) => Promise<Ending>
@@ -123,7 +121,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'openclaw-hub-')))
   const clock = options.clock ?? new FakeClock()
   const metrics = new Registry()
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: silent, clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
   await store.start()
   const feed = new Feed()
   const events: FlowEvent[] = []
@@ -190,7 +188,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const pressure = new Pressure(clock)
   const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
   const ingress = new Ingress(
-    { store, clock, log: silent, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    { store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -198,7 +196,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     {
       store,
       clock,
-      log: silent,
+      log: quietLog,
       metrics,
       feed,
       accept: (name, message, state) => ingress.accept(name, message, state),
@@ -208,7 +206,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     },
     [{ name: 'wire', kind: 'wire', channel }],
   )
-  const shared = { store, clock, log: silent, metrics, patience, channels, random: () => 1 }
+  const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
     { ...shared, pressure, skills, agents, feed, roster },

@@ -5,7 +5,9 @@ import { Agents } from '../../../agents/agents.ts'
 import { chooseDefault, probeOllama, wantsProbe } from '../../../agents/models/choice.ts'
 import { endpointOf, ollamaOrigin } from '../../../agents/models/config.ts'
 import { RecordedTurn } from '../../support/turn.ts'
-import { CountingMetrics, FakeClock, modelsConfig, quietLog } from '../harness.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { quietLog } from '../../support/quiet-log.ts'
+import { CountingMetrics, modelsConfig } from '../harness.ts'
 
 const config = modelsConfig()
 

@@ -7,7 +7,9 @@ import type { Answer, Ask } from '../../../agents/models/router.ts'
 import { FakeAnthropic } from '../../fakes/anthropic.ts'
 import { FakeOpenAI } from '../../fakes/openai.ts'
 import type { Line } from '../../fakes/openai.ts'
-import { CountingMetrics, EagerClock, FakeClock, modelsConfig, quietLog } from '../harness.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { quietLog } from '../../support/quiet-log.ts'
+import { CountingMetrics, EagerClock, modelsConfig } from '../harness.ts'
 
 const cleanups: (() => Promise<void>)[] = []
 afterEach(async () => {

@@ -12,7 +12,7 @@ import { FakeAnthropic } from '../../fakes/anthropic.ts'
 import type { AnthropicLine, FakeBlock } from '../../fakes/anthropic.ts'
 import { FakeOpenAI } from '../../fakes/openai.ts'
 import type { Line } from '../../fakes/openai.ts'
-import { FakeClock } from '../harness.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
 interface Bench {
   readonly requests: readonly { readonly path: string; readonly body: { readonly [member: string]: unknown } }[]

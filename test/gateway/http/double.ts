@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type {
   AgentDefinition,
-  Clock,
   DeadLetterView,
   FlowEvent,
   FlowFeed,
@@ -31,34 +30,7 @@ import { asAgentId, asMessageId, asSessionKey, asTurnId } from '#contract'
 import { Keys } from '../../../gateway/http/keys.ts'
 import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
-
-/** Time that stands still until a test moves it. */
-export class FakeClock implements Clock {
-  #now = Date.UTC(2030, 0, 1)
-  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
-  now(): number {
-    return this.#now
-  }
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run }
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
-  }
-  get timers(): number {
-    return this.#timers.size
-  }
-  advance(ms: number): void {
-    const end = this.#now + ms
-    for (;;) {
-      const due = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0]
-      if (due === undefined) break
-      this.#timers.delete(due)
-      this.#now = Math.max(this.#now, due.at)
-      due.run()
-    }
-    this.#now = end
-  }
-}
+import { FakeClock } from '../../support/fake-clock.ts'
 
 export class FakeFeed implements FlowFeed {
   readonly #message = new Map<MessageId, Set<(event: FlowEvent) => void>>()
@@ -149,7 +121,7 @@ export class Hub {
   readonly channels: ChannelView[] = []
   readonly replays: { readonly id: string; readonly edit: unknown }[] = []
   readonly feed: FakeFeed = new FakeFeed()
-  readonly clock: FakeClock = new FakeClock()
+  readonly clock: FakeClock = new FakeClock(Date.UTC(2030, 0, 1))
   readonly log: FakeLog = new FakeLog()
   readonly metrics: FakeMetrics = new FakeMetrics()
   registrations = 0
@@ -310,28 +282,32 @@ export interface Started {
   readonly keyFor: (scopes: readonly string[], name?: string) => Promise<{ readonly id: string; readonly secret: string }>
 }
 
-/** A server on a free port with an empty hub; stopped after the test. */
-export async function startServer(t: TestContext, change: Partial<HttpServerOptions> & { readonly hub?: Hub } = {}): Promise<Started> {
-  const { hub = new Hub(), ...options } = change
-  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
-  await hub.keys.start()
-  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
-  const server = new HttpServer({
+/** A server over a hub that nobody has started yet. */
+export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Partial<HttpServerOptions> = {}): HttpServer =>
+  new HttpServer({
     host: '127.0.0.1',
     port: 0,
     publicHosts: [],
     insecureHttp: false,
     metricsPort: null,
     services: hub.services,
-    routes: [echoRoute()],
+    routes: [],
     upgrades: [],
     consoleDir: null,
     stateDir: dir,
     log: hub.log,
     clock: hub.clock,
     metrics: hub.metrics,
-    ...options,
+    ...change,
   })
+
+/** A server on a free port with an empty hub; stopped after the test. */
+export async function startServer(t: TestContext, change: Partial<HttpServerOptions> & { readonly hub?: Hub } = {}): Promise<Started> {
+  const { hub = new Hub(), ...options } = change
+  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
+  await hub.keys.start()
+  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
+  const server = serverOf({ hub, dir }, { routes: [echoRoute()], ...options })
   await server.start()
   t.after(async () => {
     const stopped = server.stop()
@@ -340,7 +316,7 @@ export async function startServer(t: TestContext, change: Partial<HttpServerOpti
     await hub.keys.stop()
     await rm(dir, { recursive: true, force: true })
     assert.equal(hub.feed.listeners, 0, 'a listener is left at the feed')
-    assert.equal(hub.clock.timers, 0, 'a timer is left')
+    assert.equal(hub.clock.pending, 0, 'a timer is left')
   })
   const { url } = server
   return {

@@ -97,7 +97,7 @@ test('what a former life began and did not finish is done again', async (t) => {
   assert.equal(hub.registrations, 2)
 })
 
-test('a key that is too long or not visible ASCII is 400', async (t) => {
+test('a key that is too long, or bare and not visible ASCII, is 400', async (t) => {
   const { call } = await startServer(t)
   for (const key of ['x'.repeat(256), '""', '"a', 'a b', 'ä']) {
     assert.equal((await problem(await call('/v1/agents', agent('a', key)), 400))['code'], 'INVALID_IDEMPOTENCY_KEY', key)

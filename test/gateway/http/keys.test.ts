@@ -82,7 +82,7 @@ test('the last use is written to the minute, later, and shown at once', async (t
   assert.equal(keyRecords.find(({ id }) => id === record.id)?.lastUsedAt, null)
   await keys.stop()
   assert.equal(keyRecords.find(({ id }) => id === record.id)?.lastUsedAt, minute)
-  assert.equal(clock.timers, 0)
+  assert.equal(clock.pending, 0)
 })
 
 test('the first start makes an admin key in a file only its owner can read, and logs nothing of it', async (t) => {

@@ -3,8 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { InvalidError } from '#contract'
-import { HttpServer } from '../../../gateway/http/server.ts'
-import { echoRoute, problem, startServer, type Started } from './double.ts'
+import { problem, serverOf, startServer, type Started } from './double.ts'
 
 const CSRF = { 'x-openclaw-csrf': '1' }
 
@@ -171,20 +170,6 @@ test('a damaged secret stops the start with a word on what to do', async (t) => 
   await server.stop()
   assert.ok((await readFile(join(dir, 'secret'), 'utf8')).length > 40)
   await writeFile(join(dir, 'secret'), 'short')
-  const broken = new HttpServer({
-    host: '127.0.0.1',
-    port: 0,
-    publicHosts: [],
-    insecureHttp: false,
-    metricsPort: null,
-    services: hub.services,
-    routes: [echoRoute()],
-    upgrades: [],
-    consoleDir: null,
-    stateDir: dir,
-    log: hub.log,
-    clock: hub.clock,
-    metrics: hub.metrics,
-  })
+  const broken = serverOf({ hub, dir })
   await assert.rejects(broken.start(), (error) => error instanceof InvalidError && error.code === 'SECRET_DAMAGED')
 })

@@ -2,34 +2,15 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { ConflictError, InvalidError } from '#contract'
-import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
-import { echoRoute, startServer, type Started } from './double.ts'
+import { echoRoute, serverOf, startServer } from './double.ts'
 import { exchange, lines, open } from './raw.ts'
-
-const another = ({ hub, dir }: Started, change: Partial<HttpServerOptions>) =>
-  new HttpServer({
-    host: '127.0.0.1',
-    port: 0,
-    publicHosts: [],
-    insecureHttp: false,
-    metricsPort: null,
-    services: hub.services,
-    routes: [],
-    upgrades: [],
-    consoleDir: null,
-    stateDir: dir,
-    log: hub.log,
-    clock: hub.clock,
-    metrics: hub.metrics,
-    ...change,
-  })
 
 test('nothing listens beyond loopback without a word that this is wanted', async (t) => {
   const started = await startServer(t)
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'gateway.example']) {
-    await assert.rejects(another(started, { host }).start(), (error) => error instanceof InvalidError && error.code === 'LISTEN_INSECURE')
+    await assert.rejects(serverOf(started, { host }).start(), (error) => error instanceof InvalidError && error.code === 'LISTEN_INSECURE')
   }
-  const open = another(started, { host: '0.0.0.0', insecureHttp: true })
+  const open = serverOf(started, { host: '0.0.0.0', insecureHttp: true })
   await open.start()
   assert.match(open.url, /^http:\/\/127\.0\.0\.1:\d+$/)
   assert.equal((await fetch(`${open.url}/healthz`)).status, 200)
@@ -38,7 +19,7 @@ test('nothing listens beyond loopback without a word that this is wanted', async
 
 test('a port in use is an error that says what to do', async (t) => {
   const started = await startServer(t)
-  const second = another(started, { port: Number(new URL(started.url).port) })
+  const second = serverOf(started, { port: Number(new URL(started.url).port) })
   await assert.rejects(
     second.start(),
     (error) => error instanceof ConflictError && error.code === 'PORT_IN_USE' && error.message.includes('OPENCLAW_PORT'),
@@ -134,7 +115,7 @@ test('metrics have a port of their own on loopback, without a key', async (t) =>
   assert.equal(started.hub.log.lines.filter(({ level }) => level === 'warn').length, 1)
   assert.equal((await started.call('/healthz')).status, 200)
   await new Promise<unknown>((resolve) => probe.close(resolve))
-  const second = another(started, { metricsPort: port })
+  const second = serverOf(started, { metricsPort: port })
   await second.start()
   assert.equal(second.metricsPort, port)
   const scraped = await fetch(`http://127.0.0.1:${port}/metrics`)

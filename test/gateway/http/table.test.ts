@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import type { JsonObject, Route } from '#contract'
 import { ConflictError, NotFoundError, UnavailableError } from '#contract'
 import { Schemas } from '../../../gateway/http/schema.ts'
-import { echoRoute, problem, startServer, upgradeRoute } from './double.ts'
-import { HttpServer } from '../../../gateway/http/server.ts'
+import { echoRoute, problem, serverOf, startServer, upgradeRoute } from './double.ts'
 import { exchange, lines } from './raw.ts'
 
 interface Document {
@@ -215,21 +214,7 @@ test('what handlers throw becomes the problem its class stands for', async (t) =
 test('two claims to one method and path stop the start', async (t) => {
   const { hub, dir } = await startServer(t)
   const twice: readonly Route[] = [echoRoute(), echoRoute()]
-  const server = new HttpServer({
-    host: '127.0.0.1',
-    port: 0,
-    publicHosts: [],
-    insecureHttp: false,
-    metricsPort: null,
-    services: hub.services,
-    routes: twice,
-    upgrades: [],
-    consoleDir: null,
-    stateDir: dir,
-    log: hub.log,
-    clock: hub.clock,
-    metrics: hub.metrics,
-  })
+  const server = serverOf({ hub, dir }, { routes: twice })
   await assert.rejects(server.start(), /Two routes claim POST \/v1\/messages/)
 })
 

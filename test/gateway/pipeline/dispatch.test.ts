@@ -17,15 +17,6 @@ const withHub = (name: string, options: HubOptions, run: (hub: Hub) => Promise<v
   })
 }
 
-/** Until the hub waits for that moment. */
-async function due(hub: Hub, at: number): Promise<void> {
-  const deadline = Date.now() + 10_000
-  while (hub.clock.nextAt !== at) {
-    assert.ok(Date.now() < deadline, `the hub waits for ${hub.clock.nextAt}`)
-    await new Promise(setImmediate)
-  }
-}
-
 /** A gate that a test opens. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined
@@ -289,13 +280,13 @@ withHub(
   'waits until a session is quiet where it is told to',
   { agents: [agent({ queue: { mode: 'collect', cap: 20, debounceMs: 500 } })] },
   async (hub) => {
-    const from = hub.clock.now()
+    const began = hub.clock.now()
     await hub.say('a')
-    await due(hub, from + 500)
+    await hub.clock.timerAt(began + 500)
     hub.clock.advance(300)
     const last = await hub.say('b')
     hub.clock.advance(300)
-    await due(hub, from + 800)
+    await hub.clock.timerAt(began + 800)
     assert.equal(hub.sent.length, 0)
     hub.clock.advance(200)
     await hub.became(last, 'done')

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { message } from '../../contract/store/given.ts'
-import { clock, silent } from './given.ts'
+import { quietLog } from '../../support/quiet-log.ts'
+import { clock } from './given.ts'
 
 const [folder = ''] = process.argv.slice(2)
 const ballast = join(folder, 'ballast')
 await writeFile(ballast, Buffer.alloc(2 * 1024 * 1024))
-const store = new SqliteStore({ file: join(folder, 'sessions.db'), log: silent, clock, writeTimeoutMs: 200 })
+const store = new SqliteStore({ file: join(folder, 'sessions.db'), log: quietLog, clock, writeTimeoutMs: 200 })
 await store.start()
 let acknowledged = 0
 const refusals = new Set<string>()

@@ -1,16 +1,16 @@
 /** SQLite stores in temporary folders, for tests: opened, crashed, cleaned up. */
-import type { Clock, Log } from '#contract'
+import type { Clock } from '#contract'
 import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { enableCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import type { UseStore } from '../../contract/store/given.ts'
+import { quietLog } from '../../support/quiet-log.ts'
 
 // Every test starts threads; with the cache they start in half the time.
 enableCompileCache()
 
-export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 export const clock: Clock = { now: () => Date.now(), after: () => () => {} }
 
 export interface Folder {
@@ -29,7 +29,7 @@ export const withFolder =
       await test({
         file,
         async open(change) {
-          const store = new SqliteStore({ file, log: silent, clock, ...change })
+          const store = new SqliteStore({ file, log: quietLog, clock, ...change })
           opened.push(store)
           await store.start()
           return store
@@ -54,7 +54,7 @@ export const useSqlite: UseStore = (test) =>
           // Neither the lock nor the shared memory outlives a power cut.
           const names = (await readdir(from)).filter((name) => name === 'sessions.db' || name.endsWith('-wal'))
           for (const name of names) await copyFile(join(from, name), join(path, name))
-          const copy = new SqliteStore({ file: join(path, 'sessions.db'), log: silent, clock })
+          const copy = new SqliteStore({ file: join(path, 'sessions.db'), log: quietLog, clock })
           copies.push({ store: copy, path })
           await copy.start()
           return copy

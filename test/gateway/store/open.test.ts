@@ -9,7 +9,8 @@ import { describe, test } from 'node:test'
 import { compareVersions } from '../../../gateway/store/open.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { accepted, message } from '../../contract/store/given.ts'
-import { clock, silent, withFolder } from './given.ts'
+import { quietLog } from '../../support/quiet-log.ts'
+import { clock, withFolder } from './given.ts'
 
 const IN_USE = { name: 'ConflictError', code: 'STORE_IN_USE' }
 
@@ -81,7 +82,7 @@ describe('opening the store', () => {
   test(
     'comes before use, and after a stop nothing is taken; what was asked before is answered',
     withFolder(async ({ file, open }) => {
-      const fresh = new SqliteStore({ file, log: silent, clock })
+      const fresh = new SqliteStore({ file, log: quietLog, clock })
       await assert.rejects(fresh.inbox.accept(message('p', 'x')), /before start/)
       await assert.rejects(fresh.inbox.ledger(), /before start/)
       await fresh.stop()

@@ -4,10 +4,11 @@
  */
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { message } from '../../contract/store/given.ts'
-import { clock, silent } from './given.ts'
+import { quietLog } from '../../support/quiet-log.ts'
+import { clock } from './given.ts'
 
 const [file = '', width = '1'] = process.argv.slice(2)
-const store = new SqliteStore({ file, log: silent, clock })
+const store = new SqliteStore({ file, log: quietLog, clock })
 await store.start()
 process.stdout.write('ready\n')
 
