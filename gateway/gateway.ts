@@ -167,17 +167,28 @@ export class Gateway implements Lifecycle {
   async start(): Promise<void> {
     if (this.#phase !== 'new') return
     this.#phase = 'starting'
+    try {
+      await this.#open()
+    } catch (error) {
+      // What holds something open would keep a process alive that serves nobody.
+      await this.stop()
+      throw error
+    }
+    this.#phase = 'open'
+  }
+
+  /** Nothing is worked on before it is sure that we may: the directory is ours, and so is the port. */
+  async #open(): Promise<void> {
     const { store, dir } = this.#parts
     await store.start()
     await this.#keys.start()
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     this.#channels.start()
+    await this.#http.start()
     this.#dispatch.start()
     this.#deliver.start()
-    await this.#http.start()
     this.#retention.start()
-    this.#phase = 'open'
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
