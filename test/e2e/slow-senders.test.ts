@@ -46,10 +46,10 @@ async function trickle(begin: string): Promise<Cut> {
 
 /** While it lasts others are answered; the longest that one had to wait. */
 async function othersDuring(slow: Promise<unknown>): Promise<number> {
-  let isOver = false
-  void slow.finally(() => (isOver = true))
+  const slowEnd = new AbortController()
+  void slow.finally(() => slowEnd.abort())
   let longestMs = 0
-  for (let at = 0; !isOver; at++) {
+  for (let at = 0; !slowEnd.signal.aborted; at++) {
     const askedAt = performance.now()
     await answerTo(gateway, `message ${at}`, `other-${at}`)
     longestMs = Math.max(longestMs, performance.now() - askedAt)

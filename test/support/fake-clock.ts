@@ -33,11 +33,6 @@ export class FakeClock implements Clock {
     return this.#timers.size
   }
 
-  /** When the next timer is due; Infinity: there is none. */
-  get nextAt(): number {
-    return Math.min(Infinity, ...this.#timers.map((timer) => timer.at))
-  }
-
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {
