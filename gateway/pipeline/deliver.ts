@@ -104,11 +104,12 @@ export class Deliver {
     const { store, channels, clock, log } = this.#parts
     const pushing = channels.pushing()
     if (pushing.length === 0) return
+    const now = clock.now()
     try {
-      const heads = await store.outbox.heads({ channels: pushing, now: clock.now(), limit: SCAN })
+      const heads = await store.outbox.heads({ channels: pushing, now, limit: SCAN })
       if (heads.length === SCAN) this.#isMore = true
       for (const { channel, lane } of heads) this.hint(channel, lane)
-      const due = await store.outbox.nextDue(pushing, clock.now())
+      const due = await store.outbox.nextDue(pushing, now)
       if (due !== null) this.#wake(due)
     } catch (error) {
       log.warn({ 'error.code': describeError(error).code }, 'Could not look for deliveries; it will be tried again.')

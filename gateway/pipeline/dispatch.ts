@@ -255,7 +255,7 @@ export class Dispatch {
     return describeError(error)
   }
 
-  /** Looks for work at that time; only the earliest is kept, because every look finds all that is due. */
+  /** Looks for work at that time; only the earliest is kept, because every look finds all that is due and when the next will be. */
   #wake(at: number): void {
     if (!this.#isOpen || at >= this.#wakeAt) return
     this.#cancelWake()
@@ -285,13 +285,18 @@ export class Dispatch {
 
   async #scanAll(): Promise<void> {
     const { store, clock, log } = this.#parts
+    const now = clock.now()
     try {
       for (let after = 0, size = PAGE; size === PAGE && this.#isOpen;) {
-        const found = await store.inbox.readySessions({ now: clock.now(), after, limit: PAGE })
+        const found = await store.inbox.readySessions({ now, after, limit: PAGE })
         for (const { session, agent } of found) if (!this.#running.has(session)) this.#lanes.hint(session, agent)
         size = found.length
         after = found.at(-1)?.seq ?? after
       }
+      // Of all that was told to wake us only the earliest was kept, and nothing of a former life.
+      const due = await store.inbox.nextDue(now)
+      if (due !== null && due > clock.now()) this.#wake(due)
+      else if (due !== null) this.#isScanStale = true
     } catch (error) {
       log.warn({ 'error.code': describeError(error).code }, 'Could not look for waiting messages; it will be tried again.')
       this.#wake(clock.now() + 1_000)

@@ -18,7 +18,7 @@ import type { InboxRow } from './message-row.ts'
 import { replies } from './outbox.ts'
 import type { Sql } from './sql.ts'
 
-export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions'>> = {
+export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions' | 'nextDue'>> = {
   get: find,
   whole(sql, id) {
     const message = find(sql, id)
@@ -68,11 +68,17 @@ function repliesOf(sql: Sql, turn: TurnId): readonly ReplyView[] {
 }
 
 /** What the engine asks itself: small, and answered where it writes. */
-export const inboxLooks: Handlers<Pick<InboxStore, 'readySessions'>> = {
+export const inboxLooks: Handlers<Pick<InboxStore, 'readySessions' | 'nextDue'>> = {
   readySessions: (sql, { now, after, limit }) =>
     sql
       .all<{ seq: number; key: string; agent: string }>(READY, after, now, now, limit)
       .map((row) => ({ session: asSessionKey(row.key), agent: row.agent, seq: row.seq })),
+  nextDue: (sql, now) =>
+    sql.get<{ due: number | null }>(
+      `SELECT min(t.due_at) AS due FROM inbox i JOIN session s ON s.seq = i.session JOIN turn t ON t.id = s.turn
+       WHERE i.open = 1 AND t.status IN ('waiting', 'retrying') AND t.due_at > ?`,
+      now,
+    )?.due ?? null,
 }
 
 /** Each session stands at its oldest open message. Both walks are in indices that hold open messages only. */

@@ -52,8 +52,13 @@ export class SqliteStore implements Store, Lifecycle {
     const ask = <S extends Side[string]>(port: string, side: S): Methods<S> => methods(port, side, (name, args) => this.#read(name, args))
 
     const { accept } = tell('inbox', writes.inbox, outside)
-    const { readySessions } = tell('inbox', writes.inbox, inside)
-    this.inbox = { ...ask('inbox', reads.inbox), readySessions, accept: (message) => accept({ ...message, state: toText(message.state) }) }
+    const { readySessions, nextDue } = tell('inbox', writes.inbox, inside)
+    this.inbox = {
+      ...ask('inbox', reads.inbox),
+      readySessions,
+      nextDue,
+      accept: (message) => accept({ ...message, state: toText(message.state) }),
+    }
     this.turns = tell('turns', writes.turns, inside)
     this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }
     this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }

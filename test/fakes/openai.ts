@@ -13,6 +13,8 @@ export type Line =
   | { readonly do: 'status'; readonly status: number; readonly headers?: { readonly [name: string]: string }; readonly body?: unknown }
   /** Takes the request and never answers. */
   | { readonly do: 'hang' }
+  /** Answers with what comes next once it is released. */
+  | { readonly do: 'hold'; readonly then: Line }
   /** Begins, then says nothing more. */
   | { readonly do: 'stall'; readonly text: string }
   /** Begins, then closes the connection in the middle, with or without an orderly end. */
@@ -40,7 +42,11 @@ export interface Recorded {
 
 export class FakeOpenAI {
   readonly requests: Recorded[] = []
+  /** Epoch milliseconds at which each of them came. */
+  readonly receivedAt: number[] = []
   readonly #script: Line[]
+  readonly #rules: { readonly said: RegExp; readonly line: Line }[] = []
+  #held: (() => void)[] = []
   readonly #server: Server
   readonly #waiting: { readonly count: number; resolve(): void }[] = []
   #closed = 0
@@ -54,7 +60,9 @@ export class FakeOpenAI {
         const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Recorded['body']
         response.on('close', () => (this.#closed += response.writableEnded ? 0 : 1))
         this.requests.push({ path: request.url ?? '', headers: request.headers, body })
-        const line = this.#script.shift() ?? { do: 'text', text: `re: ${lastUserText(body)}` }
+        this.receivedAt.push(Date.now())
+        const said = lastUserText(body)
+        const line = this.#rules.find((rule) => rule.said.test(said))?.line ?? this.#script.shift() ?? { do: 'text', text: `re: ${said}` }
         this.answer(response, line, this.requests.at(-1) ?? { path: '', headers: {}, body })
         for (const wait of this.#waiting.filter(({ count }) => this.requests.length >= count)) wait.resolve()
       })
@@ -73,6 +81,18 @@ export class FakeOpenAI {
 
   add(...lines: readonly Line[]): void {
     this.#script.push(...lines)
+  }
+
+  /** Whatever the script says, this is the answer where the newest words of the user fit. */
+  when(said: RegExp, line: Line): void {
+    this.#rules.push({ said, line })
+  }
+
+  /** Lets all answers go that are held. */
+  release(): void {
+    const held = this.#held
+    this.#held = []
+    for (const go of held) go()
   }
 
   /** Forgets what is left of the script. */
@@ -94,6 +114,10 @@ export class FakeOpenAI {
   answer(response: ServerResponse, line: Line, request: Recorded): void {
     const speaks = request.path.endsWith('/responses') ? responses : chat
     if (line.do === 'hang') return
+    if (line.do === 'hold') {
+      this.#held.push(() => this.answer(response, line.then, request))
+      return
+    }
     if (line.do === 'status' || line.do === 'whole') {
       const status = line.do === 'status' ? line.status : 200
       const body = line.do === 'whole' ? speaks.whole(line.text, line.calls ?? []) : (line.body ?? { error: { message: 'fake' } })

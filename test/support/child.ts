@@ -21,6 +21,9 @@ export interface Child {
   readonly isRunning: () => boolean
   /** The first match in stdout, also in what was said before. Rejects after `withinMs` or when the child ended without it. */
   readonly said: (pattern: RegExp, withinMs: number) => Promise<RegExpExecArray>
+  /** The same in stdout and stderr together, where the log is. */
+  readonly told: (pattern: RegExp, withinMs: number) => Promise<RegExpExecArray>
+  readonly signal: (name: NodeJS.Signals) => void
   /** Resolves when the process is gone and its output read. */
   readonly ended: Promise<Exit>
   /** SIGTERM, and SIGKILL when that takes too long. */
@@ -49,7 +52,10 @@ export function startChild(
     all = (all + text).slice(-MAX_OUTPUT_CHARS)
     for (const listen of listeners) listen()
   })
-  stderr.setEncoding('utf8').on('data', (text: string) => (all = (all + text).slice(-MAX_OUTPUT_CHARS)))
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    all = (all + text).slice(-MAX_OUTPUT_CHARS)
+    for (const listen of listeners) listen()
+  })
 
   const killWithUs = (): void => void child.kill('SIGKILL')
   process.once('exit', killWithUs)
@@ -64,6 +70,27 @@ export function startChild(
     const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
     return ended.finally(() => clearTimeout(hard))
   }
+  const awaited = (read: () => string, pattern: RegExp, withinMs: number): Promise<RegExpExecArray> =>
+    new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(bound)
+        listeners.delete(look)
+      }
+      const fail = (why: string): void => {
+        finish()
+        reject(new Error(`node ${args.join(' ')} ${why} without saying ${String(pattern)}; its output:\n${all}`))
+      }
+      const bound = setTimeout(() => fail(`went on for ${withinMs} ms`), withinMs)
+      const look = (): void => {
+        const match = pattern.exec(read())
+        if (match !== null) {
+          finish()
+          resolve(match)
+        } else if (!isRunning()) fail('ended')
+      }
+      listeners.add(look)
+      look()
+    })
   return {
     pid,
     output: () => all,
@@ -71,26 +98,8 @@ export function startChild(
     ended,
     stop: () => end('SIGTERM'),
     kill9: () => end('SIGKILL'),
-    said: (pattern, withinMs) =>
-      new Promise((resolve, reject) => {
-        const finish = (): void => {
-          clearTimeout(bound)
-          listeners.delete(look)
-        }
-        const fail = (why: string): void => {
-          finish()
-          reject(new Error(`node ${args.join(' ')} ${why} without saying ${String(pattern)}; its output:\n${all}`))
-        }
-        const bound = setTimeout(() => fail(`went on for ${withinMs} ms`), withinMs)
-        const look = (): void => {
-          const match = pattern.exec(said)
-          if (match !== null) {
-            finish()
-            resolve(match)
-          } else if (!isRunning()) fail('ended')
-        }
-        listeners.add(look)
-        look()
-      }),
+    signal: (name) => void child.kill(name),
+    said: (pattern, withinMs) => awaited(() => said, pattern, withinMs),
+    told: (pattern, withinMs) => awaited(() => all, pattern, withinMs),
   }
 }

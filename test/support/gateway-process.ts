@@ -39,7 +39,11 @@ export interface GatewayProcess {
   /** Epoch milliseconds of the spawn, and of the first 200 of `/readyz`. */
   readonly spawnedAt: number
   readonly readyAt: number
-  readonly output: () => string
+  readonly output: Child['output']
+  /** Waits for a line of its output or log. */
+  readonly told: Child['told']
+  readonly signal: Child['signal']
+  readonly ended: Child['ended']
   /** A request with the admin key. */
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
   readonly kill9: () => Promise<Exit>
@@ -47,7 +51,8 @@ export interface GatewayProcess {
   readonly stop: () => Promise<Exit>
 }
 
-export async function startGateway(scope: Scope, options: GatewayOptions = {}): Promise<GatewayProcess> {
+/** The process alone, for those that are not expected to become ready. */
+export function spawnGateway(scope: Scope, options: GatewayOptions = {}): { readonly child: Child; readonly dir: string } {
   // The folder has to go after the process, so the same hook sweeps it.
   const sweeps: (() => Promise<void>)[] = []
   const dir = options.dir ?? temporaryFolder({ after: (run) => void sweeps.push(run) })
@@ -55,7 +60,6 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     writeFileSync(join(dir, 'openclaw.yaml'), typeof options.config === 'string' ? options.config : JSON.stringify(options.config, null, 2))
   }
   const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
-  const spawnedAt = Date.now()
   const child = startChild([options.entry ?? ENTRY], {
     env: { ...passedOn, OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', ...options.env },
     cwd: dir,
@@ -64,7 +68,12 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     await child.kill9()
     for (const sweep of sweeps) await sweep()
   })
+  return { child, dir }
+}
 
+export async function startGateway(scope: Scope, options: GatewayOptions = {}): Promise<GatewayProcess> {
+  const spawnedAt = Date.now()
+  const { child, dir } = spawnGateway(scope, options)
   try {
     const [url] = await child.said(/http:\/\/127\.0\.0\.1:\d+/, LISTEN_LIMIT_MS)
     await ready(url, child, Date.now() + (options.readyWithinMs ?? 20_000))
@@ -79,6 +88,9 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
       spawnedAt,
       readyAt,
       output: child.output,
+      told: child.told,
+      signal: child.signal,
+      ended: child.ended,
       fetch: (path, init = {}) =>
         fetch(new URL(path, url), {
           signal: AbortSignal.timeout(30_000),

@@ -64,6 +64,8 @@ export interface InboxStore {
   repliesOfLane(channel: string, lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
   /** Sessions with something to do now that nobody works on, those that wait longest first; `after`: page on. */
   readySessions(query: { readonly now: number; readonly after: number; readonly limit: number }): Promise<readonly ReadySession[]>
+  /** When the next of the sessions goes on whose turn waits or is tried again; null: there is none. */
+  nextDue(now: number): Promise<number | null>
   /** Invariant 1, counted from the rows. */
   ledger(): Promise<Ledger>
 }

@@ -238,6 +238,8 @@ export function inboxSuite(use: UseStore): void {
         const c = await claimed(store, 'c')
         await store.turns.end(refOf(c), { status: 'waiting', until: T + 600, reason: { code: 'X', message: 'x' } }, T)
         assert.deepEqual(await ready(), ['d'])
+        const due = [T, T + 500, T + 600].map((now) => store.inbox.nextDue(now))
+        assert.deepEqual(await Promise.all(due), [T + 500, T + 600, null])
         assert.deepEqual(await ready(T + 500), ['b', 'd'])
         assert.deepEqual(await ready(T + 600), ['b', 'c', 'd'])
         await store.turns.end(refOf(a), done(), T)

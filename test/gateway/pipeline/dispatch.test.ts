@@ -136,6 +136,49 @@ withHub('refuses at the door what asks for an agent that does not exist', {}, as
   )
 }
 
+/** The hub looks into the store by itself; resolves when looks that began before are over. */
+async function looked(hub: Hub): Promise<void> {
+  await hub.store.inbox.ledger()
+  await hub.store.inbox.nextDue(0)
+}
+
+{
+  const failed = new Set<string>()
+  const waits: { readonly [text: string]: number } = { long: 7_000, short: 2_000 }
+  const think = async (turn: Turn): Promise<Ending> => {
+    const text = textOf(turn)
+    if (failed.has(text)) return reply('ok')
+    failed.add(text)
+    throw new ModelError('busy', { code: 'MODEL_BUSY', retryable: true, retryAfterMs: waits[text] ?? 0 })
+  }
+
+  withHub('tries each of several failed turns again at its own time', { think }, async (hub) => {
+    const [long, short] = [await hub.say('long'), await hub.say('short', { lane: 'bob' })]
+    await Promise.all([hub.became(long, 'retrying'), hub.became(short, 'retrying')])
+    hub.clock.advance(2_000)
+    await hub.became(short, 'done')
+    await looked(hub)
+    hub.clock.advance(5_000)
+    await hub.became(long, 'done')
+  })
+
+  test('and at its time when the hub was started anew meanwhile', async () => {
+    failed.clear()
+    const first = await startHub({ think })
+    const id = await first.say('long')
+    await first.became(id, 'retrying')
+    await first.stop(true)
+    const second = await startHub({ dir: first.dir, clock: first.clock, think })
+    try {
+      await looked(second)
+      second.clock.advance(7_000)
+      await second.became(id, 'done')
+    } finally {
+      await second.stop()
+    }
+  })
+}
+
 {
   let runs = 0
   withHub(
