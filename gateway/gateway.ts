@@ -32,6 +32,7 @@ import { Dispatch } from './pipeline/dispatch.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Ingress } from './pipeline/ingress.ts'
 import { Patience } from './pipeline/patience.ts'
+import { Pressure } from './pipeline/pressure.ts'
 import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
@@ -81,6 +82,7 @@ export class Gateway implements Lifecycle {
     this.#config = config
     this.#roster = new Roster(config.agents)
     this.#patience = new Patience(clock)
+    const pressure = new Pressure(clock)
     this.#ingress = new Ingress(
       {
         store,
@@ -89,6 +91,7 @@ export class Gateway implements Lifecycle {
         metrics,
         roster: this.#roster,
         feed: this.#feed,
+        pressure,
         onReady: (session, agent) => this.#dispatch.ready(session, agent),
       },
       ...routing(config),
@@ -109,7 +112,7 @@ export class Gateway implements Lifecycle {
     )
     const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
-      { ...shared, skills, agents, feed: this.#feed, roster: this.#roster },
+      { ...shared, pressure, skills, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
     )
     this.#deliver = new Deliver(shared, {
@@ -164,17 +167,28 @@ export class Gateway implements Lifecycle {
   async start(): Promise<void> {
     if (this.#phase !== 'new') return
     this.#phase = 'starting'
+    try {
+      await this.#open()
+    } catch (error) {
+      // What holds something open would keep a process alive that serves nobody.
+      await this.stop()
+      throw error
+    }
+    this.#phase = 'open'
+  }
+
+  /** Nothing is worked on before it is sure that we may: the directory is ours, and so is the port. */
+  async #open(): Promise<void> {
     const { store, dir } = this.#parts
     await store.start()
     await this.#keys.start()
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     this.#channels.start()
+    await this.#http.start()
     this.#dispatch.start()
     this.#deliver.start()
-    await this.#http.start()
     this.#retention.start()
-    this.#phase = 'open'
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */

@@ -3,7 +3,7 @@
  * happens then stands in `endpoint.ts` and the route table.
  */
 import type { KeyObject } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { ConflictError, describeError } from '#contract'
@@ -238,9 +238,10 @@ function listen(server: Server, host: string, port: number): Promise<number> {
 
 /** What the parser refused: malformed, ambiguous (RFC 9112 §6.3), too large or too slow. */
 function refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
-  // An answer that is being written would be torn by another one.
+  // An answer that is being made to a request that came whole would be torn, or taken for this one.
   // oxlint-disable-next-line no-underscore-dangle -- the only way to know, and how Node itself does
-  const isAnswering = '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
+  const answer = '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse ? socket._httpMessage : null
+  const isAnswering = answer !== null && (answer.headersSent || answer.req.complete)
   if (!socket.writable || isAnswering || error.code === 'ECONNRESET') {
     socket.destroy()
     return

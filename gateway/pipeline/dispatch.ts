@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
 import type { AgentDefinition, AgentRunner, ClaimedTurn, Counter, Failure, Histogram, Log, Metrics, SessionKey } from '#contract'
 import { Lanes } from './lanes.ts'
+import type { Pressure } from './pressure.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
@@ -24,6 +25,7 @@ export interface DispatchParts extends TurnParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly random: () => number
+  readonly pressure: Pressure
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -71,6 +73,8 @@ export class Dispatch {
       limitOf: (agent) => parts.roster.find(agent)?.limits.maxConcurrentTurns ?? 1,
       work: (session, agent) => this.#work(session, agent),
       onRoom: () => this.#scan(),
+      admit: () => parts.pressure.admit(),
+      clock: parts.clock,
     })
   }
 
@@ -195,6 +199,7 @@ export class Dispatch {
       return await this.#failed(turn, claimed, stop.signal.aborted ? stop.signal.reason : error)
     } finally {
       cancelDeadline()
+      this.#parts.pressure.ended()
       this.#running.delete(claimed.session)
       this.#metrics.duration.observe((clock.now() - startedAt) / 1_000, [agent.name])
       const due = turn.ended === null ? null : turn.waitingUntil

@@ -19,6 +19,7 @@ import type {
   Store,
 } from '#contract'
 import type { Feed } from './feed.ts'
+import type { Pressure } from './pressure.ts'
 import type { Roster } from './roster.ts'
 import type { Router } from './route.ts'
 import type { SessionKeys } from './session-key.ts'
@@ -30,6 +31,7 @@ export interface IngressParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly pressure: Pressure
   /** A message waits in this session. */
   readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
 }
@@ -149,7 +151,8 @@ export class Ingress {
   }
 
   #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
-    const { feed, log, onReady } = this.#parts
+    const { feed, log, onReady, pressure } = this.#parts
+    pressure.accepted()
     const { envelope, lane, session, dead } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({

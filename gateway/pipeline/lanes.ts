@@ -3,7 +3,7 @@
  * each by one worker at a time. Holds hints, never work: the store knows what waits, and whatever does not fit here is
  * found there again.
  */
-import type { SessionKey } from '#contract'
+import type { Clock, SessionKey } from '#contract'
 
 /** Hints kept in memory; beyond that the store is asked again when they are used up. */
 const MAX_READY = 10_000
@@ -12,6 +12,9 @@ export interface LanesOptions {
   readonly maxRunning: number
   /** How many turns this agent may have at once. */
   readonly limitOf: (agent: string) => number
+  /** 0: one more may be begun now; else ask again in so many milliseconds. */
+  readonly admit: () => number
+  readonly clock: Clock
   /** Does what there is to do in a session, once; resolves true if more waits. Must not reject. */
   readonly work: (session: SessionKey, agent: string) => Promise<boolean>
   /** There is room for hints that were turned away. */
@@ -33,6 +36,8 @@ export class Lanes {
   #ready = 0
   #isFull = false
   #isOpen = false
+  #isHeld = false
+  #cancelHold: () => void = () => undefined
   #idle: (() => void)[] = []
 
   constructor(options: LanesOptions) {
@@ -55,6 +60,7 @@ export class Lanes {
   /** Begins nothing new; resolves when what runs has ended. */
   close(): Promise<void> {
     this.#isOpen = false
+    this.#cancelHold()
     if (this.#running.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
@@ -94,6 +100,7 @@ export class Lanes {
   #fill(): void {
     let passed = 0
     while (this.#isOpen && this.#running.size < this.#options.maxRunning && passed < this.#turn.length) {
+      if (this.#isHeld) break
       const agent = this.#turn.shift()
       if (agent === undefined) break
       const queue = this.#queueOf(agent)
@@ -105,6 +112,12 @@ export class Lanes {
       passed = 0
       const session = queue.ready.values().next().value
       if (session === undefined) continue
+      const waitMs = this.#options.admit()
+      if (waitMs > 0) {
+        this.#turn.unshift(agent)
+        this.#hold(waitMs)
+        break
+      }
       queue.ready.delete(session)
       this.#ready -= 1
       if (queue.ready.size > 0) this.#turn.push(agent)
@@ -114,6 +127,14 @@ export class Lanes {
       this.#isFull = false
       this.#options.onRoom()
     }
+  }
+
+  #hold(ms: number): void {
+    this.#isHeld = true
+    this.#cancelHold = this.#options.clock.after(ms, () => {
+      this.#isHeld = false
+      this.#fill()
+    })
   }
 
   async #run(queue: AgentQueue, session: SessionKey): Promise<void> {

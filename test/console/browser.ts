@@ -8,8 +8,8 @@ import { after, before, test, type TestContext } from 'node:test'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import { FakeGateway } from './fake-gateway.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
-const FLAGS = [
+export const CHROMIUM: string = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium'
+export const FLAGS: readonly string[] = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -32,7 +32,7 @@ let browser: Browser | null = null
 /** Starts the browser before the file's tests and ends it after them. */
 export function useBrowser(): void {
   before(async () => {
-    if (existsSync(CHROMIUM)) browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
+    if (existsSync(CHROMIUM)) browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS] })
   })
   after(async () => {
     await browser?.close()

@@ -28,10 +28,10 @@ const SCRIPTS = {
   'fails thrice': [500, 503, 500].map((status) => ({ do: 'status', status }) as const),
   'sends garbage': [{ do: 'malformed' }, { do: 'status', status: 200, body: { hello: 1 } }],
   'sends a page': [{ do: 'status', status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }],
-  'breaks off': [{ do: 'hold', then: { do: 'truncate', text: 'wrong beginning', hard: true } }],
-  'ends too early': [{ do: 'hold', then: { do: 'truncate', text: 'wrong beginning' } }],
-  stalls: [{ do: 'hold', then: { do: 'stall', text: 'wrong beginning' } }],
-  'reports an error': [{ do: 'hold', then: { do: 'break', text: 'wrong beginning', error: { type: 'server_error' } } }],
+  'breaks off': [{ do: 'hold', line: { do: 'truncate', text: 'wrong beginning', hard: true } }],
+  'ends too early': [{ do: 'hold', line: { do: 'truncate', text: 'wrong beginning' } }],
+  stalls: [{ do: 'hold', line: { do: 'stall', text: 'wrong beginning' } }],
+  'reports an error': [{ do: 'hold', line: { do: 'break', text: 'wrong beginning', error: { type: 'server_error' } } }],
   'writes wrong arguments': [
     {
       do: 'calls',
@@ -49,7 +49,7 @@ const SCRIPTS = {
   'refuses the request': [],
   'is down': [],
   'has a second': [],
-  'has a second for the rest': [{ do: 'hold', then: { do: 'truncate', text: 'wrong beginning', hard: true } }],
+  'has a second for the rest': [],
 } satisfies { readonly [name: string]: readonly Line[] }
 type Name = keyof typeof SCRIPTS
 
@@ -77,7 +77,7 @@ before(async () => {
   modelOf('refuses the key').when(ALWAYS, status(401))
   modelOf('refuses the request').when(ALWAYS, status(400))
   modelOf('has a second').when(ALWAYS, status(500))
-  modelOf('has a second for the rest').when(/rest/, { do: 'hold', then: { do: 'truncate', text: 'wrong beginning', hard: true } })
+  modelOf('has a second for the rest').when(/rest/, { do: 'hold', line: { do: 'truncate', text: 'wrong beginning', hard: true } })
   const llm = { providers, defaults: { timeout: '700ms', total_timeout: '2500ms', max_retries: 1 } }
   const turns = { attempts: 2, base: '100ms', cap: '200ms' }
   gateway = await startGateway({ after: (run) => void endings.push(run) }, { config: { llm, agents, turns } })
@@ -157,9 +157,8 @@ describe('a model that', AT_ONCE, () => {
   test('writes wrong arguments is told so, and what was right is done', async () => {
     await answered('writes wrong arguments', 'mended')
     const [, second] = modelOf('writes wrong arguments').requests
-    const told = (second?.body['messages'] as readonly { role: string; content: string; tool_call_id?: string }[]).filter(
-      ({ role }) => role === 'tool',
-    )
+    const messages = (second?.body['messages'] ?? []) as readonly { role: string; content: string; tool_call_id?: string }[]
+    const told = messages.filter(({ role }) => role === 'tool')
     const of = (call: string): string => told.find(({ tool_call_id: id }) => id === call)?.content ?? ''
     assert.match(of('call_0'), /invalid_input.*not valid JSON/)
     assert.match(of('call_1'), /invalid_input/)

@@ -79,11 +79,8 @@ test(
 
     unlock()
     await readiness(gateway, 200)
-    assert.deepEqual(
-      (await everyMessage(gateway)).map(({ payload }) => payload.text).toSorted(),
-      before.map((_, at) => `before ${at}`),
-      'nothing of what was refused is stored',
-    )
+    const stored = (await everyMessage(gateway)).map(({ message_id: id }) => id)
+    assert.deepEqual(new Set(stored), new Set(before), 'nothing of what was refused is stored')
     // The same keys again are new messages, because nothing was kept of them.
     const again = await keyed(gateway, 'first 0')
     assert.deepEqual([again.status, again.headers.get('idempotency-replayed')], [202, null])

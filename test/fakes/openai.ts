@@ -14,7 +14,7 @@ export type Line =
   /** Takes the request and never answers. */
   | { readonly do: 'hang' }
   /** Answers with what comes next once it is released. */
-  | { readonly do: 'hold'; readonly then: Line }
+  | { readonly do: 'hold'; readonly line: Line }
   /** Begins, then says nothing more. */
   | { readonly do: 'stall'; readonly text: string }
   /** Begins, then closes the connection in the middle, with or without an orderly end. */
@@ -115,7 +115,7 @@ export class FakeOpenAI {
     const speaks = request.path.endsWith('/responses') ? responses : chat
     if (line.do === 'hang') return
     if (line.do === 'hold') {
-      this.#held.push(() => this.answer(response, line.then, request))
+      this.#held.push(() => this.answer(response, line.line, request))
       return
     }
     if (line.do === 'status' || line.do === 'whole') {

@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { startChild, type Child, type Exit } from './child.ts'
 
 const ENTRY = join(import.meta.dirname, '..', '..', 'gateway', 'main.ts')
+/** As `npm start` does. */
+const AS_NPM_START = ['--import', new URL('../../gateway/compile-cache.js', import.meta.url).href]
 const POLL_MS = 5
 const LISTEN_LIMIT_MS = 20_000
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
@@ -60,7 +62,7 @@ export function spawnGateway(scope: Scope, options: GatewayOptions = {}): { read
     writeFileSync(join(dir, 'openclaw.yaml'), typeof options.config === 'string' ? options.config : JSON.stringify(options.config, null, 2))
   }
   const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
-  const child = startChild([options.entry ?? ENTRY], {
+  const child = startChild([...AS_NPM_START, options.entry ?? ENTRY], {
     env: { ...passedOn, OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', ...options.env },
     cwd: dir,
   })

@@ -33,6 +33,7 @@ import { Dispatch } from '../../gateway/pipeline/dispatch.ts'
 import { Feed } from '../../gateway/pipeline/feed.ts'
 import { Ingress } from '../../gateway/pipeline/ingress.ts'
 import { Patience } from '../../gateway/pipeline/patience.ts'
+import { Pressure } from '../../gateway/pipeline/pressure.ts'
 import { Roster } from '../../gateway/pipeline/roster.ts'
 import { Router } from '../../gateway/pipeline/route.ts'
 import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
@@ -184,9 +185,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   }
   const roster = new Roster(options.agents ?? [agent()])
   const patience = new Patience(clock)
+  const pressure = new Pressure(clock)
   const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
   const ingress = new Ingress(
-    { store, clock, log: quietLog, metrics, roster, feed, onReady: (session, of) => dispatch.ready(session, of) },
+    { store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -206,7 +208,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   )
   const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
-  const dispatch: Dispatch = new Dispatch({ ...shared, skills, agents, feed, roster }, { retry, leaseMs: 30_000, maxConcurrent: 64 })
+  const dispatch: Dispatch = new Dispatch(
+    { ...shared, pressure, skills, agents, feed, roster },
+    { retry, leaseMs: 30_000, maxConcurrent: 64 },
+  )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
   const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan() })
   channels.start()

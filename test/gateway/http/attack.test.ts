@@ -156,9 +156,8 @@ test('a request that trickles in is ended when its time is up, and takes nobodyâ
   for (const answer of await Promise.all(ends)) assert.match(answer, /^HTTP\/1\.1 408 /)
 })
 
-test('a body that trickles in is ended too', async (t) => {
-  const { url, key } = await startServer(t, { limits: { headersTimeoutMs: 150, requestTimeoutMs: 300 } })
-  const head = lines(
+const bodyHead = (url: string, key: string): string =>
+  lines(
     'POST /v1/messages HTTP/1.1',
     `Host: ${new URL(url).host}`,
     `Authorization: Bearer ${key}`,
@@ -166,8 +165,24 @@ test('a body that trickles in is ended too', async (t) => {
     'Content-Length: 100',
     '',
   )
-  const answer = await exchange(url, `${head}{`)
-  assert.ok(answer === '' || answer.startsWith('HTTP/1.1 408 '), answer)
+
+test('a body that trickles in is ended too, and its sender told why', async (t) => {
+  const { url, key } = await startServer(t, { limits: { headersTimeoutMs: 150, requestTimeoutMs: 300 } })
+  assert.match(await exchange(url, `${bodyHead(url, key)}{`), /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/)
+})
+
+test('garbage behind a request that is being handled is not answered in its place', async (t) => {
+  const asked = Promise.withResolvers<void>()
+  const { url, key } = await startServer(t, { routes: [echoRoute({ handle: () => (asked.resolve(), new Promise(() => {})) })] })
+  const socket = await open(url)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  let received = ''
+  socket.on('data', (chunk: Buffer) => (received += chunk.toString()))
+  socket.write(`${bodyHead(url, key)}${JSON.stringify({ padding: 'x'.repeat(86) })}`)
+  await asked.promise
+  socket.write('no HTTP at all\r\n\r\n')
+  await closed
+  assert.equal(received, '')
 })
 
 test('a request id is taken only if it is harmless, and nothing of it reaches the header', async (t) => {

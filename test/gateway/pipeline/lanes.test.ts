@@ -2,16 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { asSessionKey } from '#contract'
 import type { SessionKey } from '#contract'
+import { Pressure } from '../../../gateway/pipeline/pressure.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 import { Lanes } from '../../../gateway/pipeline/lanes.ts'
 
 /** Work that ends when the test says so. */
-function bench(maxRunning: number, limit = 100) {
+function bench(maxRunning: number, limit = 100, admit: () => number = () => 0, clock = new FakeClock()) {
   const begun: string[] = []
   const ends = new Map<string, (more: boolean) => void>()
   let rooms = 0
   const lanes = new Lanes({
     maxRunning,
     limitOf: () => limit,
+    admit,
+    clock,
     work: (session: SessionKey) => {
       begun.push(session)
       return new Promise((resolve) => ends.set(session, resolve))
@@ -82,4 +86,51 @@ test('begins nothing after close, which resolves when the last work ends', async
   await closed
   assert.deepEqual(begun, ['s1'])
   await lanes.close()
+})
+
+test('holds what it may not begin yet, in its place, and begins it when the time is over', () => {
+  const clock = new FakeClock()
+  const waits = [0, 30, 0, 0]
+  const { lanes, begun, hint } = bench(10, 100, () => waits.shift() ?? 0, clock)
+  for (const session of ['s1', 's2', 's3']) hint(session)
+  assert.deepEqual(begun, ['s1'])
+  assert.equal(lanes.ready, 2)
+  clock.advance(29)
+  assert.deepEqual(begun, ['s1'])
+  clock.advance(1)
+  assert.deepEqual(begun, ['s1', 's2', 's3'])
+})
+
+test('puts acceptance first in a flood, keeps all conversations moving, and lets go when it is over', () => {
+  const clock = new FakeClock()
+  const pressure = new Pressure(clock)
+  const begunIn = (): number => {
+    let begun = 0
+    while (begun < 1_000 && pressure.admit() === 0) begun += 1
+    return begun
+  }
+  for (let i = 0; i < 500; i++) pressure.accepted()
+  assert.equal(begunIn(), 1_000, 'nobody knows yet that it is a flood')
+  clock.advance(50)
+  for (let i = 0; i < 500; i++) pressure.accepted()
+  assert.equal(begunIn(), 10)
+  assert.equal(pressure.admit(), 50)
+  clock.advance(50)
+  assert.equal(begunIn(), 10)
+  // Nothing more came in: the next window is no flood.
+  clock.advance(50)
+  assert.equal(begunIn(), 1_000)
+})
+
+test('takes busy but steady traffic for no flood', () => {
+  const clock = new FakeClock()
+  const pressure = new Pressure(clock)
+  for (let window = 0; window < 10; window++) {
+    for (let i = 0; i < 400; i++) {
+      pressure.accepted()
+      if (i % 2 === 0) pressure.ended()
+      assert.equal(pressure.admit(), 0)
+    }
+    clock.advance(50)
+  }
 })
