@@ -46,15 +46,16 @@ async function trickle(begin: string): Promise<Cut> {
 
 /** While it lasts others are answered; the longest that one had to wait. */
 async function othersDuring(slow: Promise<unknown>): Promise<number> {
-  let isOver = false
-  void slow.finally(() => (isOver = true))
+  const end = new AbortController()
+  const ended = slow.finally(() => end.abort())
   let longestMs = 0
-  for (let at = 0; !isOver; at++) {
+  for (let at = 0; !end.signal.aborted; at++) {
     const askedAt = performance.now()
     await answerTo(gateway, `message ${at}`, `other-${at}`)
     longestMs = Math.max(longestMs, performance.now() - askedAt)
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
+  await ended
   return longestMs
 }
 
