@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { InvalidError, OpenClawError, describeError } from '#contract'
 import type { AgentRunner, ChannelKind, Clock, SkillRunner, Store } from '#contract'
 import { Agents } from '../agents/agents.ts'
+import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
 import { InProcessSkills } from '../skills/runner.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
@@ -182,11 +183,13 @@ async function packageVersion(): Promise<string> {
 
 function greeting(gateway: Gateway, version: string, file: string): readonly string[] {
   const agents = gateway.agents().map(({ agent, models }) => `${agent.name} (${models.join(', then ')})`)
+  const isOffline = gateway.agents().every(({ models }) => models.every((model) => model === BUILTIN))
   return [
     `OpenClaw ${version} is ready.`,
     `  listens  ${gateway.url}`,
     `  data     ${file}`,
     `  agents   ${agents.join(', ')}`,
+    ...(isOffline ? ['           (offline; set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run Ollama, for a real model)'] : []),
     `  chat     ${gateway.signInLink()}`,
   ]
 }

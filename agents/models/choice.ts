@@ -6,7 +6,7 @@ import type { Env, ModelsConfig } from './config.ts'
 
 const OPENAI = 'openai/gpt-6-sol'
 const ANTHROPIC = 'anthropic/claude-sonnet-5-5'
-const BUILTIN = 'builtin/echo'
+export const BUILTIN: string = 'builtin/echo'
 const PROBE_MS = 150
 
 /** @param ollama a model that a local Ollama has; null: there is none, or nobody looked yet */

@@ -2,6 +2,7 @@
  * The embedded store over node:sqlite: one thread that writes, one that reads once somebody asks, and on the main thread
  * nothing but methods that post commands to them. What the commands do stands one port a file beside this one.
  */
+import { existsSync } from 'node:fs'
 import { describeError } from '#contract'
 import type { Clock, Lifecycle, Log, Store, StoreHealth } from '#contract'
 import { channelState, toText } from './access.ts'
@@ -81,13 +82,14 @@ export class SqliteStore implements Store, Lifecycle {
 
   async #open(): Promise<void> {
     const { file, log } = this.#options
+    const isNew = !existsSync(file)
     const writer = this.#remote(new URL('./writer.ts', import.meta.url), (error) => {
       this.#fault = { code: 'STORE_FAILED', detail: 'The thread that writes has ended; start the gateway again.' }
       log.error({ file, error }, 'the thread that writes has ended')
     })
     this.#writer = writer
     const migrated = await writer.opened
-    if (migrated.length > 0) log.info({ file, migrations: migrated }, 'store migrated')
+    if (migrated.length > 0) log[isNew ? 'debug' : 'info']({ file, migrations: migrated }, 'store migrated')
   }
 
   stop(): Promise<void> {
