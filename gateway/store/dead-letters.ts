@@ -53,7 +53,7 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
   origin(sql, id) {
     const row = sql.get<OriginRow>(
       `SELECT c.envelope, d.origin, s.key, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
-       FROM dead_letter d JOIN inbox i ON i.id = d.ref JOIN inbox_content c USING (seq) LEFT JOIN session s ON s.seq = i.session
+       FROM dead_letter d JOIN inbox i ON i.id = d.ref JOIN inbox_content c ON c.seq = i.seq LEFT JOIN session s ON s.seq = i.session
        WHERE d.id = ? AND d.kind = 'message'`,
       id,
     )

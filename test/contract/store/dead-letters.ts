@@ -53,6 +53,8 @@ export function deadLetterSuite(use: UseStore): void {
     test(
       "bring a message back once, with a fresh count and where today's routes send it",
       use(async ({ store }) => {
+        // So that the letter's own number is that of another message.
+        await answered(store, 'q', 'of somebody else', 'answer')
         const { letter, envelope } = await dead(store, 'p', 'x')
         const origin = await store.deadLetters.origin(letter)
         assert.deepEqual(origin, { envelope, session: session('p'), origin: null })
