@@ -6,6 +6,9 @@ interface Timer {
   readonly run: () => void
 }
 
+/** Of real time. */
+const WATCH_LIMIT_MS = 10_000
+
 export class FakeClock implements Clock {
   #now: number
   readonly #timers = new Set<Timer>()
@@ -47,22 +50,28 @@ export class FakeClock implements Clock {
 
   /** Resolves when the next timer is set. */
   nextTimer(): Promise<void> {
-    return this.#watch(() => true)
+    return this.#watch(() => true, 'any timer')
   }
 
   /** Resolves when a timer is set that is due at this time, at once if there is one. */
   timerAt(time: number): Promise<void> {
     const isSet = (): boolean => [...this.#timers].some(({ at }) => at === time)
-    return isSet() ? Promise.resolve() : this.#watch(isSet)
+    return isSet() ? Promise.resolve() : this.#watch(isSet, `a timer in ${time - this.#now} ms`)
   }
 
-  #watch(holds: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
+  #watch(holds: () => boolean, what: string): Promise<void> {
+    return new Promise((resolve, reject) => {
       const watch = (): void => {
         if (!holds()) return
+        clearTimeout(bound)
         this.#watchers.delete(watch)
         resolve()
       }
+      const bound = setTimeout(() => {
+        this.#watchers.delete(watch)
+        const due = [...this.#timers].map(({ at }) => at - this.#now).sort((a, b) => a - b)
+        reject(new Error(`nobody set ${what}; those set are due in ${due.join(', ')} ms`))
+      }, WATCH_LIMIT_MS)
       this.#watchers.add(watch)
     })
   }

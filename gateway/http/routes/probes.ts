@@ -1,6 +1,6 @@
 /** Is it alive, has it started, can it be sent work; what version is it; what does it measure. Strangers are told the word and no more. */
-import { may } from '#contract'
-import type { HttpReply, HttpRequest, Route } from '#contract'
+import { isoTime, may } from '#contract'
+import type { HttpRequest, JsonObject, Route } from '#contract'
 import { METRICS_TYPE } from '../metrics-listener.ts'
 import type { Readiness } from '../services.ts'
 import { TEXT, TEXT_OR_NULL, objectOf } from './schema.ts'
@@ -23,7 +23,17 @@ export function probeRoutes({ services }: Hub): readonly Route[] {
     probe('/healthz', 'live', 'Is the process well', []),
     probe('/startupz', 'started', 'Has it started', []),
     probe('/readyz', 'ready', 'Can it take messages', []),
-    probe('/api/health', 'live', 'Is the process well', ['/v1/health']),
+    {
+      ...probe('/api/health', 'live', 'Is the process well, and what was given up', ['/v1/health']),
+      handle: async (request) => {
+        const { status, body } = answer(services.probes(), 'live', request)
+        if (!mayKnow(request)) return { status, body }
+        // The store may be what is ill: then there is no number, and `parts` says why.
+        const open = await services.store.deadLetters.open().catch(() => null)
+        const letters = open === null ? null : { open: open.count, oldest_at: open.oldestAt === null ? null : isoTime(open.oldestAt) }
+        return { status, body: { ...body, dead_letters: letters } }
+      },
+    },
     {
       method: 'GET',
       path: '/version',
@@ -51,12 +61,18 @@ const PROBE = {
   required: ['status'],
   properties: {
     status: { enum: ['ok', 'unavailable'] },
+    failing: { type: 'array', items: TEXT, description: 'Names of the parts that fail.' },
+    dead_letters: { type: ['object', 'null'], description: 'How many are open and since when the oldest (/api/health).' },
     parts: { type: 'array', items: objectOf({ name: TEXT, ok: { type: 'boolean' }, detail: TEXT_OR_NULL }) },
   },
 }
 
-function answer(readiness: Readiness, question: Question, { principal }: HttpRequest): HttpReply {
+const mayKnow = ({ principal }: HttpRequest): boolean => principal !== null && may(principal, 'logs:read')
+
+function answer(readiness: Readiness, question: Question, request: HttpRequest): { readonly status: number; readonly body: JsonObject } {
   const isTrue = readiness[question]
-  const details = principal !== null && may(principal, 'logs:read') ? { parts: readiness.parts.map((part) => ({ ...part })) } : {}
-  return { status: isTrue ? 200 : 503, body: { status: isTrue ? 'ok' : 'unavailable', ...details } }
+  const failing = readiness.parts.filter((part) => !part.ok).map((part) => part.name)
+  const named = isTrue ? {} : { failing }
+  const details = mayKnow(request) ? { parts: readiness.parts.map((part) => ({ ...part })) } : {}
+  return { status: isTrue ? 200 : 503, body: { status: isTrue ? 'ok' : 'unavailable', ...named, ...details } }
 }

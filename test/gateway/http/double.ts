@@ -208,6 +208,7 @@ export class Hub {
         reset: async () => false,
       },
       deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
+        open: async () => ({ count: 2, oldestAt: 5_000 }),
         list: async (_filter: unknown, before: number | null, limit: number) => page(this.letters, before, limit),
         get: async (id: string) => this.letters.find((letter) => letter.id === id) ?? null,
         discard: async (id: string) => (this.letters.some((letter) => letter.id === id) ? 'discarded' : 'missing'),

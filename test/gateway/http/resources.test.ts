@@ -161,7 +161,7 @@ test('dead letters are listed without content, shown whole, replayed and discard
   await problem(await call('/v1/dead-letters/dl-3', { method: 'DELETE' }), 404)
 })
 
-test('probes tell strangers the word, and operators why', async (t) => {
+test('probes tell strangers the word and the part, and operators why', async (t) => {
   const { hub, call, keyFor } = await startServer(t)
   const parts = [
     { name: 'store', ok: false, detail: 'STORE_LOCKED' },
@@ -176,10 +176,13 @@ test('probes tell strangers the word, and operators why', async (t) => {
   }
   const stranger = await ask('/readyz', 'none')
   assert.equal(stranger.status, 503)
-  assert.deepEqual(await stranger.json(), { status: 'unavailable' })
-  assert.deepEqual(await (await ask('/readyz', 'Bearer wrong')).json(), { status: 'unavailable' })
+  const named = { status: 'unavailable', failing: ['store'] }
+  assert.deepEqual(await stranger.json(), named)
+  assert.deepEqual(await (await ask('/readyz', 'Bearer wrong')).json(), named)
   const { secret } = await keyFor(['logs:read'])
-  assert.deepEqual(await (await ask('/readyz', `Bearer ${secret}`)).json(), { status: 'unavailable', parts })
+  assert.deepEqual(await (await ask('/readyz', `Bearer ${secret}`)).json(), { ...named, parts })
+  const health = (await (await ask('/api/health', `Bearer ${secret}`)).json()) as { readonly dead_letters: unknown }
+  assert.deepEqual(health.dead_letters, { open: 2, oldest_at: '1970-01-01T00:00:05.000Z' })
   assert.deepEqual(await (await ask('/version', 'none')).json(), { name: 'openclaw', version: '1.2.3' })
 })
 
