@@ -41,6 +41,7 @@ test('one that cannot have its directory, its port or its configuration says why
   await refused({ env: { OPENCLAW_PORT: port } }, new RegExp(`Port ${port} on 127\\.0\\.0\\.1 is in use`))
   await refused({ env: { OPENCLAW_HOST: '0.0.0.0' } }, /openclaw: .*(TLS|insecure_http)/)
   await refused({ config: 'servr: {}\nagents: 1\n' }, /openclaw\.yaml:1:1 servr[^]*openclaw\.yaml:2:/)
-  await refused({ config: 'channels: { nothing: {} }\n' }, /There is no channel kind "nothing"/)
+  await refused({ config: 'channels: { nothing: {} }\n' }, /channels\.nothing\.kind: there is no channel kind "nothing"/)
+  await refused({ config: 'channels:\n  websocket: { max_connection: 5 }\n' }, /openclaw\.yaml:2:\d+ channels\.websocket\.max_connection/)
   assert.equal(await answerTo(gateway, 'unharmed'), 'You said: unharmed')
 })

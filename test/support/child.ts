@@ -31,14 +31,20 @@ export interface Child {
   readonly kill9: () => Promise<Exit>
 }
 
-export function startChild(
-  args: readonly string[],
-  { env, cwd, input }: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string; readonly input?: string } = {},
-): Child {
+export interface ChildOptions {
+  readonly env?: NodeJS.ProcessEnv
+  readonly cwd?: string
+  /** All it can read; without it nothing. */
+  readonly input?: string
+  /** Its input has no end as long as we live. */
+  readonly isHeldOpen?: boolean
+}
+
+export function startChild(args: readonly string[], { env, cwd, input, isHeldOpen = false }: ChildOptions = {}): Child {
   const child = spawn(process.execPath, args, {
     cwd,
     env: env ?? process.env,
-    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [input === undefined && !isHeldOpen ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
   const { pid, stdout, stderr } = child
   if (pid === undefined || stdout === null || stderr === null) throw new Error(`could not start node ${args.join(' ')}`)
