@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Ending, Message, SkillCall, Turn } from '#contract'
-import { toolText } from '#contract'
+import { FIRST_STEP, toolText } from '#contract'
 import { compact } from './compaction.ts'
 import { fit, named, paired, tokensOf, tokensOfText, userMessage } from './context.ts'
 import { ModelFault } from './models/fault.ts'
@@ -107,7 +107,7 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
     named(fit(memory.history, [...memory.current, ...joined], memory.maxTokens), turn.session)
   const { result, joined } = await turn.step({
     kind: 'llm',
-    key: `llm:${n}`,
+    key: n === 1 ? FIRST_STEP : `llm:${n}`,
     requestHash: hash('sha256', JSON.stringify([thought.chain, prompt.system, prompt.tools, messagesWith([])])),
     run: async ({ idempotencyKey, joined }) => {
       const { name, completion, usage } = await thought.complete({

@@ -78,6 +78,12 @@ export interface Ending {
   readonly reset?: boolean
 }
 
+/**
+ * The key of a turn's first model call. Nearly every turn begins with it, so its intent is written together with the claim: one
+ * commit less a turn. A turn that needs no model drops it.
+ */
+export const FIRST_STEP = 'llm:1'
+
 /** What one model call is. */
 export interface StepSpec {
   readonly kind: 'llm' | 'compact'

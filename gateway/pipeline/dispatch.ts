@@ -3,7 +3,7 @@
  * again later, given up with a letter, or handed back unharmed. Leases are renewed here; who is next is `lanes.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
+import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
 import type { AgentDefinition, AgentRunner, ClaimedTurn, Counter, Failure, Histogram, Log, Metrics, SessionKey } from '#contract'
 import { Lanes } from './lanes.ts'
 import type { Pressure } from './pressure.ts'
@@ -151,6 +151,8 @@ export class Dispatch {
       leaseMs: this.#options.leaseMs,
       turn: newTurnId(now),
       queue: agent.queue,
+      // Where messages may join, the first step has to look for them.
+      firstStep: agent.queue.mode === 'steer' ? null : FIRST_STEP,
       historyBytes: agent.limits.maxContextTokens * 6,
       historyMessages: HISTORY_MESSAGES,
       maxCrashes: MAX_CRASHES,

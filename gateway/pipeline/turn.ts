@@ -56,12 +56,15 @@ export class RunningTurn implements Turn {
   readonly #steps: Map<string, RecordedStep>
   readonly #joined: ClaimedMessage[] = []
   readonly #claimed: ClaimedTurn
+  /** The step that was begun with the claim, until it is run. */
+  #begun: string | null
   #ended: Ended | null = null
   #waitingUntil: number | null = null
 
   constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, signal: AbortSignal) {
     this.#parts = parts
     this.#claimed = claimed
+    this.#begun = claimed.begun
     this.#ref = { turn: claimed.id, session: claimed.session, fence: claimed.fence }
     this.#steps = new Map(claimed.steps.map((step) => [step.key, step]))
     this.id = claimed.id
@@ -102,17 +105,21 @@ export class RunningTurn implements Turn {
     this.signal.throwIfAborted()
     const { store, clock, patience } = this.#parts
     const { mode, cap } = this.agent.queue
-    const started = await store.turns.startStep({
-      ...this.#ref,
-      key: spec.key,
-      kind: spec.kind,
-      name: '',
-      effect: 'idempotent',
-      requestHash: spec.requestHash,
-      input: null,
-      now: clock.now(),
-      waiting: mode === 'steer' && spec.kind === 'llm' ? { policy: 'join', cap } : { policy: 'leave' },
-    })
+    const isBegun = spec.key === this.#begun
+    if (isBegun) this.#begun = null
+    const started = isBegun
+      ? BEGUN
+      : await store.turns.startStep({
+          ...this.#ref,
+          key: spec.key,
+          kind: spec.kind,
+          name: '',
+          effect: 'idempotent',
+          requestHash: spec.requestHash,
+          input: null,
+          now: clock.now(),
+          waiting: mode === 'steer' && spec.kind === 'llm' ? { policy: 'join', cap } : { policy: 'leave' },
+        })
     if (started.status === 'skipped') throw new Error(`Step ${spec.key} cannot be skipped.`)
     if (done === undefined) this.#joined.push(...started.joined)
     for (const message of started.joined) this.announce(message, 'running', null)
@@ -125,6 +132,7 @@ export class RunningTurn implements Turn {
       key: spec.key,
       name: outcome.name,
       status: 'done',
+      requestHash: isBegun ? spec.requestHash : null,
       result: outcome.result,
       messages: outcome.messages,
       usage: outcome.usage,
@@ -223,6 +231,7 @@ export class RunningTurn implements Turn {
       key: `skill:${call.id}`,
       name: call.skill,
       status,
+      requestHash: null,
       result: { ...outcome },
       messages: [{ role: 'tool', call: call.id, skill: call.skill, text: toolText(outcome) }],
       usage: null,
@@ -295,6 +304,8 @@ export class RunningTurn implements Turn {
     this.announceAll('done', end.reason?.code ?? null)
   }
 }
+
+const BEGUN = { status: 'started', attempt: 1, joined: [] } as const
 
 function asObject(value: JsonValue): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('A recorded step result is no object.')

@@ -8,6 +8,7 @@ import { anyQueued, goOn, messagesAt, queued, takeUp, toClaimed, toJson } from '
 import { append, free, loadSession, saveSession } from './session-row.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Sql } from './sql.ts'
+import { insertStep } from './step-row.ts'
 import { insertTurn, loadTurn, saveTurn } from './turn-row.ts'
 import type { TurnRow } from './turn-row.ts'
 
@@ -34,6 +35,7 @@ function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResul
   append(sql, session, { turn: request.turn, messages: messages.map(asUser), now })
   session.turn = request.turn
   lease(sql, session, request)
+  if (request.firstStep !== null) beginStep(sql, request, session, request.firstStep)
   return told(
     {
       id: request.turn,
@@ -44,10 +46,17 @@ function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResul
       resumed: false,
       messages,
       steps: [],
+      begun: request.firstStep,
       more,
     },
     historyOf(sql, session, { ...request, baseSeq }),
   )
+}
+
+/** After a crash this intent is like any other: the call is made again with the same key. */
+function beginStep(sql: Sql, { turn, now }: ClaimRequest, { fence }: SessionRow, key: string): void {
+  const intent = { turn, fence, key, kind: 'llm', name: '', effect: 'idempotent', requestHash: null, input: null, now } as const
+  insertStep(sql, intent, { status: 'started', attempts: 1, joined: null })
 }
 
 /** The history is long, and JSON in its rows: it goes to the other thread as it stands. */
@@ -94,6 +103,7 @@ function recall(sql: Sql, session: SessionRow, turn: TurnRow): Omit<ClaimedTurn,
     resumed: true,
     messages: messagesAt(sql, turn.messages.slice(0, turn.initial)).map(toClaimed),
     steps: stepsOf(sql, turn.id),
+    begun: null,
     more: anyQueued(sql, session.seq),
   }
 }

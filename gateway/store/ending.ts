@@ -1,5 +1,5 @@
 /** How a turn ends or stops for a while: done, waiting, failed, given back. Each frees the session in the same transaction. */
-import { ConflictError } from '#contract'
+import { ConflictError, FIRST_STEP } from '#contract'
 import type { DeadLetterId, Ended, Failure, NewDelivery, TurnEnd, TurnRef } from '#contract'
 import { bury } from './letter-row.ts'
 import { anyQueued, close, holdUp } from './message-row.ts'
@@ -10,7 +10,10 @@ import { loadTurn, saveTurn } from './turn-row.ts'
 import type { TurnRow } from './turn-row.ts'
 
 export function end(sql: Sql, ref: TurnRef, ending: TurnEnd, now: number): Ended {
-  return conclude(sql, ownSession(sql, ref), { turn: ref.turn, end: ending, now })
+  const session = ownSession(sql, ref)
+  if (ending.status === 'done' && ending.reason === null)
+    sql.run(`DELETE FROM step WHERE turn = ? AND key = ? AND status = 'started'`, ref.turn, FIRST_STEP)
+  return conclude(sql, session, { turn: ref.turn, end: ending, now })
 }
 
 /** The end of a turn whose fence was checked; saves the session. */

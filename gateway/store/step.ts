@@ -7,6 +7,7 @@ import { anyQueued, queued, takeUp, toClaimed } from './message-row.ts'
 import { append, ownSession, saveSession } from './session-row.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Sql } from './sql.ts'
+import { insertStep } from './step-row.ts'
 import { loadTurn, saveTurn } from './turn-row.ts'
 
 interface StepRow {
@@ -56,28 +57,6 @@ function join(sql: Sql, start: StepStart, session: SessionRow, added: { seqs: re
   saveSession(sql, session, start.now)
 }
 
-function insertStep(
-  sql: Sql,
-  start: Omit<StepStart, 'waiting' | 'now'> & { readonly now: number | null },
-  first: { readonly status: StepStatus; readonly attempts: number; readonly joined: string | null },
-): void {
-  sql.run(
-    `INSERT INTO step (turn, key, kind, name, effect, status, attempts, request_hash, started_at, joined, input)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    start.turn,
-    start.key,
-    start.kind,
-    start.name,
-    start.effect,
-    first.status,
-    first.attempts,
-    start.requestHash,
-    start.now,
-    first.joined,
-    JSON.stringify(start.input),
-  )
-}
-
 const SKIPPED = 'Not run: a newer message arrived before this call was started.'
 
 function skip(sql: Sql, start: StepStart, session: SessionRow): StepStarted {
@@ -103,9 +82,11 @@ const SKILL = 'skill:'
 export function finishStep(sql: Sql, done: StepDone): Ended {
   const session = ownSession(sql, done)
   const changed = sql.run(
-    `UPDATE step SET status = ?, name = ?, result = ?, usage = ?, done_at = ? WHERE turn = ? AND key = ? AND status IN ('planned', 'started')`,
+    `UPDATE step SET status = ?, name = ?, request_hash = coalesce(?, request_hash), result = ?, usage = ?, done_at = ?
+     WHERE turn = ? AND key = ? AND status IN ('planned', 'started')`,
     done.status,
     done.name,
+    done.requestHash,
     JSON.stringify(done.result),
     done.usage === null ? null : JSON.stringify(done.usage),
     done.now,

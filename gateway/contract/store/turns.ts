@@ -15,6 +15,8 @@ export interface ClaimRequest {
   /** Id for the turn, if a new one begins. */
   readonly turn: TurnId
   readonly queue: QueuePolicy
+  /** The model call with which a new turn begins: its intent (T2) is written with the claim. null: not. */
+  readonly firstStep: string | null
   /** How much memory to bring. */
   readonly historyBytes: number
   readonly historyMessages: number
@@ -49,6 +51,8 @@ export interface ClaimedTurn {
   readonly messages: readonly ClaimedMessage[]
   readonly history: readonly Message[]
   readonly steps: readonly RecordedStep[]
+  /** The step whose intent this claim wrote: it may run without `startStep`, as its first attempt. */
+  readonly begun: string | null
   /** More messages wait behind. */
   readonly more: boolean
 }
@@ -94,6 +98,8 @@ export interface StepDone extends TurnRef {
   readonly key: string
   readonly name: string
   readonly status: 'done' | 'unknown'
+  /** For a step that was begun with the claim; null: as it was started. */
+  readonly requestHash: string | null
   readonly result: JsonValue
   readonly messages: readonly Message[]
   readonly usage: Usage | null
@@ -150,7 +156,7 @@ export interface TurnStore {
   startStep(step: StepStart): Promise<StepStarted>
   /** T3 and T5. */
   finishStep(step: StepDone): Promise<Ended>
-  /** An ending that needed no step. */
+  /** An ending that needed no step; a first step that was begun with the claim and not needed goes. */
   end(turn: TurnRef, end: TurnEnd, now: number): Promise<Ended>
   /** The attempt failed: again at `retryAt`, or given up with a letter. */
   fail(

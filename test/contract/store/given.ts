@@ -89,6 +89,7 @@ export function claiming(key: SessionKey, change: Partial<ClaimRequest> = {}): C
     historyBytes: 100_000,
     historyMessages: 100,
     maxCrashes: 3,
+    firstStep: null,
     deadLetter: newDeadLetterId(T),
     ...change,
   }
@@ -129,6 +130,7 @@ export function finishing(turn: ClaimedTurn, key: string, change: Partial<StepDo
     key,
     name: 'builtin/echo',
     status: 'done',
+    requestHash: null,
     result: { text: `result of ${key}` },
     messages: [],
     usage: null,

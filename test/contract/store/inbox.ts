@@ -288,6 +288,7 @@ export function inboxSuite(use: UseStore): void {
           key: 'llm:1',
           name: 'builtin/echo',
           status: 'done',
+          requestHash: null,
           result: { secret: 1 },
           messages: [],
           usage,

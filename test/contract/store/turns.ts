@@ -48,6 +48,7 @@ export function turnSuite(use: UseStore): void {
               { role: 'assistant', text: 'FIRST' },
             ],
             steps: [],
+            begun: null,
             more: true,
           },
         )
@@ -55,6 +56,40 @@ export function turnSuite(use: UseStore): void {
         assert.deepEqual([view?.status, view?.attempts, view?.turn], ['running', 1, turn.id])
         assert.equal(await idleUntil(store, 'p', { now: T + 8 }), T + 7 + 30_000)
         assert.equal(await idleUntil(store, 'p', { now: T + 8, owner: 'boot-2' }), T + 7 + 30_000)
+      }),
+    )
+
+    test(
+      'writes the intent of the first step with the claim, which is finished without being started, and begun again after a crash',
+      use(async ({ store }) => {
+        await accepted(store, 'p', 'first')
+        const turn = await claimed(store, 'p', { firstStep: 'llm:1', now: T + 3, leaseMs: 10 })
+        assert.equal(turn.begun, 'llm:1')
+        const [intent] = await store.inbox.steps(turn.id)
+        assert.deepEqual(
+          [intent?.key, intent?.kind, intent?.status, intent?.attempts, intent?.startedAt],
+          ['llm:1', 'llm', 'started', 1, T + 3],
+        )
+        const again = await claimed(store, 'p', { firstStep: 'llm:1', now: T + 20, owner: 'boot-2' })
+        assert.deepEqual([again.begun, again.steps.map((step) => step.status)], [null, ['started']])
+        assert.deepEqual(await store.turns.startStep(starting(again, 'llm:1')), { status: 'started', attempt: 2, joined: [] })
+        await store.turns.finishStep(finishing(again, 'llm:1', { requestHash: 'abc', end: done() }))
+        assert.equal((await store.inbox.steps(turn.id))[0]?.status, 'done')
+      }),
+    )
+
+    test(
+      'drops the intent of a first step that was not needed, and keeps it where the turn was cut short',
+      use(async ({ store }) => {
+        for (const [peer, reason, left] of [
+          ['p', null, 0],
+          ['q', X, 1],
+        ] as const) {
+          await accepted(store, peer, '/help')
+          const turn = await claimed(store, peer, { firstStep: 'llm:1' })
+          await store.turns.end(refOf(turn), done({ reason }), T)
+          assert.equal((await store.inbox.steps(turn.id)).length, left)
+        }
       }),
     )
 
