@@ -82,11 +82,18 @@ export class Conversation {
       for (const reply of page) {
         if (this.#replay !== replay || !this.#out.isOpen) return
         this.#lastSeq = reply.seq
+        this.#forgetDeltas(reply)
         if (reply.seq === since) continue
         const left = this.#out.sendOut(this.#frameOf(reply))
         if (this.#out.isFull) await left
       }
     }
+  }
+
+  /** What came of a reply while it was made is void once the whole of it was brought. */
+  #forgetDeltas({ messageId }: ReplyView): void {
+    if (this.#held.length === 0) return
+    this.#held = this.#held.filter((event) => event.type !== 'delta' || event.messageId !== messageId)
   }
 
   #frameOf({ seq, messageId, index, of, text }: Pick<ReplyView, 'seq' | 'messageId' | 'index' | 'of' | 'text'>): ServerFrame {

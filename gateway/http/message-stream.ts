@@ -46,7 +46,8 @@ export async function streamMessage(
     const { status, replies } = await read(store, id)
     for (const reply of replies) tellReply(reply)
     tellStatus(status)
-    for (const event of early) tell(event)
+    // Text that was on its way to a reply is void once that is told, and so is all else when it has ended.
+    for (const event of isFinal(status) ? [] : early) if (event.type !== 'delta' || replies.length === 0) tell(event)
     early = null
     await over.promise
     if (sink.signal.aborted) return

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { asMessageId } from '#contract'
-import type { Channel, JsonObject, ReplyView } from '#contract'
+import type { Channel, JsonObject, MessageId, ReplyView } from '#contract'
 import { websocket } from '../../channels/websocket/websocket.ts'
 import { MemoryHost } from '../support/channel-host.ts'
 import { seededRandom } from '../support/random.ts'
@@ -72,6 +72,28 @@ void test('holds live frames back during a replay, in their order, and drops wha
   const kinds = client.frames.map(({ type }) => type)
   assert.ok(kinds.indexOf('delta') > kinds.indexOf('subscribed'))
   assert.ok(last_seq === 2 || last_seq === 3)
+})
+
+void test('tells no text of a reply that the replay brought whole, whenever the feed told it', async () => {
+  const client = await SocketClient.open(server.origin)
+  const delta = (messageId: MessageId): void =>
+    host.feed.emit({ type: 'delta', messageId, channel: 'ws', lane: LANE, session: null, agent: null, text: 'live' })
+  const stored = host.store(LANE, 'whole')
+  const other = asMessageId('msg-other')
+  client.send({ type: 'subscribe', since: 0 })
+  // What was said before the reply was stored reaches us while the store is being read.
+  while (host.pages === 0) await tick()
+  delta(stored.messageId)
+  delta(other)
+  host.announce(LANE, stored)
+  await client.next('subscribed')
+  client.send({ type: 'ping' })
+  await client.next('pong')
+  assert.deepEqual(seqs(client.of('reply')), [1])
+  assert.deepEqual(
+    client.of('delta').map((frame) => frame['message_id']),
+    [other],
+  )
 })
 
 void test('looks into the store again when more came live than it can hold back', async () => {

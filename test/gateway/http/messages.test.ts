@@ -224,6 +224,26 @@ test('a stream tells status, text as it comes, each reply once, and the end', as
   ])
 })
 
+test('a stream that begins while the message ends tells the reply, and no text that led to it', async (t) => {
+  const { hub, call } = await startServer(t)
+  const view = messageView(1, { turn: asTurnId('turn-9') })
+  hub.messages.push({ ...view, status: 'running' })
+  const { inbox } = hub.services.store
+  // It ends between two looks into the store.
+  inbox.repliesOfTurn = async (turn) => {
+    if (hub.replies.has(turn)) return hub.replies.get(turn) ?? []
+    hub.feed.publish({ ...flow(view), type: 'delta', text: 'bye' })
+    hub.replies.set('turn-9', [reply(view, 1, 'bye')])
+    hub.messages[0] = { ...view, status: 'done' }
+    hub.feed.publish(replyEvent(view, 1, 'bye'))
+    hub.feed.publish(statusEvent(view, 'done'))
+    return hub.replies.get(turn) ?? []
+  }
+  const events = []
+  for await (const event of readEvents(await call('/v1/messages/msg-1/stream'))) events.push(event.event)
+  assert.deepEqual(events, ['reply', 'status', 'end'])
+})
+
 test('the stream of a finished message gives its replies and the end at once', async (t) => {
   const { hub, call } = await startServer(t)
   const view = messageView(1, { status: 'done', turn: asTurnId('turn-9') })
