@@ -44,8 +44,8 @@ export async function streamMessage(
   sink.signal.addEventListener('abort', () => over.resolve(), { once: true })
   try {
     const { status, replies } = await read(store, id)
-    for (const reply of replies) tellReply(reply)
     tellStatus(status)
+    for (const reply of replies) tellReply(reply)
     // Text that was on its way to a reply is void once that is told, and so is all else when it has ended.
     for (const event of isFinal(status) ? [] : early) if (event.type !== 'delta' || replies.length === 0) tell(event)
     early = null

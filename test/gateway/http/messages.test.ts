@@ -241,7 +241,7 @@ test('a stream that begins while the message ends tells the reply, and no text t
   }
   const events = []
   for await (const event of readEvents(await call('/v1/messages/msg-1/stream'))) events.push(event.event)
-  assert.deepEqual(events, ['reply', 'status', 'end'])
+  assert.deepEqual(events, ['status', 'reply', 'end'])
 })
 
 test('the stream of a finished message gives its replies and the end at once', async (t) => {
