@@ -197,8 +197,11 @@ export class Gateway implements Lifecycle {
     this.#phase = 'draining'
     this.#ingress.close()
     await this.#retention.stop()
+    const { clock } = this.#parts
+    const endsAt = clock.now() + this.#config.shutdown.drainMs
     await this.#dispatch.drain(this.#config.shutdown.drainMs)
-    await this.#deliver.drain(this.#config.shutdown.drainMs)
+    // What the last turns said still goes out, within the same bound.
+    await this.#deliver.drain(Math.max(0, endsAt - clock.now()))
     await this.#channels.stop()
     await this.#http.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])

@@ -38,13 +38,8 @@ export class Cursors {
     const sorted = Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1))
     const question = hash('sha256', JSON.stringify([page.list, page.request.params, sorted]), 'base64url').slice(0, 16)
     const before = typeof cursor === 'string' ? this.#open(cursor, question) : null
-    const rows = await page.read(before, size + 1)
-    const shown = rows.slice(0, size)
-    const last = rows.length > size ? shown.at(-1) : undefined
-    return {
-      data: await Promise.all(shown.map((row) => Promise.resolve(page.show(row)))),
-      cursor: last === undefined ? null : this.#signer.seal(JSON.stringify({ k: page.seqOf(last), f: question })),
-    }
+    const { data, last } = await gather(page, before, size)
+    return { data, cursor: last === null ? null : this.#signer.seal(JSON.stringify({ k: last, f: question })) }
   }
 
   #open(cursor: string, question: string): number {
@@ -56,5 +51,34 @@ export class Cursors {
       slug: 'invalid-request',
       faults: [{ pointer: '#/query/cursor', detail: 'changed, or made for another question' }],
     })
+  }
+}
+
+/** A page ends when it weighs so much, however many it was asked for: messages may be as large as bodies are. */
+const PAGE_BYTES = 4 * 1024 * 1024
+/** Read first, to see how large they are. */
+const FIRST_ROWS = 4
+
+/** `last`: the seq to go on after; null: there is no more. */
+async function gather<Row>(
+  page: Page<Row>,
+  from: number | null,
+  size: number,
+): Promise<{ readonly data: JsonValue[]; readonly last: number | null }> {
+  const data: JsonValue[] = []
+  let bytes = 0
+  for (let before = from, want = Math.min(FIRST_ROWS, size); ;) {
+    const rows = await page.read(before, want + 1)
+    const taken = rows.slice(0, want)
+    for (const shown of await Promise.all(taken.map((row) => Promise.resolve(page.show(row))))) {
+      data.push(shown)
+      bytes += JSON.stringify(shown).length
+    }
+    const last = taken.at(-1)
+    if (last === undefined || rows.length <= want) return { data, last: null }
+    before = page.seqOf(last)
+    const affordable = Math.floor((PAGE_BYTES - bytes) / (bytes / data.length))
+    want = Math.min(size - data.length, affordable)
+    if (want <= 0) return { data, last: before }
   }
 }

@@ -120,6 +120,27 @@ test('a list is paged to its end, and new messages do not shift it', async (t) =
   assert.deepEqual(seen, ['msg-5', 'msg-4', 'msg-3', 'msg-2', 'msg-1'])
 })
 
+test('a page of large messages ends early, and the cursor leads to the rest', async (t) => {
+  const { hub, call } = await startServer(t)
+  const words = 'x'.repeat(900_000)
+  for (let seq = 1; seq <= 30; seq++) {
+    const view = messageView(seq)
+    hub.messages.push({ ...view, envelope: { ...view.envelope, payload: { text: words } } })
+  }
+  const seen: unknown[] = []
+  let pages = 0
+  for (let path = '/v1/messages?limit=200'; ; pages++) {
+    const text = await (await call(path)).text()
+    assert.ok(text.length < 6 * 1024 * 1024, `a page of ${text.length} bytes`)
+    const { data, cursor } = JSON.parse(text) as { readonly data: readonly JsonObject[]; readonly cursor: string | null }
+    seen.push(...data.map((document) => document['message_id']))
+    if (cursor === null) break
+    path = `/v1/messages?limit=200&cursor=${cursor}`
+  }
+  assert.equal(new Set(seen).size, 30)
+  assert.ok(pages >= 4, `${pages} pages`)
+})
+
 test('a cursor that was changed, or made for another filter or list, is refused', async (t) => {
   const { hub, call } = await startServer(t)
   for (let seq = 1; seq <= 3; seq++) hub.messages.push(messageView(seq))
