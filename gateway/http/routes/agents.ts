@@ -61,7 +61,7 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       handle: ({ params }) => {
         const found = agents.find(params['id'] ?? '')
         const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
-        if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_NOT_FOUND' })
+        if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
         return { status: 200, body: agentDocument(view) }
       },
     },

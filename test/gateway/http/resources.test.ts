@@ -88,7 +88,7 @@ test('agents are listed and found by name or id, without their prompt', async (t
   assert.equal(await (await call('/api/agents')).text(), list)
   assert.equal(((await (await call('/v1/agents/main')).json()) as JsonObject)['running_turns'], 0)
   assert.equal(((await (await call('/v1/agents/agent-9')).json()) as JsonObject)['name'], 'second')
-  assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_NOT_FOUND')
+  assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_UNKNOWN')
 })
 
 test('an agent is registered as the guide says', async (t) => {
