@@ -6,8 +6,11 @@
 import type { Clock } from '#contract'
 
 const WINDOW_MS = 50
-/** Fewer in a window cost nobody anything: 1,000 a second. */
-const FLOOD = 50
+/**
+ * 6,000 a second: more than turns can be ended in a second, whatever they do. Below it nothing is ever held, so no traffic that could
+ * be served is kept waiting by a moment in which it was not.
+ */
+const FLOOD = 300
 /** A flood is so many times more than what ends. */
 const RATIO = 3
 /** What is begun in a window all the same: 200 a second. */
