@@ -113,7 +113,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       await gateway.stop()
       await vitals.stop()
       await rm(addressFile, { force: true })
-      log.flush()
+      await log.flush()
     },
   }
 }

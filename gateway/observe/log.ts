@@ -23,13 +23,13 @@ export interface LogOptions {
 export interface GatewayLog extends Log {
   /** For this log and all its children. */
   setLevel(level: LogLevel): void
-  /** Writes what is still buffered, before the process ends. */
-  flush(): void
+  /** At the end: resolves when what is still buffered is written, or cannot be. Nothing is logged after. */
+  flush(): Promise<void>
 }
 
 export function createLog(options: LogOptions): GatewayLog {
   const { now = Date.now, redactor = new Redactor() } = options
-  const stderr = options.destination ? null : pino.destination({ fd: 2, sync: false, maxLength: MAX_BUFFERED_BYTES })
+  const stderr = options.destination ? null : new StandardError()
   const destination = options.destination ?? stderr ?? process.stderr
   const threshold = { level: LEVELS[options.level] }
   const base = { service: 'openclaw', version: options.version }
@@ -38,11 +38,49 @@ export function createLog(options: LogOptions): GatewayLog {
     setLevel: (level: LogLevel) => {
       threshold.level = LEVELS[level]
     },
-    flush: () => stderr?.flushSync(),
+    flush: () => stderr?.flush() ?? Promise.resolve(),
   })
 }
 
 const LEVELS: { readonly [Level in LogLevel]: number } = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 }
+/** Standard error, written behind the event loop's back; closed for good at the first error, as when its terminal is gone. */
+class StandardError {
+  readonly #stream = pino.destination({ fd: 2, sync: false, maxLength: MAX_BUFFERED_BYTES })
+  #isClosed = false
+
+  constructor() {
+    this.#stream.on('error', () => this.#close())
+    // pino's hook at exit calls it, and it tries a broken terminal again without end; `flush` is asked before the end instead.
+    this.#stream.flushSync = () => undefined
+  }
+
+  write(line: string): void {
+    if (!this.#isClosed) this.#stream.write(line)
+  }
+
+  /** Ends it: nothing is written after. */
+  flush(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve()
+    this.#isClosed = true
+    return new Promise((resolve) => {
+      const bound = setTimeout(resolve, FLUSH_LIMIT_MS)
+      for (const end of ['close', 'error'])
+        this.#stream.once(end, () => {
+          clearTimeout(bound)
+          resolve()
+        })
+      this.#stream.end()
+    })
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#stream.destroy()
+  }
+}
+
+const FLUSH_LIMIT_MS = 500
 /** When nobody reads standard error, lines beyond this are dropped rather than kept in memory. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 

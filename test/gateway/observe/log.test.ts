@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import test from 'node:test'
 import { createLog } from '../../../gateway/observe/log.ts'
@@ -74,7 +76,7 @@ test('lines go to standard error and are complete after a flush at the end', asy
     const { createLog } = await import(${JSON.stringify(new URL('../../../gateway/observe/log.ts', import.meta.url).href)})
     const log = createLog({ level: 'info', format: 'json', version: '1' })
     for (let i = 0; i < 2000; i++) log.info({ i }, 'line')
-    log.flush()
+    await log.flush()
     process.exit(0)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [out, err] = await Promise.all([child.stdout.toArray(), child.stderr.toArray()])
@@ -82,4 +84,25 @@ test('lines go to standard error and are complete after a flush at the end', asy
   const lines = Buffer.concat(err).toString().trim().split('\n')
   assert.equal(lines.length, 2_000)
   assert.equal(JSON.parse(lines[1_999] ?? '').i, 1_999)
+})
+
+const FULL = '/dev/full'
+test('a process whose standard error takes nothing any more still ends', { skip: existsSync(FULL) ? false : `no ${FULL}` }, async () => {
+  const code = `
+    const { createLog } = await import(${JSON.stringify(new URL('../../../gateway/observe/log.ts', import.meta.url).href)})
+    const log = createLog({ level: 'info', format: 'json', version: '1' })
+    log.info({}, 'lost')
+    await log.flush()
+    log.info({}, 'lost too')
+    await log.flush()
+    process.exit(7)`
+  const full = openSync(FULL, 'w')
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    stdio: ['ignore', 'ignore', full],
+    timeout: 10_000,
+    killSignal: 'SIGKILL',
+  })
+  const [status] = (await once(child, 'exit')) as [number | null]
+  closeSync(full)
+  assert.equal(status, 7)
 })
