@@ -23,7 +23,7 @@ export interface RemoteOptions {
 
 /**
  * So many go at once, what is fewer at the end of the turn of the event loop: while the worker commits them this thread reads the next
- * requests, and it does not pay for a message each (a fifth more accepts than with either alone).
+ * requests, and it does not pay for a message each (about a fifth more accepts than with a message each, in two interleaved pairs of runs).
  */
 const EARLY = 4
 
