@@ -52,4 +52,4 @@ function around(store: Store): Store {
 }
 
 if (preload !== undefined) await import(preload)
-await serve({ env: process.env, print: (line) => console.log(line), around: { store: around } })
+await serve({ env: process.env, print: (line) => void process.stdout.write(`${line}\n`), around: { store: around } })

@@ -18,7 +18,7 @@ export interface SuiteOptions {
 }
 
 export function channelSuite(name: string, open: OpenWorld, { skip }: SuiteOptions = {}): void {
-  describe(`channel: ${name}`, { ...(skip === undefined ? {} : { skip }) }, () => {
+  describe(`channel: ${name}`, { skip: skip ?? false }, () => {
     const given = givenWorld(open)
     inboundSuite(given)
     outboundSuite(given)

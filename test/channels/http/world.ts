@@ -18,7 +18,7 @@ export class HttpWorld implements ChannelWorld {
   readonly standing: string = 'http'
   readonly settings: JsonObject = {}
   readonly strangers: boolean = false
-  readonly resend: 'id' = 'id'
+  readonly resend = 'id' as const
   readonly maxText: null = null
   readonly lacks: ChannelWorld['lacks'] = {
     pause: 'its route comes with the next step',
