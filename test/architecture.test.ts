@@ -53,6 +53,7 @@ const rules: ImportRules = {
     pino: ['gateway/observe'],
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
+    amqplib: ['channels/amqp'],
     ws: ['channels/websocket'],
     undici: ['agents'],
     dockerode: ['skills'],
