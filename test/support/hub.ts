@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type {
+  AccessPolicy,
   AgentDefinition,
   AgentRunner,
   Capabilities,
@@ -24,6 +25,7 @@ import type {
   Store,
   Turn,
 } from '#contract'
+import { defaultPolicy } from '../../gateway/config/access.ts'
 import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
 import { Registry } from '../../gateway/observe/metrics.ts'
 import { Channels } from '../../gateway/pipeline/channels.ts'
@@ -84,6 +86,7 @@ export interface HubOptions {
   }
   readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
   readonly capabilities?: Partial<Capabilities>
+  readonly access?: AccessPolicy
   /** Going on with what a former hub left. */
   readonly dir?: string
   readonly clock?: FakeClock
@@ -206,7 +209,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },
-    [{ name: 'wire', kind: 'wire', channel }],
+    [{ name: 'wire', kind: 'wire', channel, access: options.access ?? defaultPolicy }],
   )
   const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
