@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type {
   AccessPolicy,
+  Address,
   AgentDefinition,
   AgentRunner,
   Capabilities,
@@ -28,12 +29,14 @@ import type {
 import { defaultPolicy } from '../../gateway/config/access.ts'
 import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
 import { Registry } from '../../gateway/observe/metrics.ts'
+import { Access } from '../../gateway/pipeline/access.ts'
 import { Channels } from '../../gateway/pipeline/channels.ts'
 import { DeadLetters } from '../../gateway/pipeline/dead-letters.ts'
 import { Deliver } from '../../gateway/pipeline/deliver.ts'
 import { Dispatch } from '../../gateway/pipeline/dispatch.ts'
 import { Feed } from '../../gateway/pipeline/feed.ts'
 import { Ingress } from '../../gateway/pipeline/ingress.ts'
+import { Pairings } from '../../gateway/pipeline/pairing.ts'
 import { Patience } from '../../gateway/pipeline/patience.ts'
 import { Pressure } from '../../gateway/pipeline/pressure.ts'
 import { Roster } from '../../gateway/pipeline/roster.ts'
@@ -58,7 +61,7 @@ export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => (
   ...over,
 })
 
-const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
+export const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
   key: null,
   fingerprint: null,
   lane: 'ann',
@@ -92,6 +95,15 @@ export interface HubOptions {
   readonly clock?: FakeClock
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
+  /** Before a notice is posted. */
+  readonly post?: () => Promise<void>
+}
+
+export interface Notice {
+  readonly channel: string
+  readonly lane: string
+  readonly to: Address
+  readonly text: string
 }
 
 export interface Hub {
@@ -104,6 +116,11 @@ export interface Hub {
   readonly dispatch: Dispatch
   readonly deliver: Deliver
   readonly deadLetters: DeadLetters
+  readonly pairings: Pairings
+  readonly metrics: Registry
+  /** What strangers were told. */
+  readonly notices: readonly Notice[]
+  allow(policy: AccessPolicy): void
   /** Parts that went out. */
   readonly sent: readonly Part[]
   /** The event for which this holds: one that was seen, or the next. */
@@ -189,8 +206,23 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const patience = new Patience(clock)
   const pressure = new Pressure(clock)
   const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
+  const notices: Notice[] = []
+  const pairings = new Pairings({
+    store,
+    clock,
+    log: quietLog,
+    feed,
+    post: async (notice) => {
+      await options.post?.()
+      notices.push(notice)
+    },
+  })
+  await pairings.start()
+  const policies = (policy: AccessPolicy): ReadonlyMap<string, AccessPolicy> =>
+    new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
+  const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
-    { store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    { access, store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -249,6 +281,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     dispatch,
     deliver,
     deadLetters,
+    pairings,
+    metrics,
+    notices,
+    allow: (policy: AccessPolicy) => access.replace(policies(policy)),
     sent,
     saw,
     became,
