@@ -29,8 +29,8 @@ export function connectFault(error: unknown, address: string): ChannelFault {
       fault: { is: 'auth' },
       cause: error,
     })
-  if (/^SASL mechanism/.test(words)) return settingsFault(`The broker at ${address} takes no login by password: ${words}.`, error)
-  const why = /^Expected ConnectionOpenOk/.test(words)
+  if (words.startsWith('SASL mechanism')) return settingsFault(`The broker at ${address} takes no login by password: ${words}.`, error)
+  const why = words.startsWith('Expected ConnectionOpenOk')
     ? 'it refused the virtual host: check its name in `url`, the rights of the user, and limits on connections'
     : words
   return unavailable(`No connection to the broker at ${address}: ${why}.`, { cause: error })

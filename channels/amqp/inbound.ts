@@ -101,9 +101,10 @@ function propertiesOf({ fields, properties }: ConsumeMessage): Headers {
     ['exchange', fields.exchange],
     ['redelivered', fields.redelivered ? 'true' : undefined],
   ]
-  return Object.fromEntries(named.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [[name, String(value)]])))
+  return Object.fromEntries(named.flatMap(([name, value]) => (isWord(value) && value !== '' ? [[name, String(value)]] : [])))
 }
 
+const isWord = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number'
 const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** Seconds by the protocol; some send milliseconds. */
