@@ -132,8 +132,6 @@ export interface Hub {
   setChannelStatus(state: ChannelState): void
   /** What its channel is told it by. */
   readonly host: Pick<ChannelHost, 'update'>
-  /** Metrics as they are shown, one line each. */
-  metrics(): Promise<readonly string[]>
   reroute(rules: readonly RouteRule[], fallback: string | null): void
   say(text: string, over?: Partial<Inbound>): Promise<MessageId>
   message(id: MessageId): Promise<MessageView>
@@ -301,7 +299,6 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     became,
     setChannelStatus: (state: ChannelState) => setChannelStatus(state),
     host: { update: (platformId, news) => update(platformId, news) },
-    metrics: async () => (await metrics.text()).split('\n'),
     reroute: (rules: readonly RouteRule[], fallback: string | null) => ingress.reroute(router(rules, fallback), new SessionKeys({})),
     async say(text: string, over: Partial<Inbound> = {}): Promise<MessageId> {
       const accepted = await ingress.accept('wire', inbound(text, over), {})
