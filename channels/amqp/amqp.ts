@@ -3,6 +3,7 @@
  * them. Reading is intake.ts, sending outlet.ts, what has to exist on the broker topology.ts.
  */
 import { randomBytes } from 'node:crypto'
+import type { Channel as AmqplibChannel } from 'amqplib'
 import { ChannelFault } from '#contract'
 import type { Capabilities, Channel, ChannelHost, ChannelKind, JsonObject, Part, Sent } from '#contract'
 import { ACCESS_REFUSED, brokerWords, replyCode, settingsFault, unavailable } from './broker-fault.ts'
@@ -21,6 +22,8 @@ export const amqp: ChannelKind = {
 /** What lives as long as one connection. */
 interface Line {
   readonly connection: Connection
+  /** The intake's. */
+  readonly channel: AmqplibChannel
   readonly intake: Intake
   readonly outlet: Outlet
 }
@@ -83,12 +86,13 @@ class AmqpChannel implements Channel {
 
   pause(): void {
     this.#isPaused = true
-    void this.#line?.intake.pause()
+    // On a connection that is lost there is no consumer.
+    this.#line?.intake.pause().catch(() => {})
   }
 
   resume(): void {
     this.#isPaused = false
-    void this.#line?.intake.resume()
+    this.#line?.intake.resume().catch(() => {})
   }
 
   async #stop(): Promise<void> {
@@ -96,7 +100,7 @@ class AmqpChannel implements Channel {
     const line = this.#line
     if (line !== null) {
       await line.intake.stop()
-      await line.connection.close()
+      await line.connection.close([line.channel])
     }
     await this.#running
   }
@@ -105,9 +109,9 @@ class AmqpChannel implements Channel {
   async #run(setting: Setting, opened: () => void): Promise<void> {
     const { host, settings, signal } = setting
     let attempt = 0
-    let reason: string | undefined
+    let reason: string
+    host.status('connecting')
     while (!signal.aborted) {
-      host.status('connecting', reason)
       let openedAt = Infinity
       try {
         const line = await this.#connect(setting)
@@ -117,14 +121,14 @@ class AmqpChannel implements Channel {
         this.#line = null
         await line.intake.end()
         if (signal.aborted) return
-        if (replyCode(why) === ACCESS_REFUSED)
-          throw settingsFault(`The user may not read the queue "${settings.queue}": ${brokerWords(why)}`, why)
+        if (replyCode(why) === ACCESS_REFUSED) throw unreadable(settings, why)
         reason = `The connection to ${addressOf(settings.url)} was lost: ${why === null ? 'the broker closed it' : brokerWords(why)}.`
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof ChannelFault && !error.retryable) throw error
         reason = error instanceof ChannelFault ? error.message : unavailable(brokerWords(error)).message
       }
+      host.status('connecting', reason)
       host.log.warn({ 'error.code': 'BROKER_UNAVAILABLE' }, reason)
       // One that is lost at once again is a failed attempt like any other.
       attempt = host.clock.now() - openedAt > SETTLED_MS ? 1 : attempt + 1
@@ -157,7 +161,7 @@ class AmqpChannel implements Channel {
         },
       })
       const outlet = new Outlet({ host, settings, origin, connection })
-      const line = { connection, intake, outlet }
+      const line = { connection, channel, intake, outlet }
       connection.onBlocked = () => {
         this.#tell(host)
         if (connection.blocked === null) outlet.wake()
@@ -173,7 +177,7 @@ class AmqpChannel implements Channel {
     } catch (error) {
       this.#line = null
       connection.drop(error)
-      throw error
+      throw replyCode(error) === ACCESS_REFUSED ? unreadable(settings, error) : error
     }
   }
 
@@ -194,6 +198,9 @@ class AmqpChannel implements Channel {
     )
   }
 }
+
+const unreadable = ({ queue }: Settings, why: unknown): ChannelFault =>
+  settingsFault(`The user may not read the queue "${queue}": ${brokerWords(why)}`, why)
 
 /** Tells our own messages from those of another gateway. The same in every life of this one. */
 async function originOf(host: ChannelHost): Promise<string> {

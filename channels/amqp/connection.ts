@@ -74,14 +74,16 @@ export class Connection {
     return this.#model.connection.serverProperties.version
   }
 
-  /** In good order: what was written before, acknowledgements too, has reached the broker. */
-  async close(): Promise<void> {
+  /** In good order: what was written before on `channels`, acknowledgements too, has reached the broker. */
+  async close(channels: readonly Channel[]): Promise<void> {
     if (this.#isOver) return
-    const cancel = this.#clock.after(CLOSE_LIMIT_MS, () => this.#socket.abort(new Error('it was ended')))
-    // Rejects where it is closed already; the event has come then, or comes by the limit.
-    await this.#model.close().catch(() => {})
-    await this.lost
+    const cancel = this.#clock.after(CLOSE_LIMIT_MS, () => this.#end(new Error('the broker did not answer to the close')))
+    // The connection's own close may overtake what its channels have still to write. What is closed already rejects, what is lost
+    // meanwhile never answers.
+    await Promise.race([Promise.allSettled(channels.map((channel) => channel.close())), this.lost])
+    if (!this.#isOver) await Promise.race([this.#model.close().catch(() => {}), this.lost])
     cancel()
+    this.#end(null)
   }
 
   /** At once, whatever was under way. */

@@ -77,11 +77,13 @@ function publishOf(value: JsonValue): Publish | null {
 }
 
 function binary(bytes: Buffer, contentType: string | null): Payload {
-  const encoded = bytes.toString('base64')
-  const named = contentType === null ? null : readPayload({ binary: encoded, media_type: contentType }, '#', [])
-  return named !== null && 'binary' in named ? named : { binary: encoded, media_type: 'application/octet-stream' }
+  const named = { binary: bytes.toString('base64'), media_type: contentType ?? UNKNOWN_TYPE }
+  const faults: Fault[] = []
+  readPayload(named, '#', faults)
+  return faults.length === 0 ? named : { ...named, media_type: UNKNOWN_TYPE }
 }
 
+const UNKNOWN_TYPE = 'application/octet-stream'
 const plain = (payload: Payload): Content => ({ payload, publish: null, flaw: null })
 const flawed = (payload: Payload, code: string, message: string): Content => ({ payload, publish: null, flaw: { code, message } })
 const unreadable = (payload: Payload, why: string): Content => ({

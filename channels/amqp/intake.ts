@@ -42,6 +42,7 @@ export class Intake {
     this.#parts = parts
   }
 
+  /** Rejects when the broker refuses, or the connection is lost; then there is nothing to be done here. */
   resume(): Promise<void> {
     this.#isTaking = true
     if (this.#patience.signal.aborted) this.#patience = new AbortController()
@@ -55,7 +56,7 @@ export class Intake {
     })
   }
 
-  /** Resolves when what was being accepted is settled and the rest is back in the queue. */
+  /** Resolves when what was being accepted is settled and the rest is back in the queue. Rejects like `resume`. */
   pause(): Promise<void> {
     this.#isTaking = false
     this.#patience.abort()
@@ -82,23 +83,19 @@ export class Intake {
     while (this.#working !== null) await this.#working
   }
 
-  /** For good. Resolves when nothing more is accepted, and the broker has got every acknowledgement. */
+  /** For good. Resolves when nothing more is accepted; the last acknowledgements are written, and maybe not yet on their way. */
   async stop(): Promise<void> {
     this.#isTaking = false
     this.#patience.abort()
     while (this.#working !== null) await this.#working
-    // A connection's own close may overtake what its channels have still to write.
-    await this.#next(() => this.#parts.channel.close())
     if (this.#waiting.length > 0 && !this.#parts.settings.keepsUntilAccepted)
       this.#parts.host.log.error({ messages: this.#waiting.length }, 'Messages that were acknowledged unread (`ack: false`) are lost.')
   }
 
   #next(run: () => Promise<void>): Promise<void> {
-    // On a connection that is lost there is nothing to be done: the broker gives it all again.
-    this.#turn = this.#turn.then(run).catch((error: unknown) => {
-      this.#parts.host.log.debug({ 'error.code': describeError(error).code }, 'The connection ended before the consumer was changed.')
-    })
-    return this.#turn
+    const done = this.#turn.then(run)
+    this.#turn = done.catch(() => {})
+    return done
   }
 
   /** Must not throw: the library would take it for a fault of the connection. */
