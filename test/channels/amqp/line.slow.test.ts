@@ -115,32 +115,26 @@ void describe('amqp on a bad line', { skip }, () => {
     assert.equal((await sender.channel.checkQueue(queue)).messageCount, 0)
   })
 
-  test('a broker that is killed and brought back is read again, and has lost nothing', async (scope) => {
+  test('a broker that is stopped, or killed and brought back, is read again, and has lost nothing', async (scope) => {
     const queue = `killed-${++count}`
     const gateway = await startGateway(scope, { config: config(queue, rabbitmq.port) })
     const one = await client(scope, queue)
-    await say(one, queue, ['before.'])
-    await eventually(async () => has(one, 'before.'), 'the reply')
-    await rabbitmq.kill9()
-    await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
-    await rabbitmq.up()
-    const two = await client(scope, queue)
-    await say(two, queue, ['after.'])
-    await eventually(async () => has(two, 'after.'), 'the reply', 60_000)
+    await say(one, queue, ['one.'])
+    await eventually(async () => has(one, 'one.'), 'the first reply')
+    // In good order first: RabbitMQ 3.10 writes down a new quorum queue some seconds late, and without that no kill -9 is survived.
+    for (const [end, text] of [
+      ['stop', 'two.'],
+      ['kill9', 'three.'],
+    ] as const) {
+      await rabbitmq[end]()
+      await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+      await rabbitmq.up()
+      const next = await client(scope, queue)
+      await say(next, queue, [text])
+      await eventually(async () => has(next, text), 'the next reply', 60_000)
+    }
     assert.equal(await stateOf(gateway), 'open')
-    assert.deepEqual((await rabbitmq.list('consumers', 'queue_name')).filter((row) => row['queue_name'] === queue).length, 1)
-  })
-
-  test('an orderly restart of the broker is no reason to stop', async (scope) => {
-    const queue = `restart-${++count}`
-    const gateway = await startGateway(scope, { config: config(queue, rabbitmq.port) })
-    await eventually(async () => (await stateOf(gateway)) === 'open', 'the connection')
-    await rabbitmq.stop()
-    await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
-    await rabbitmq.up()
-    const sender = await client(scope, queue)
-    await say(sender, queue, ['after.'])
-    await eventually(async () => has(sender, 'after.'), 'the reply', 60_000)
+    assert.equal((await rabbitmq.list('consumers', 'queue_name')).filter((row) => row['queue_name'] === queue).length, 1)
   })
 
   test('a line that swallows everything is found dead by the heartbeat and replaced', async (scope) => {
