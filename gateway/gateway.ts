@@ -3,12 +3,13 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { InvalidError, describeError, messageDocument, newAgentId } from '#contract'
+import { InvalidError, describeError, messageDocument, newAgentId, newDeliveryId } from '#contract'
 import type {
   AgentDefinition,
   AgentId,
   AgentRunner,
   Clock,
+  DeliveryId,
   JsonObject,
   KeyId,
   Lifecycle,
@@ -24,7 +25,7 @@ import type { Config } from './config/config.ts'
 import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
-import type { Services } from './http/services.ts'
+import type { ChannelView, Posting, Services } from './http/services.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
 import { Channels } from './pipeline/channels.ts'
@@ -197,7 +198,7 @@ export class Gateway implements Lifecycle {
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     await this.#pairings.start()
-    this.#channels.start()
+    await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
     this.#deliver.start()
@@ -249,7 +250,14 @@ export class Gateway implements Lifecycle {
         find: (nameOrId) => this.#roster.find(nameOrId),
         register: (declaration) => this.#register(declaration),
       },
-      channels: { list: () => this.#channels.list() },
+      channels: {
+        list: () => this.#channelViews(),
+        setPaused: (name, isPaused) => this.#channels.setPaused(name, isPaused),
+        link: (name, request, signal) => this.#channels.link(name, request, signal),
+        media: (name, ref, signal) => this.#channels.media(name, ref, signal),
+        post: (posting) => this.#post(posting),
+      },
+      pairings: this.#pairings,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),
@@ -262,11 +270,39 @@ export class Gateway implements Lifecycle {
       { name: 'store', ok: store.ok, detail: store.ok ? null : `${store.code ?? 'STORE_FAILED'}: ${store.detail ?? ''}` },
       { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
     ]
-    return { live: true, started: this.#phase === 'open' || this.#phase === 'draining', ready: parts.every((part) => part.ok), parts }
+    return {
+      live: true,
+      started: this.#phase === 'open' || this.#phase === 'draining',
+      ready: parts.every((part) => part.ok),
+      parts,
+      channels: this.#channels.list(),
+    }
   }
 
-  async #post({ channel }: { readonly channel: string }): Promise<void> {
-    this.#parts.log.warn({ channel }, 'A notice cannot be sent yet.')
+  #channelViews(): readonly ChannelView[] {
+    return this.#channels.list().map((view) => ({
+      ...view,
+      access: this.#access.policy(view.name),
+      openPairings: this.#pairings.open(view.name).length,
+    }))
+  }
+
+  async #post({ channel, lane, to, text, extra }: Posting): Promise<readonly DeliveryId[]> {
+    const { store, clock } = this.#parts
+    const now = clock.now()
+    const all = text === '' ? [{ text }] : this.#channels.render(channel, { text })
+    const parts = all.map((rendered, index) => ({
+      id: newDeliveryId(now),
+      channel,
+      lane,
+      to,
+      rendered: extra === undefined ? rendered : { ...rendered, extra },
+      index,
+      of: all.length,
+    }))
+    await store.outbox.post(parts, now)
+    this.#deliver.hint(channel, lane)
+    return parts.map(({ id }) => id)
   }
 
   async #document(id: MessageId): Promise<JsonObject | null> {

@@ -1,19 +1,25 @@
 /**
- * The running channels: starts each, gives it its host, keeps its status, pauses and stops it. A channel that cannot
+ * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, describeError } from '#contract'
+import { ChannelFault, ConflictError, NotFoundError, UnavailableError, describeError } from '#contract'
 import type {
   Accepted,
   AccessPolicy,
   Body,
+  Capabilities,
   Channel,
   ChannelHost,
   ChannelState,
   Clock,
+  Counter,
   Inbound,
   JsonObject,
+  LinkRequest,
+  LinkStep,
   Log,
+  Media,
+  MediaRef,
   MessageId,
   Metrics,
   Rendered,
@@ -22,6 +28,7 @@ import type {
   Store,
   UpgradeRoute,
 } from '#contract'
+import { measureChannels } from './channel-metrics.ts'
 import type { Feed } from './feed.ts'
 import { render } from './render.ts'
 import { backoffMs } from './retry.ts'
@@ -38,7 +45,9 @@ export interface ChannelView {
   readonly kind: string
   readonly state: ChannelState
   readonly reason: string | null
-  readonly delivery: 'push' | 'collect'
+  readonly isPaused: boolean
+  readonly capabilities: Capabilities
+  readonly isLinkable: boolean
   readonly lastInboundAt: number | null
   readonly lastSentAt: number | null
 }
@@ -66,11 +75,16 @@ interface Entry extends ConfiguredChannel {
   reason: string | null
   lastInboundAt: number | null
   lastSentAt: number | null
+  isPaused: boolean
+  /** It came up paused and was not resumed since. */
+  isShut: boolean
+  isLinking: boolean
 }
 
 export class Channels {
   readonly #parts: ChannelsParts
   readonly #entries = new Map<string, Entry>()
+  readonly #connects: Counter
 
   constructor(parts: ChannelsParts, channels: readonly ConfiguredChannel[]) {
     this.#parts = parts
@@ -82,10 +96,11 @@ export class Channels {
         reason: null,
         lastInboundAt: null,
         lastSentAt: null,
+        isPaused: false,
+        isShut: false,
+        isLinking: false,
       })
-    parts.metrics
-      .gauge({ name: 'openclaw_channel_up', help: '1 while the channel is open.', labels: ['channel'] })
-      .collect((set) => this.#entries.forEach((entry) => set(entry.state === 'open' ? 1 : 0, [entry.name])))
+    this.#connects = measureChannels(parts, () => this.list())
   }
 
   get routes(): readonly Route[] {
@@ -97,8 +112,12 @@ export class Channels {
   }
 
   /** Starts all without waiting for the slow ones: each tells its state by itself. */
-  start(): void {
-    for (const entry of this.#entries.values()) void this.#start(entry)
+  async start(): Promise<void> {
+    const kept = new Set(await this.#parts.store.channelState.keys(HUB))
+    for (const entry of this.#entries.values()) {
+      entry.isPaused = entry.isShut = kept.has(pauseKey(entry.name))
+      void this.#start(entry)
+    }
   }
 
   async stop(): Promise<void> {
@@ -112,15 +131,54 @@ export class Channels {
   }
 
   list(): readonly ChannelView[] {
-    return [...this.#entries.values()].map(({ name, kind, state, reason, lastInboundAt, lastSentAt, channel }) => ({
+    return [...this.#entries.values()].map(({ name, kind, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
       name,
       kind,
       state,
       reason,
-      delivery: channel.capabilities.delivery,
+      isPaused,
+      capabilities: channel.capabilities,
+      isLinkable: channel.link !== undefined,
       lastInboundAt,
       lastSentAt,
     }))
+  }
+
+  /**
+   * Whether it takes messages in, from now on and after restarts; sending goes on.
+   * @throws NotFoundError when there is no such channel
+   */
+  async setPaused(name: string, isPaused: boolean): Promise<void> {
+    const entry = this.#entry(name)
+    await this.#parts.store.channelState.write(HUB, { [pauseKey(name)]: isPaused ? new Uint8Array(0) : null })
+    entry.isPaused = isPaused
+    if (!isPaused) entry.isShut = false
+    if (isPaused) entry.channel.pause()
+    else entry.channel.resume()
+    this.#parts.log.info({ channel: name }, isPaused ? 'channel paused' : 'channel resumed')
+    this.#tell(entry)
+  }
+
+  /**
+   * Begins linking it to a phone; one at a time.
+   * @throws NotFoundError when there is no such channel; ConflictError when it cannot be linked, or is being linked
+   */
+  link(name: string, request: LinkRequest, signal: AbortSignal): AsyncIterable<LinkStep> {
+    const entry = this.#entry(name)
+    if (entry.channel.link === undefined) {
+      throw new ConflictError(`Channel "${name}" is not linked to a phone. Give it its credentials in channels.${name}.`, {
+        code: 'CHANNEL_NOT_LINKABLE',
+      })
+    }
+    checkNotLinking(entry)
+    return linking(entry, request, AbortSignal.any([signal, entry.stop.signal]))
+  }
+
+  /** @throws NotFoundError when the channel, or what it referred to, is gone; ChannelFault when it cannot be had now */
+  async media(name: string, ref: MediaRef, signal: AbortSignal): Promise<Media> {
+    const channel = this.#entries.get(name)?.channel
+    if (channel?.media !== undefined) return channel.media(ref, signal)
+    throw new NotFoundError(`Channel "${name}" does not hold what came with its messages.`, { code: 'MEDIA_NOT_FOUND' })
   }
 
   /** The channel, if deliveries can be tried on it now. */
@@ -161,7 +219,9 @@ export class Channels {
   async #start(entry: Entry): Promise<void> {
     this.#status(entry, 'connecting', null)
     try {
-      await entry.channel.start(this.#host(entry), entry.stop.signal)
+      const starting = entry.channel.start(this.#host(entry), entry.stop.signal)
+      if (entry.isPaused) entry.channel.pause()
+      await starting
       if (entry.state === 'connecting') this.#status(entry, 'open', null)
     } catch (error) {
       this.#status(entry, 'stopped', describeError(error).message)
@@ -179,17 +239,21 @@ export class Channels {
       feed,
       metrics,
       log: log.child({ channel: name }),
-      accept: (message, state = {}) => {
-        entry.lastInboundAt = clock.now()
-        return accept(name, message, state)
+      accept: async (message, state = {}) => {
+        checkNotShut(entry)
+        const accepted = await accept(name, message, state)
+        if (accepted.status !== 'refused') entry.lastInboundAt = clock.now()
+        return accepted
       },
       acceptAll: async (messages, state = {}) => {
         if (messages.length === 0) {
           if (Object.keys(state).length > 0) await store.channelState.write(name, state)
           return []
         }
-        entry.lastInboundAt = clock.now()
-        return acceptAll(name, messages, state)
+        checkNotShut(entry)
+        const accepted = await acceptAll(name, messages, state)
+        if (accepted.some(({ status }) => status !== 'refused')) entry.lastInboundAt = clock.now()
+        return accepted
       },
       update: async () => undefined,
       backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
@@ -204,15 +268,49 @@ export class Channels {
 
   #status(entry: Entry, state: ChannelState, reason: string | null): void {
     if (entry.state === state && entry.reason === reason) return
+    if (state === 'open' && entry.state !== 'open') this.#connects.inc([entry.name])
     entry.state = state
     entry.reason = reason
-    const { log, feed, onOpen } = this.#parts
+    const { log, onOpen } = this.#parts
     log[state === 'stopped' && reason !== null ? 'error' : 'debug'](
       { channel: entry.name, state, ...(reason === null ? {} : { reason }) },
       'channel status',
     )
-    feed.emit({ type: 'event', name: 'channel.status', data: { channel: entry.name, state, reason } })
+    this.#tell(entry)
     if (state === 'open') onOpen(entry.name)
+  }
+
+  #tell({ name: channel, state, reason, isPaused }: Entry): void {
+    this.#parts.feed.emit({ type: 'event', name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name)
+    if (entry !== undefined) return entry
+    throw new NotFoundError(`There is no channel "${name}". GET /v1/channels lists those there are.`, { code: 'CHANNEL_UNKNOWN' })
+  }
+}
+
+/** Where the hub keeps values of its own: a name that no channel can have. */
+const HUB = ''
+const pauseKey = (channel: string): string => `paused/${channel}`
+
+/** A channel may not have heard of its pause yet when the first message comes in by it. */
+function checkNotShut({ name, isShut }: Entry): void {
+  if (isShut) throw new UnavailableError(`Channel "${name}" is paused. Resume it.`, { code: 'CHANNEL_CLOSED' })
+}
+
+function checkNotLinking({ name, isLinking }: Entry): void {
+  if (isLinking) throw new ConflictError(`Channel "${name}" is being linked already. End that first.`, { code: 'CHANNEL_LINKING' })
+}
+
+async function* linking(entry: Entry, request: LinkRequest, signal: AbortSignal): AsyncGenerator<LinkStep> {
+  checkNotLinking(entry)
+  entry.isLinking = true
+  try {
+    yield* entry.channel.link?.(request, signal) ?? []
+  } finally {
+    entry.isLinking = false
   }
 }
 
