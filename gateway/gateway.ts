@@ -3,13 +3,12 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { InvalidError, describeError, messageDocument, newAgentId, newDeliveryId } from '#contract'
+import { InvalidError, describeError, messageDocument, newAgentId } from '#contract'
 import type {
   AgentDefinition,
   AgentId,
   AgentRunner,
   Clock,
-  DeliveryId,
   JsonObject,
   KeyId,
   Lifecycle,
@@ -25,7 +24,7 @@ import type { Config } from './config/config.ts'
 import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
-import type { ChannelView, Posting, Services } from './http/services.ts'
+import type { ChannelView, Services } from './http/services.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
 import { Channels } from './pipeline/channels.ts'
@@ -62,6 +61,7 @@ export interface GatewayParts {
 
 /** A platform call that takes longer is cut. */
 const SEND_TIMEOUT_MS = 30_000
+/** Of one channel. */
 const MAX_CONCURRENT_DELIVERIES = 64
 
 export class Gateway implements Lifecycle {
@@ -90,7 +90,7 @@ export class Gateway implements Lifecycle {
     this.#roster = new Roster(config.agents)
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
-    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#post(notice) })
+    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
     this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
@@ -114,6 +114,7 @@ export class Gateway implements Lifecycle {
         metrics,
         feed: this.#feed,
         random,
+        update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: fetchGuarded,
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
@@ -255,7 +256,7 @@ export class Gateway implements Lifecycle {
         setPaused: (name, isPaused) => this.#channels.setPaused(name, isPaused),
         link: (name, request, signal) => this.#channels.link(name, request, signal),
         media: (name, ref, signal) => this.#channels.media(name, ref, signal),
-        post: (posting) => this.#post(posting),
+        post: (posting) => this.#deliver.post(posting),
       },
       pairings: this.#pairings,
       deadLetters: this.#deadLetters,
@@ -285,24 +286,6 @@ export class Gateway implements Lifecycle {
       access: this.#access.policy(view.name),
       openPairings: this.#pairings.open(view.name).length,
     }))
-  }
-
-  async #post({ channel, lane, to, text, extra }: Posting): Promise<readonly DeliveryId[]> {
-    const { store, clock } = this.#parts
-    const now = clock.now()
-    const all = text === '' ? [{ text }] : this.#channels.render(channel, { text })
-    const parts = all.map((rendered, index) => ({
-      id: newDeliveryId(now),
-      channel,
-      lane,
-      to,
-      rendered: extra === undefined ? rendered : { ...rendered, extra },
-      index,
-      of: all.length,
-    }))
-    await store.outbox.post(parts, now)
-    this.#deliver.hint(channel, lane)
-    return parts.map(({ id }) => id)
   }
 
   async #document(id: MessageId): Promise<JsonObject | null> {

@@ -4,7 +4,6 @@
  */
 import type {
   AccessPolicy,
-  Address,
   AgentDefinition,
   AgentId,
   Capabilities,
@@ -14,7 +13,6 @@ import type {
   FlowFeed,
   Grant,
   JsonObject,
-  JsonValue,
   LinkRequest,
   LinkStep,
   Media,
@@ -25,6 +23,7 @@ import type {
   SessionKey,
   Store,
 } from '#contract'
+import type { Posting } from '../pipeline/deliver.ts'
 import type { Keys } from './keys.ts'
 
 export interface Services {
@@ -67,16 +66,8 @@ export interface ChannelDirectory {
   setPaused(name: string, isPaused: boolean): Promise<void>
   link(name: string, request: LinkRequest, signal: AbortSignal): AsyncIterable<LinkStep>
   media(name: string, ref: MediaRef, signal: AbortSignal): Promise<Media>
-  /** Words without a message before them, in as many parts as they need. */
-  post(posting: Posting): Promise<readonly DeliveryId[]>
-}
-
-export interface Posting {
-  readonly channel: string
-  readonly lane: string
-  readonly to: Address
-  readonly text: string
-  readonly extra?: JsonValue
+  /** Something without a message before it. Answers the delivery of its first part. */
+  post(posting: Posting): Promise<DeliveryId>
 }
 
 export interface ChannelView {

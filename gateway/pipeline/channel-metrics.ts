@@ -1,15 +1,22 @@
 /** What of the channels is measured: which are up, in what state, when something came or went last, how often they connected. */
 import type { ChannelState, Clock, Counter, Metrics } from '#contract'
-import type { ChannelView } from './channels.ts'
+
+export interface MeasuredChannel {
+  readonly name: string
+  readonly state: ChannelState
+  readonly isPaused: boolean
+  readonly lastInboundAt: number | null
+  readonly lastSentAt: number | null
+}
 
 const STATES: readonly ChannelState[] = ['linking', 'connecting', 'open', 'degraded', 'stopped']
 
 /** Answers the counter of connects, for whoever sees them happen. */
 export function measureChannels(
   { metrics, clock }: { readonly metrics: Metrics; readonly clock: Clock },
-  list: () => readonly ChannelView[],
+  list: () => readonly MeasuredChannel[],
 ): Counter {
-  const gauge = (name: string, help: string, read: (view: ChannelView) => number | null): void =>
+  const gauge = (name: string, help: string, read: (view: MeasuredChannel) => number | null): void =>
     metrics.gauge({ name, help, labels: ['channel'] }).collect((set) => {
       for (const view of list()) {
         const value = read(view)

@@ -2,36 +2,26 @@
  * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, ConflictError, NotFoundError, UnavailableError, describeError } from '#contract'
+import { ChannelFault, ConflictError, NotFoundError, describeError } from '#contract'
 import type {
-  Accepted,
   AccessPolicy,
   Body,
   Capabilities,
   Channel,
-  ChannelHost,
   ChannelState,
-  Clock,
   Counter,
-  Inbound,
-  JsonObject,
   LinkRequest,
   LinkStep,
-  Log,
   Media,
   MediaRef,
-  MessageId,
-  Metrics,
   Rendered,
   Route,
-  StateChanges,
-  Store,
   UpgradeRoute,
 } from '#contract'
+import { hostOf } from './channel-host.ts'
+import type { HostParts, Hosted } from './channel-host.ts'
 import { measureChannels } from './channel-metrics.ts'
-import type { Feed } from './feed.ts'
 import { render } from './render.ts'
-import { backoffMs } from './retry.ts'
 
 export interface ConfiguredChannel {
   readonly name: string
@@ -52,31 +42,20 @@ export interface ChannelView {
   readonly lastSentAt: number | null
 }
 
-export interface ChannelsParts {
-  readonly store: Store
-  readonly feed: Feed
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly accept: (channel: string, message: Inbound, state: StateChanges) => Promise<Accepted>
-  readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges) => Promise<readonly Accepted[]>
-  readonly fetch: ChannelHost['fetch']
-  readonly random: () => number
-  readonly document: (id: MessageId) => Promise<JsonObject | null>
+export interface ChannelsParts extends HostParts {
   /** A lane of a pushing channel has something to send. */
   readonly onDelivery: (channel: string, lane: string) => void
-  /** A channel came up: what waited for it can go. */
+  /** A channel can send: what waited for it can go. */
   readonly onOpen: (channel: string) => void
 }
 
-interface Entry extends ConfiguredChannel {
+interface Entry extends ConfiguredChannel, Hosted {
+  readonly name: string
   readonly stop: AbortController
   state: ChannelState
   reason: string | null
-  lastInboundAt: number | null
   lastSentAt: number | null
   isPaused: boolean
-  /** It came up paused and was not resumed since. */
   isShut: boolean
   isLinking: boolean
 }
@@ -219,7 +198,10 @@ export class Channels {
   async #start(entry: Entry): Promise<void> {
     this.#status(entry, 'connecting', null)
     try {
-      const starting = entry.channel.start(this.#host(entry), entry.stop.signal)
+      const starting = entry.channel.start(
+        hostOf(entry, this.#parts, (state, reason) => this.#status(entry, state, reason)),
+        entry.stop.signal,
+      )
       if (entry.isPaused) entry.channel.pause()
       await starting
       if (entry.state === 'connecting') this.#status(entry, 'open', null)
@@ -227,42 +209,6 @@ export class Channels {
       this.#status(entry, 'stopped', describeError(error).message)
       if (!(error instanceof ChannelFault))
         this.#parts.log.error({ channel: entry.name, err: asError(error) }, 'A channel failed to start.')
-    }
-  }
-
-  #host(entry: Entry): ChannelHost {
-    const { store, feed, clock, log, metrics, accept, acceptAll, document, fetch, random } = this.#parts
-    const { name } = entry
-    return {
-      name,
-      clock,
-      feed,
-      metrics,
-      log: log.child({ channel: name }),
-      accept: async (message, state = {}) => {
-        checkNotShut(entry)
-        const accepted = await accept(name, message, state)
-        if (accepted.status !== 'refused') entry.lastInboundAt = clock.now()
-        return accepted
-      },
-      acceptAll: async (messages, state = {}) => {
-        if (messages.length === 0) {
-          if (Object.keys(state).length > 0) await store.channelState.write(name, state)
-          return []
-        }
-        checkNotShut(entry)
-        const accepted = await acceptAll(name, messages, state)
-        if (accepted.some(({ status }) => status !== 'refused')) entry.lastInboundAt = clock.now()
-        return accepted
-      },
-      update: async () => undefined,
-      backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
-      fetch,
-      document,
-      readState: (key) => store.channelState.read(name, key),
-      writeState: (changes) => store.channelState.write(name, changes),
-      replies: (lane, afterSeq, limit) => store.inbox.repliesOfLane(name, lane, afterSeq, limit),
-      status: (state, reason) => this.#status(entry, state, reason ?? null),
     }
   }
 
@@ -277,7 +223,7 @@ export class Channels {
       'channel status',
     )
     this.#tell(entry)
-    if (state === 'open') onOpen(entry.name)
+    if (state === 'open' || state === 'degraded') onOpen(entry.name)
   }
 
   #tell({ name: channel, state, reason, isPaused }: Entry): void {
@@ -295,11 +241,6 @@ export class Channels {
 const HUB = ''
 const pauseKey = (channel: string): string => `paused/${channel}`
 
-/** A channel may not have heard of its pause yet when the first message comes in by it. */
-function checkNotShut({ name, isShut }: Entry): void {
-  if (isShut) throw new UnavailableError(`Channel "${name}" is paused. Resume it.`, { code: 'CHANNEL_CLOSED' })
-}
-
 function checkNotLinking({ name, isLinking }: Entry): void {
   if (isLinking) throw new ConflictError(`Channel "${name}" is being linked already. End that first.`, { code: 'CHANNEL_LINKING' })
 }
@@ -312,24 +253,6 @@ async function* linking(entry: Entry, request: LinkRequest, signal: AbortSignal)
   } finally {
     entry.isLinking = false
   }
-}
-
-/** Reconnects never end, so no attempt is the last. */
-const RECONNECT = { attempts: Infinity, baseMs: 1_000, capMs: 60_000 }
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(asError(signal.reason))
-    const aborted = (): void => {
-      cancel()
-      reject(asError(signal.reason))
-    }
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', aborted)
-      resolve()
-    })
-    signal.addEventListener('abort', aborted, { once: true })
-  })
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

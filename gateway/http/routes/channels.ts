@@ -1,7 +1,8 @@
 /** Channels: by what ways messages come and go, how those do, pausing them, and sending by one without being asked. */
-import { ConflictError, NotFoundError, isJsonObject, isoTime } from '#contract'
+import { NotFoundError, isJsonObject, isoTime } from '#contract'
 import type { Address, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
-import type { ChannelView, Posting, Services } from '../services.ts'
+import type { Posting } from '../../pipeline/deliver.ts'
+import type { ChannelView, Services } from '../services.ts'
 import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -105,8 +106,8 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
       idempotency: 'kept',
       responses: {
         202: {
-          description: 'It is stored and on its way; `delivery_ids` has one for each part.',
-          schema: objectOf({ delivery_id: TEXT, delivery_ids: { type: 'array', items: TEXT } }),
+          description: 'It is stored and on its way; the id is that of its first part.',
+          schema: objectOf({ delivery_id: TEXT }),
         },
       },
       handle: (request) => send(services, request),
@@ -123,30 +124,23 @@ export function viewOf({ channels }: Services, { params }: HttpRequest): Channel
 }
 
 async function send(services: Services, request: HttpRequest): Promise<HttpReply> {
-  const { name, capabilities } = viewOf(services, request)
-  if (capabilities.delivery === 'collect') {
-    throw new ConflictError(
-      `The replies of channel "${name}" are fetched by its clients. Send by a channel that reaches people by itself.`,
-      {
-        code: 'CHANNEL_COLLECTS',
-      },
-    )
-  }
-  const ids = await services.channels.post(postingOf(name, isJsonObject(request.body) ? request.body : {}))
-  return { status: 202, headers: { location: `/v1/deliveries/${ids[0]}` }, body: { delivery_id: ids[0] ?? null, delivery_ids: ids } }
+  const { name } = viewOf(services, request)
+  const id = await services.channels.post(postingOf(name, isJsonObject(request.body) ? request.body : {}))
+  return { status: 202, headers: { location: `/v1/deliveries/${id}` }, body: { delivery_id: id } }
 }
 
 function postingOf(channel: string, { to, text, extra }: JsonObject): Posting {
   const given = isJsonObject(to) ? to : {}
-  const { thread, kind } = given
+  const { chat, thread, kind } = given
   const address: Address = {
-    chat: String(given['chat']),
+    chat: typeof chat === 'string' ? chat : '',
     ...(typeof thread === 'string' && { thread }),
     ...(isKind(kind) && { kind }),
   }
   // In order among what is sent there; how a channel names the lanes of what comes in is its own affair.
   const lane = address.thread === undefined ? address.chat : `${address.chat}/${address.thread}`
-  return { channel, lane, to: address, text: typeof text === 'string' ? text : '', ...(extra !== undefined && { extra }) }
+  const words = typeof text === 'string' ? text : ''
+  return { channel, lane, to: address, ...(extra === undefined ? { text: words } : { rendered: { text: words, extra } }) }
 }
 
 const isKind = (value: unknown): value is NonNullable<Address['kind']> => value === 'direct' || value === 'group' || value === 'channel'
