@@ -199,6 +199,7 @@ export class Gateway implements Lifecycle {
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     await this.#pairings.start()
+    this.#tellOpen()
     await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
@@ -230,6 +231,7 @@ export class Gateway implements Lifecycle {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
     this.#access.replace(policiesOf(this.#parts.channels, config))
+    this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }
 
@@ -277,6 +279,14 @@ export class Gateway implements Lifecycle {
       ready: parts.every((part) => part.ok),
       parts,
       channels: this.#channels.list(),
+    }
+  }
+
+  /** Also where it is a star in a list that opens it: nobody should learn that from the bill. */
+  #tellOpen(): void {
+    for (const { name } of this.#parts.channels) {
+      if (this.#access.policy(name)?.direct === 'open')
+        this.#parts.log.info({ channel: name }, `Channel "${name}" is open: everybody on its platform may write to it directly.`)
     }
   }
 
