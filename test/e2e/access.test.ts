@@ -6,11 +6,12 @@ import assert from 'node:assert/strict'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '#contract'
 import { spawnGateway, startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 
-const ENTRY = join(import.meta.dirname, 'access-subject.ts')
+const ENTRY = fileURLToPath(new URL('./access-subject.ts', import.meta.url))
 const config = (rules: string): string => `channels:\n  club: { ${rules} }\nagents:\n  parrot: { model: builtin/echo }\n`
 
 async function ask(gateway: GatewayProcess, method: string, path: string, body?: unknown): Promise<JsonObject> {
@@ -23,6 +24,11 @@ const says = (gateway: GatewayProcess, sender: string, more: JsonObject = {}): P
   ask(gateway, 'POST', '/v1/club/says', { sender, text: `I am ${sender}`, ...more })
 const refusal = async (gateway: GatewayProcess, sender: string, more: JsonObject = {}): Promise<unknown> =>
   (await says(gateway, sender, more))['reason']
+
+function wordOf(document: JsonObject, name: string): string {
+  const word = document[name]
+  return typeof word === 'string' ? word : assert.fail(name)
+}
 
 interface Sent {
   readonly chat: string
@@ -72,7 +78,7 @@ test('edited rules are in force without a restart, and one that has no effect is
   await edit(config('access: allowlist, allow: [bob]'))
   await gateway.told(/The configuration was read again/, 10_000)
   assert.deepEqual([await refusal(gateway, 'ann'), await refusal(gateway, 'bob')], ['stranger', null])
-  await edit(`${config('access: open')}`.replace('agents:', '  http: { access: open }\nagents:'))
+  await edit(config('access: open').replace('agents:', '  http: { access: open }\nagents:'))
   await gateway.told(/The edited configuration is faulty/, 10_000)
   assert.match(gateway.output(), /openclaw\.yaml:3:11 channels\.http\.access: an access rule, expected none/)
   assert.equal(await refusal(gateway, 'ann'), 'stranger', 'the rules before stay in force')
@@ -91,10 +97,10 @@ test('a pause outlives a restart, and what is to go out goes out', { timeout: 40
   await gateway.stop()
   const again = await startGateway(t, { entry: ENTRY, dir: gateway.dir })
   assert.equal((await says(again, 'ann'))['status'], 'paused')
-  const { delivery_id: id } = await ask(again, 'POST', '/v1/channels/club/send', { to: { chat: 'ann' }, text: 'news' })
+  const posted = await ask(again, 'POST', '/v1/channels/club/send', { to: { chat: 'ann' }, text: 'news' })
   await sent(again, 1)
   const deadline = Date.now() + 10_000
-  const status = async (): Promise<unknown> => (await ask(again, 'GET', `/v1/deliveries/${String(id)}`))['status']
+  const status = async (): Promise<unknown> => (await ask(again, 'GET', `/v1/deliveries/${wordOf(posted, 'delivery_id')}`))['status']
   while ((await status()) !== 'sent') assert.ok(Date.now() < deadline)
   const ready = await ask(again, 'GET', '/readyz')
   assert.deepEqual(
@@ -107,8 +113,8 @@ test('a pause outlives a restart, and what is to go out goes out', { timeout: 40
 
 test('what a stranger sent is handed out to be saved, and a code to be scanned is drawn', { timeout: 20_000 }, async (t) => {
   const gateway = await startGateway(t, { entry: ENTRY, config: config('access: open') })
-  const { id } = await says(gateway, 'eve')
-  const media = await gateway.fetch(`/v1/messages/${String(id)}/media/0`)
+  const said = await says(gateway, 'eve')
+  const media = await gateway.fetch(`/v1/messages/${wordOf(said, 'id')}/media/0`)
   assert.deepEqual(
     ['content-disposition', 'x-content-type-options'].map((name) => media.headers.get(name)),
     ['attachment', 'nosniff'],
