@@ -324,7 +324,8 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     async stop(keep = false): Promise<void> {
       ingress.close()
       const drained = Promise.all([dispatch.drain(1_000), deliver.drain(1_000)])
-      clock.advance(1_001)
+      // The bound of the drain, and the grace of a call that was cut.
+      clock.advance(2_001)
       await drained
       await channels.stop()
       await store.stop()
