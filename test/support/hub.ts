@@ -260,7 +260,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
   const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan() })
-  channels.start()
+  await channels.start()
   dispatch.start()
   deliver.start()
 
