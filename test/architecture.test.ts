@@ -50,6 +50,7 @@ const rules: ImportRules = {
     express: ['gateway/http'],
     jose: ['gateway/http'],
     helmet: ['gateway/http'],
+    uqr: ['gateway/http'],
     pino: ['gateway/observe'],
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
