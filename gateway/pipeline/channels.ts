@@ -21,7 +21,8 @@ import type {
 import { hostOf } from './channel-host.ts'
 import type { HostParts, Hosted } from './channel-host.ts'
 import { measureChannels } from './channel-metrics.ts'
-import { render } from './render.ts'
+import { loadParse, parseWords, render } from './render.ts'
+import type { Parse } from './render.ts'
 
 export interface ConfiguredChannel {
   readonly name: string
@@ -63,6 +64,7 @@ interface Entry extends ConfiguredChannel, Hosted {
 export class Channels {
   readonly #parts: ChannelsParts
   readonly #entries = new Map<string, Entry>()
+  #parse: Parse = parseWords
   readonly #connects: Counter
 
   constructor(parts: ChannelsParts, channels: readonly ConfiguredChannel[]) {
@@ -90,8 +92,10 @@ export class Channels {
     return [...this.#entries.values()].flatMap((entry) => entry.channel.upgrades ?? [])
   }
 
-  /** Starts all without waiting for the slow ones: each tells its state by itself. */
+  /** Starts all without waiting for the slow ones: each tells its state by itself. From here on replies can be rendered. */
   async start(): Promise<void> {
+    const hasDialect = [...this.#entries.values()].some(({ channel }) => channel.capabilities.text.dialect !== null)
+    if (hasDialect) this.#parse = await loadParse()
     const kept = new Set(await this.#parts.store.channelState.keys(HUB))
     for (const entry of this.#entries.values()) {
       entry.isPaused = entry.isShut = kept.has(pauseKey(entry.name))
@@ -177,7 +181,7 @@ export class Channels {
   /** A channel that is no longer configured renders nothing: its reply waits whole until it is back. */
   render(name: string, body: Body): readonly Rendered[] {
     const channel = this.#entries.get(name)?.channel
-    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text)
+    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text, this.#parse)
   }
 
   deliver(name: string, lane: string): void {
