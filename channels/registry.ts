@@ -4,6 +4,7 @@ import type { ChannelKind } from '#contract'
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
+  telegram: async () => (await import('./telegram/telegram.ts')).telegram,
 }
 
 /** Those that are always there, under the names of their kinds. */

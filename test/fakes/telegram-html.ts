@@ -10,7 +10,9 @@ export interface Entity {
   readonly language?: string
 }
 
-export type Markup = { readonly ok: true; readonly text: string; readonly entities: readonly Entity[] } | { readonly ok: false; readonly why: string }
+export type Markup =
+  | { readonly ok: true; readonly text: string; readonly entities: readonly Entity[] }
+  | { readonly ok: false; readonly why: string }
 
 /** Tag → type of its entity. */
 const TAGS: { readonly [tag: string]: string } = {
@@ -61,7 +63,10 @@ export function parseHtml(source: string): Markup {
     const end = source.indexOf('>', at)
     if (source[at + 1] === '/') {
       if (end < 0) return refused(`Unclosed end tag at byte offset ${place}`)
-      const tag = source.slice(at + 2, end).trim().toLowerCase()
+      const tag = source
+        .slice(at + 2, end)
+        .trim()
+        .toLowerCase()
       const last = open.pop()
       if (last === undefined) return refused(`Unexpected end tag at byte offset ${place}`)
       if (tag !== '' && tag !== last.tag) {

@@ -13,7 +13,10 @@ export interface Webhook {
   readonly secret: string | null
 }
 
-export type PollEnd = { readonly is: 'updates'; readonly updates: readonly Update[] } | { readonly is: 'conflict' } | { readonly is: 'gone' }
+export type PollEnd =
+  | { readonly is: 'updates'; readonly updates: readonly Update[] }
+  | { readonly is: 'conflict' }
+  | { readonly is: 'gone' }
 
 /** Without allowed_updates all kinds come but these. */
 const NOT_BY_DEFAULT = new Set(['chat_member', 'message_reaction', 'message_reaction_count'])
@@ -107,7 +110,7 @@ export class UpdateQueue {
   /** Offers the webhook the first update of each chat that is not being offered one. */
   push(): void {
     if (this.webhook === null || this.#stop.signal.aborted) return
-    for (const { update, chat } of [...this.#pending]) {
+    for (const { update, chat } of this.#pending) {
       if (this.#busyChats.has(chat)) continue
       this.#busyChats.add(chat)
       void this.#offer(update, chat, this.webhookDelayMs)

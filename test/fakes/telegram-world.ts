@@ -136,6 +136,8 @@ export class World {
     const chat = this.#chats.get(chatId) ?? (chatId < 0 ? this.group(chatId) : this.person(chatId) && this.#chats.get(chatId))
     if (chat === undefined) throw new Error(`no chat ${chatId}`)
     const isTopic = said.thread !== undefined && this.hasTopic(chatId, said.thread)
+    // In a topic every message answers the one that began it, unless it answers another.
+    const answered = said.replyTo ?? (isTopic ? this.find(chatId, said.thread) : undefined)
     const hasMedia = said.photo !== undefined || said.document !== undefined
     const entities = said.entities ?? (said.text === undefined ? [] : this.#entitiesOf(said.text))
     const message: Message = {
@@ -144,9 +146,8 @@ export class World {
       chat,
       from,
       ...(said.thread === undefined ? {} : { message_thread_id: said.thread }),
-      // In a topic every message answers the one that began it, unless it answers another.
-      ...(isTopic ? { is_topic_message: true, reply_to_message: said.replyTo ?? this.find(chatId, said.thread) } : {}),
-      ...(said.replyTo === undefined ? {} : { reply_to_message: said.replyTo }),
+      ...(isTopic ? { is_topic_message: true } : {}),
+      ...(answered === undefined ? {} : { reply_to_message: answered }),
       ...(said.album === undefined ? {} : { media_group_id: said.album }),
       ...(said.photo === undefined ? {} : { photo: said.photo }),
       ...(said.document === undefined ? {} : { document: said.document }),

@@ -49,7 +49,9 @@ interface Rule {
   left: number
 }
 
-type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error_code: number; readonly description: string; readonly parameters?: object }
+type Answer =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error_code: number; readonly description: string; readonly parameters?: object }
 
 const WAIT_LIMIT_MS = 15_000
 const MAX_TEXT_UNITS = 4_096
@@ -68,7 +70,8 @@ export class FakeTelegram {
   #rules: Rule[] = []
   readonly #watchers = new Set<() => void>()
 
-  constructor({ token = '4242:AAF-a_test_token_of_nobody', botId = 4242, username = 'gate_bot' } = {}) {
+  constructor(bot: { readonly token?: string; readonly botId?: number; readonly username?: string } = {}) {
+    const { token = '4242:AAF-a_test_token_of_nobody', botId = 4_242, username = 'gate_bot' } = bot
     this.token = token
     this.world = new World({ id: botId, username })
   }
@@ -162,7 +165,7 @@ export class FakeTelegram {
   }
 
   #changed(): void {
-    for (const watch of [...this.#watchers]) watch()
+    for (const watch of this.#watchers) watch()
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -199,7 +202,9 @@ export class FakeTelegram {
   }
 
   #misfortune(method: string, params: Call['params']): Misfortune | undefined {
-    const rule = this.#rules.find((rule) => rule.left > 0 && rule.method === method && (rule.chat === undefined || rule.chat === Number(params['chat_id'])))
+    const rule = this.#rules.find(
+      (rule) => rule.left > 0 && rule.method === method && (rule.chat === undefined || rule.chat === Number(params['chat_id'])),
+    )
     if (rule !== undefined) rule.left--
     return rule?.misfortune
   }
@@ -221,14 +226,16 @@ export class FakeTelegram {
           url: this.updates.webhook?.url ?? '',
           has_custom_certificate: false,
           pending_update_count: this.updates.pending.length,
-          ...(this.updates.lastWebhookError === null ? {} : { last_error_message: this.updates.lastWebhookError, last_error_date: seconds() }),
+          ...(this.updates.lastWebhookError === null
+            ? {}
+            : { last_error_message: this.updates.lastWebhookError, last_error_date: seconds() }),
         })
       case 'sendMessage':
         return this.#send(params)
       case 'sendChatAction':
         return this.world.chat(Number(params['chat_id'])) === undefined ? failure(400, 'Bad Request: chat not found') : success(true)
       case 'getFile':
-        return this.#file(String(params['file_id']))
+        return this.#file(textOf(params['file_id']))
       default:
         request.resume()
         return failure(404, 'Not Found: method not found')
@@ -252,13 +259,13 @@ export class FakeTelegram {
   }
 
   #setWebhook(params: Call['params']): Answer {
-    const url = String(params['url'] ?? '')
+    const url = textOf(params['url'])
     const secret = params['secret_token']
-    if (secret !== undefined && !/^[\w-]{1,256}$/.test(String(secret))) {
+    if (secret !== undefined && !/^[\w-]{1,256}$/.test(textOf(secret))) {
       return failure(400, 'Bad Request: secret token contains unallowed characters')
     }
     this.updates.allow(params['allowed_updates'] as readonly string[] | undefined)
-    this.updates.webhook = url === '' ? null : { url, secret: secret === undefined ? null : String(secret) }
+    this.updates.webhook = url === '' ? null : { url, secret: secret === undefined ? null : textOf(secret) }
     this.updates.endPoll()
     this.updates.push()
     return success(true)
@@ -273,7 +280,7 @@ export class FakeTelegram {
     if (this.world.chat(chat) === undefined) return failure(400, 'Bad Request: chat not found')
     const refusal = this.world.refusal(chat)
     if (refusal !== undefined) return failure(refusal.startsWith('Forbidden') ? 403 : 400, refusal)
-    const source = String(params['text'] ?? '')
+    const source = textOf(params['text'])
     const isHtml = params['parse_mode'] === 'HTML'
     const markup = isHtml ? parseHtml(source) : { ok: true as const, text: source, entities: [] }
     if (!markup.ok) return failure(400, markup.why)
@@ -323,6 +330,7 @@ export class FakeTelegram {
   }
 }
 
+const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
 const seconds = (): number => Math.floor(Date.now() / 1_000)
 const success = (result: unknown): Answer => ({ ok: true, result })
 const failure = (code: number, description: string, parameters?: object): Answer => ({
