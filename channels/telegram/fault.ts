@@ -5,14 +5,15 @@
 import { GrammyError, HttpError } from 'grammy'
 import { ChannelFault } from '#contract'
 import type { Address } from '#contract'
+import { Unsent, codeOf } from './bot-api.ts'
 
 /** `to`: whom it was meant for, where it was a message. */
 export function faultOf(error: unknown, name: string, to?: Address): ChannelFault {
   if (error instanceof GrammyError) return refusal(error, name, to)
   const cause = error instanceof HttpError ? error.error : error
-  const code = networkCode(cause)
+  const code = codeOf(cause)
   const reason = code === null ? '' : ` (${code})`
-  if (isBeforeRequest(cause)) {
+  if (cause instanceof Unsent) {
     return new ChannelFault(`Telegram cannot be reached for channel "${name}"${reason}. Check the network and \`api_root\`.`, {
       code: 'TELEGRAM_UNREACHABLE',
       fault: { is: 'transient', maybeSent: false },
@@ -67,22 +68,3 @@ function refusal({ error_code: status, description, parameters }: GrammyError, n
     fault: { is: 'permanent' },
   })
 }
-
-/** No byte of the request left: the name was not found, nobody listened, or there was no trust. */
-function isBeforeRequest(error: unknown): boolean {
-  const cause = causeOf(error)
-  if (cause instanceof AggregateError) return cause.errors.every((one) => isBeforeRequest(one))
-  if (!(cause instanceof Error)) return false
-  if ('syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo')) return true
-  const code = networkCode(cause) ?? ''
-  // Of a connection that ends during the TLS handshake, Node gives the host but no system call.
-  return code === 'UND_ERR_CONNECT_TIMEOUT' || /CERT|TLS|SSL|SELF_SIGNED/.test(code) || (code === 'ECONNRESET' && 'host' in cause)
-}
-
-function networkCode(error: unknown): string | null {
-  const cause = causeOf(error)
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null
-}
-
-/** fetch wraps what happened. */
-const causeOf = (error: unknown): unknown => (error instanceof TypeError && error.cause !== undefined ? error.cause : error)

@@ -7,8 +7,7 @@ import type { ChannelHost } from '#contract'
 import type { Update } from 'grammy/types'
 import { ALBUM_MS, splitAtAlbum } from './album.ts'
 import type { Seen } from './album.ts'
-import { botApi } from './bot-api.ts'
-import type { Account } from './bot-api.ts'
+import type { BotApi } from './bot-api.ts'
 import { faultOf } from './fault.ts'
 import { KINDS } from './intake.ts'
 import type { Intake } from './intake.ts'
@@ -17,14 +16,14 @@ import { offsetState, readOffset } from './offset.ts'
 
 export interface PollerParts {
   readonly host: ChannelHost
-  readonly account: Account
+  readonly api: BotApi
   readonly intake: Intake
   readonly isPaused: boolean
 }
 
 export class Poller {
   readonly #host: ChannelHost
-  readonly #account: Account
+  readonly #api: BotApi
   readonly #intake: Intake
   readonly #stop = new AbortController()
   #isPaused: boolean
@@ -39,9 +38,9 @@ export class Poller {
   #failures = 0
   #running: Promise<void> | null = null
 
-  constructor({ host, account, intake, isPaused }: PollerParts) {
+  constructor({ host, api, intake, isPaused }: PollerParts) {
     this.#host = host
-    this.#account = account
+    this.#api = api
     this.#intake = intake
     this.#isPaused = isPaused
   }
@@ -112,7 +111,7 @@ export class Poller {
   async #fetch(offset: number, timeout: number): Promise<readonly Update[] | null> {
     const interrupt = new AbortController()
     this.#interrupt = () => interrupt.abort()
-    const api = botApi(this.#account, interrupt.signal, (timeout + ANSWER_SECONDS) * 1_000)
+    const api = this.#api.call({ signal: interrupt.signal, timeoutMs: (timeout + ANSWER_SECONDS) * 1_000, isPoll: true })
     try {
       const updates = await api.getUpdates({ ...(offset === 0 ? {} : { offset }), timeout, allowed_updates: KINDS })
       return interrupt.signal.aborted ? null : updates

@@ -6,8 +6,7 @@ import { ChannelFault, NotFoundError, UnavailableError } from '#contract'
 import type { Address, Capabilities, Channel, ChannelHost, ChannelKind, JsonObject, Media, MediaRef, Part, Route, Sent } from '#contract'
 import type { RawApi } from 'grammy'
 import type { Update } from 'grammy/types'
-import { PUBLIC_ROOT, botApi, fileUrl } from './bot-api.ts'
-import type { Account } from './bot-api.ts'
+import { BotApi, PUBLIC_ROOT } from './bot-api.ts'
 import { dialect } from './dialect.ts'
 import { faultOf } from './fault.ts'
 import { Intake, KINDS } from './intake.ts'
@@ -71,7 +70,8 @@ class TelegramChannel implements Channel {
   }
   readonly routes: readonly Route[]
   readonly #name: string
-  readonly #account: Account
+  readonly #root: string
+  readonly #api: BotApi
   readonly #mode: 'polling' | 'webhook'
   readonly #webhook: Webhook | null
   readonly #stop = new AbortController()
@@ -87,7 +87,8 @@ class TelegramChannel implements Channel {
   constructor(name: string, settings: JsonObject) {
     const { token, api_root: root, mode, webhook_url: url, webhook_secret: secret } = settings
     this.#name = name
-    this.#account = { token: typeof token === 'string' ? token : '', root: typeof root === 'string' ? root : PUBLIC_ROOT }
+    this.#root = typeof root === 'string' ? root : PUBLIC_ROOT
+    this.#api = new BotApi({ token: typeof token === 'string' ? token : '', root: this.#root })
     this.#mode = mode === 'webhook' ? 'webhook' : 'polling'
     this.#webhook = typeof url === 'string' && typeof secret === 'string' ? { url, secret } : null
     const take = (update: Update): Promise<void> => this.#take(update)
@@ -105,6 +106,7 @@ class TelegramChannel implements Channel {
     await this.#starting?.catch(() => undefined)
     await this.#poller?.stop()
     await Promise.allSettled(this.#posted)
+    this.#api.close()
   }
 
   pause(): void {
@@ -164,8 +166,8 @@ class TelegramChannel implements Channel {
     if (path === undefined) {
       throw new NotFoundError('Telegram no longer has this file, or it is larger than 20 MB.', { code: 'TELEGRAM_FILE_GONE' })
     }
-    const url = fileUrl(this.#account, path)
-    const { bytes } = await host.fetch({ url, trusted: this.#account.root, maxBytes: MAX_FILE_BYTES, signal })
+    const url = this.#api.fileUrl(path)
+    const { bytes } = await host.fetch({ url, trusted: this.#root, maxBytes: MAX_FILE_BYTES, signal })
     // The file server calls everything a stream of octets.
     return { bytes, mediaType }
   }
@@ -190,7 +192,7 @@ class TelegramChannel implements Channel {
       this.#intake = intake
       return
     }
-    this.#poller = new Poller({ host, account: this.#account, intake, isPaused: this.#isPaused })
+    this.#poller = new Poller({ host, api: this.#api, intake, isPaused: this.#isPaused })
     this.#poller.start()
   }
 
@@ -236,7 +238,7 @@ class TelegramChannel implements Channel {
 
   async #call<T>(run: (api: RawApi) => Promise<T>, signal: AbortSignal, to?: Address): Promise<T> {
     try {
-      return await run(botApi(this.#account, signal))
+      return await run(this.#api.call({ signal }))
     } catch (error) {
       throw faultOf(error, this.#name, to)
     }

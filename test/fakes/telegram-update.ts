@@ -66,6 +66,7 @@ export class UpdateQueue {
     this.#pending.push({ update, chat })
     this.#wake?.()
     this.push()
+    this.#onChange()
     return update
   }
 
@@ -100,6 +101,11 @@ export class UpdateQueue {
     }
     this.#onChange()
     return end
+  }
+
+  /** The time of the poll that waits is over. */
+  expire(): void {
+    this.#poll?.end({ is: 'updates', updates: [] })
   }
 
   /** Ends a poll that waits, as setting a webhook does. */

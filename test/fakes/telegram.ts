@@ -46,6 +46,8 @@ interface Rule {
   readonly method: string
   readonly misfortune: Misfortune
   readonly chat: number | undefined
+  /** So many pass before. */
+  after: number
   left: number
 }
 
@@ -64,6 +66,10 @@ export class FakeTelegram {
   readonly calls: Call[] = []
   readonly sent: SentMessage[] = []
   isTokenRevoked = false
+  /** Long polls that wait for an answer. */
+  livePolls = 0
+  /** Calls that were answered 401. */
+  unauthorized = 0
   #server: Server | null = null
   #port = 0
   readonly #sockets = new Set<Socket>()
@@ -138,9 +144,13 @@ export class FakeTelegram {
     return this.updates.add('message_reaction', chat.id, { chat, message_id, user: this.world.person(from), new_reaction: [] })
   }
 
-  /** The next `times` calls of the method (to that chat) end so. */
-  fail(method: string, misfortune: Misfortune, { times = 1, chat }: { times?: number; chat?: number } = {}): void {
-    this.#rules.push({ method, misfortune, chat, left: times })
+  /** `times` calls of the method (to that chat) end so, once `after` have passed. */
+  fail(
+    method: string,
+    misfortune: Misfortune,
+    { times = 1, after = 0, chat }: { readonly times?: number; readonly after?: number; readonly chat?: number } = {},
+  ): void {
+    this.#rules.push({ method, misfortune, chat, after, left: times })
   }
 
   heal(): void {
@@ -149,6 +159,11 @@ export class FakeTelegram {
 
   called(method: string): readonly Call[] {
     return this.calls.filter((call) => call.method === method)
+  }
+
+  /** Calls it whenever something has happened. */
+  listen(told: () => void): void {
+    this.#watchers.add(told)
   }
 
   /** Resolves as soon as it holds. */
@@ -175,7 +190,11 @@ export class FakeTelegram {
     const body = await bodyOf(request)
     const path = /^\/bot([^/]+)\/(\w+)$/.exec(url.pathname)
     if (path === null) return answer(response, failure(404, 'Not Found'))
-    if (path[1] !== this.token || this.isTokenRevoked) return answer(response, failure(401, 'Unauthorized'))
+    if (path[1] !== this.token || this.isTokenRevoked) {
+      this.unauthorized++
+      this.#changed()
+      return answer(response, failure(401, 'Unauthorized'))
+    }
     const method = path[2] ?? ''
     const params = { ...Object.fromEntries(url.searchParams), ...body }
     this.calls.push({ method, params, at: Date.now() })
@@ -205,8 +224,13 @@ export class FakeTelegram {
     const rule = this.#rules.find(
       (rule) => rule.left > 0 && rule.method === method && (rule.chat === undefined || rule.chat === Number(params['chat_id'])),
     )
-    if (rule !== undefined) rule.left--
-    return rule?.misfortune
+    if (rule === undefined) return undefined
+    if (rule.after > 0) {
+      rule.after--
+      return undefined
+    }
+    rule.left--
+    return rule.misfortune
   }
 
   async #do(method: string, params: Call['params'], request: IncomingMessage, response: ServerResponse): Promise<Answer> {
@@ -251,7 +275,10 @@ export class FakeTelegram {
     this.updates.allow(params['allowed_updates'] as readonly string[] | undefined)
     const limit = Math.min(100, Number(params['limit'] ?? 100))
     const timeoutMs = Math.min(50, Number(params['timeout'] ?? 0)) * 1_000
+    this.livePolls++
     const end = await this.updates.poll({ offset: Number(params['offset'] ?? 0), limit, timeoutMs, gone: gone.signal })
+    this.livePolls--
+    this.#changed()
     if (end.is === 'conflict') {
       return failure(409, 'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running')
     }
