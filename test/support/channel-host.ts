@@ -91,10 +91,11 @@ export class MemoryHost implements ChannelHost {
     return { status: 'new', envelope }
   }
 
+  /** All or nothing, like the real one. */
   async acceptAll(messages: readonly Inbound[], state: StateChanges = {}): Promise<readonly Accepted[]> {
-    const all = await Promise.all(messages.map((message) => this.accept(message)))
+    const accepted = await Promise.all(messages.map((message) => this.accept(message)))
     await this.writeState(state)
-    return all
+    return accepted
   }
 
   update(platformId: string, news: DeliveryNews): Promise<void> {
