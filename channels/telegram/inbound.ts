@@ -27,7 +27,6 @@ export function readMessages(messages: readonly Message[], reader: Reader): Inbo
   const thread = first.is_topic_message === true && first.message_thread_id !== undefined ? String(first.message_thread_id) : null
   const kind = isGroup ? 'group' : 'direct'
   const isEdit = first.edit_date !== undefined
-  const names = from?.username === undefined ? [] : [`@${from.username}`, `@${from.username.toLowerCase()}`]
   return {
     key: isEdit ? `${keyOf(first)}:${first.edit_date}` : keyOf(first),
     fingerprint: null,
@@ -36,7 +35,7 @@ export function readMessages(messages: readonly Message[], reader: Reader): Inbo
     peer: { kind, id: home, thread },
     // Anonymous administrators and linked channels speak as a chat.
     sender: String(first.sender_chat?.id ?? from?.id ?? chat.id),
-    aliases: first.sender_chat === undefined ? [...new Set(names)] : [],
+    aliases: first.sender_chat === undefined && from?.username !== undefined ? [`@${from.username}`] : [],
     author: from?.id === bot.id ? 'self' : from?.is_bot === true && first.sender_chat === undefined ? 'bot' : 'person',
     isAddressed: !isGroup || messages.some((message) => isAddressed(message, bot)),
     ...(isEdit ? { event: 'edit' } : {}),

@@ -164,7 +164,7 @@ class TelegramChannel implements Channel {
       },
     )
     if (path === undefined) {
-      throw new NotFoundError('Telegram no longer has this file, or it is larger than 20 MB.', { code: 'TELEGRAM_FILE_GONE' })
+      throw new NotFoundError('Telegram no longer has this file, or it is larger than 20 MB.', { code: 'MEDIA_GONE' })
     }
     const url = this.#api.fileUrl(path)
     const { bytes } = await host.fetch({ url, trusted: this.#root, maxBytes: MAX_FILE_BYTES, signal })

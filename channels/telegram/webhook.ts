@@ -28,8 +28,8 @@ export function webhookRoute({ name, secret, take }: WebhookParts): Route {
       const given = headers['x-telegram-bot-api-secret-token'] ?? ''
       if (!timingSafeEqual(digest(given), expected)) {
         throw new DeniedError('The secret token is not that of this channel. Check `webhook_secret`.', {
-          code: 'TELEGRAM_WEBHOOK_REFUSED',
-          reason: 'unauthenticated',
+          code: 'SIGNATURE_INVALID',
+          reason: 'forbidden',
         })
       }
       await take(read(raw))

@@ -27,7 +27,7 @@ void test('a direct message', async () => {
     account: '4242',
     peer: { kind: 'direct', id: String(ANN), thread: null },
     sender: String(ANN),
-    aliases: ['@AnnA', '@anna'],
+    aliases: ['@AnnA'],
     author: 'person',
     isAddressed: true,
     at: 1_900_000_000_000,
