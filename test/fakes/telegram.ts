@@ -201,8 +201,11 @@ export class FakeTelegram {
     const misfortune = this.#misfortune(method, params)
     this.#changed()
     switch (misfortune?.do) {
-      case undefined:
-        return answer(response, await this.#do(method, params, request, response))
+      case undefined: {
+        const content = await this.#do(method, params, request, response)
+        this.#changed()
+        return answer(response, content)
+      }
       case 'refuse':
         return answer(response, failure(misfortune.code, misfortune.description, misfortune.parameters))
       case 'page':
