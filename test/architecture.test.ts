@@ -55,6 +55,7 @@ const rules: ImportRules = {
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
     ws: ['channels/websocket'],
+    grammy: ['channels/telegram'],
     mqtt: ['channels/mqtt'],
     undici: ['agents'],
     dockerode: ['skills'],
