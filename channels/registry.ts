@@ -4,8 +4,10 @@ import type { ChannelKind } from '#contract'
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   amqp: async () => (await import('./amqp/amqp.ts')).amqp,
   http: async () => (await import('./http/http.ts')).http,
+  mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,
   'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
+  telegram: async () => (await import('./telegram/telegram.ts')).telegram,
 }
 
 /** Those that are always there, under the names of their kinds. */

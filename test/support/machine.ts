@@ -27,6 +27,7 @@ const WANTED: readonly Wanted[] = [
     programs: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
     neededFor: 'test/channels/amqp',
   },
+  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
 ]
 
 export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {

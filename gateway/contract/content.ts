@@ -1,9 +1,15 @@
 /**
- * The body of a message as a payload. JSON in one of the publish forms is read as that form, other JSON as `json`, UTF-8 as `text`,
- * everything else as `binary`. What cannot be read keeps its bytes and says why.
+ * The body of a broker's message as a payload, read the same way for all brokers. JSON in one of the publish forms is read as that
+ * form, other JSON as `json`, UTF-8 as `text`, everything else as `binary`. What cannot be read keeps its bytes and says why.
  */
-import { InvalidError, isJsonObject, parsePublish, readPayload } from '#contract'
-import type { Failure, Fault, JsonValue, Payload, Publish } from '#contract'
+import { InvalidError } from './errors.ts'
+import { isJsonObject } from './envelope.ts'
+import { readPayload } from './payload.ts'
+import { parsePublish } from './publish.ts'
+import type { JsonValue, Payload } from './envelope.ts'
+import type { Fault } from './errors.ts'
+import type { Failure } from './message.ts'
+import type { Publish } from './publish.ts'
 
 export interface Content {
   readonly payload: Payload
@@ -13,7 +19,7 @@ export interface Content {
   readonly flaw: Failure | null
 }
 
-export interface Body {
+export interface ContentBody {
   readonly bytes: Buffer
   /** As the sender said, if it did. */
   readonly contentType: string | null
@@ -21,13 +27,13 @@ export interface Body {
   readonly maxBytes: number
 }
 
-export function readContent({ bytes, contentType, contentEncoding, maxBytes }: Body): Content {
+export function readContent({ bytes, contentType, contentEncoding, maxBytes }: ContentBody): Content {
   const mediaType = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
   const asBinary = (): Payload => binary(bytes, contentType)
-  if (bytes.length === 0) return flawed({ text: '' }, 'MESSAGE_EMPTY', 'The message has no body.')
+  if (bytes.length === 0) return flawed({ text: '' }, { code: 'MESSAGE_EMPTY', message: 'The message has no body.' })
   if (bytes.length > maxBytes) {
     const limit = `It has ${bytes.length} bytes, and \`max_bytes\` allows ${maxBytes}. Send less, or raise the setting.`
-    return flawed(asBinary(), 'MESSAGE_TOO_LARGE', limit)
+    return flawed(asBinary(), { code: 'MESSAGE_TOO_LARGE', message: limit })
   }
   // Many clients name a character set here, which is no encoding (RFC 9110 §8.4.1).
   if (contentEncoding !== null && COMPRESSED.test(contentEncoding)) return plain(binary(bytes, null))
@@ -85,7 +91,7 @@ function binary(bytes: Buffer, contentType: string | null): Payload {
 
 const UNKNOWN_TYPE = 'application/octet-stream'
 const plain = (payload: Payload): Content => ({ payload, publish: null, flaw: null })
-const flawed = (payload: Payload, code: string, message: string): Content => ({ payload, publish: null, flaw: { code, message } })
+const flawed = (payload: Payload, flaw: Failure): Content => ({ payload, publish: null, flaw })
 const unreadable = (payload: Payload, why: string): Content => ({
   payload,
   publish: null,
