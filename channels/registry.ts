@@ -3,6 +3,7 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  slack: async () => (await import('./slack/slack.ts')).slack,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
 }
 

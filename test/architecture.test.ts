@@ -54,6 +54,8 @@ const rules: ImportRules = {
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
     ws: ['channels/websocket'],
+    '@slack/socket-mode': ['channels/slack'],
+    '@slack/web-api': ['channels/slack'],
     undici: ['agents'],
     dockerode: ['skills'],
   },

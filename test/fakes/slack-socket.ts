@@ -55,8 +55,9 @@ export class FakeSocketMode {
     return this.#live.length
   }
 
-  get unacked(): number {
-    return this.#unacked.size
+  /** What was not acknowledged yet, oldest first. */
+  get unacked(): readonly object[] {
+    return [...this.#unacked.values()].map(({ payload }) => payload)
   }
 
   ticket(): string {
@@ -144,6 +145,7 @@ export class FakeSocketMode {
   }
 
   #send(envelope: SocketEnvelope): void {
+    clearTimeout(envelope.timer)
     const connection = this.#live.shift()
     envelope.at = connection ?? null
     if (connection === undefined) return
