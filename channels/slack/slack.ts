@@ -2,7 +2,7 @@
  * Slack: one app in one workspace. Events come by Socket Mode or by signed requests, words go out by the Web API. What an event says is
  * inbound.ts, how the socket is kept is socket-mode.ts; retries, limits, access and splitting are the hub's.
  */
-import { ChannelFault, InvalidError, NotFoundError, UnavailableError, isJsonObject } from '#contract'
+import { ChannelFault, InvalidError, UnavailableError, isJsonObject } from '#contract'
 import type {
   Capabilities,
   Channel,
@@ -22,6 +22,7 @@ import type {
 } from '#contract'
 import { readCommand, respond } from './command.ts'
 import { isFatal, permanent } from './fault.ts'
+import { fetchFile } from './file.ts'
 import { lookUp, markOf } from './history.ts'
 import { readEvent, textOf } from './inbound.ts'
 import type { Identity } from './inbound.ts'
@@ -157,29 +158,9 @@ class SlackChannel implements Channel {
     this.#link?.resume()
   }
 
-  async media(ref: MediaRef, signal: AbortSignal): Promise<Media> {
+  media(ref: MediaRef, signal: AbortSignal): Promise<Media> {
     if (this.#session === null) throw this.#closed()
-    const url = await this.#urlOf(ref, signal)
-    // A file may lie elsewhere (Google Drive, say), where the token is nobody's business.
-    if (!this.#api.owns(url)) throw new NotFoundError(`File ${ref.id} does not lie at Slack.`, { code: 'MEDIA_REFUSED' })
-    const headers = { authorization: `Bearer ${this.#botToken}` }
-    const media = await this.#session.host.fetch({ url, headers, trusted: this.#apiUrl, signal })
-    // Where the token may not read it, Slack shows a page to sign in, with status 200.
-    if (media.mediaType.startsWith('text/html') && ref.media_type !== 'text/html') {
-      throw new NotFoundError(`Slack does not show file ${ref.id} to the app. It needs the scope files:read.`, { code: 'MEDIA_REFUSED' })
-    }
-    return media
-  }
-
-  /** Events leave addresses out where files are shared between workspaces, so it is asked for. */
-  async #urlOf({ id }: MediaRef, signal: AbortSignal): Promise<string> {
-    try {
-      const { file } = await this.#api.call('files.info', { file: id }, signal)
-      return isJsonObject(file) ? textOf(file['url_private_download']) || textOf(file['url_private']) : ''
-    } catch (error) {
-      const isGone = error instanceof ChannelFault && error.fault.is === 'permanent'
-      throw isGone ? new NotFoundError(`File ${id} is gone.`, { code: 'MEDIA_REFUSED', cause: error }) : error
-    }
+    return fetchFile(ref, { api: this.#api, fetch: this.#session.host.fetch, token: this.#botToken, trusted: this.#apiUrl }, signal)
   }
 
   /** Until Slack says who we are nothing can be understood. null: stopped before. */

@@ -38,7 +38,8 @@ export class SocketLink {
       isOpen = true
       resolve()
     }
-    this.#kept = this.#keep(signal, opened).catch((error: unknown) => {
+    // It ends of itself only where it was told to.
+    this.#kept = this.#keep(signal, opened).then(resolve, (error: unknown) => {
       if (signal.aborted) return resolve()
       if (!isOpen) return reject(error instanceof Error ? error : new Error(String(error)))
       this.#parts.host.status('stopped', describeError(error).message)

@@ -5,6 +5,7 @@
 import { ChannelFault, describeError } from '#contract'
 import type {
   Accepted,
+  AccessPolicy,
   Body,
   Channel,
   ChannelHost,
@@ -29,6 +30,7 @@ export interface ConfiguredChannel {
   readonly name: string
   readonly kind: string
   readonly channel: Channel
+  readonly access: AccessPolicy
 }
 
 export interface ChannelView {

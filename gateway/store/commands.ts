@@ -9,6 +9,7 @@ import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
+import { pairingWrites } from './pairing.ts'
 import { probe, prune } from './prune.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { turnWrites } from './turns.ts'
@@ -23,6 +24,7 @@ export type Writes = {
   readonly agents: typeof agentWrites & typeof agentReads
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
+  readonly pairing: typeof pairingWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -36,6 +38,7 @@ export const writes: Writes = {
   agents: { ...agentWrites, ...agentReads },
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
+  pairing: pairingWrites,
   storage: { prune, probe },
 }
 

@@ -36,6 +36,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly agents: Store['agents']
   readonly idempotency: Store['idempotency']
   readonly channelState: Store['channelState']
+  readonly pairing: Store['pairing']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -72,6 +73,7 @@ export class SqliteStore implements Store, Lifecycle {
       ...ask('channelState', reads.channelState),
       ...tell('channelState', writes.channelState, outside),
     })
+    this.pairing = tell('pairing', writes.pairing, outside)
     this.#storage = tell('storage', writes.storage, outside)
   }
 

@@ -27,8 +27,10 @@ export function signed(body: string, { secret, timestamp }: Signing): { readonly
 export class FakeEventRequests {
   readonly posted: Posted[] = []
   readonly lost: string[] = []
-  /** Those not answered with 2xx yet. */
-  pending = 0
+  /** Where they are posted to; null: nowhere. */
+  url: string | null = null
+  readonly #pending = new Set<object>()
+  #last: Promise<void> = Promise.resolve()
   readonly #times: RetryTimes
   readonly #secret: string
   readonly #now: () => number
@@ -42,45 +44,50 @@ export class FakeEventRequests {
     this.#changed = options.changed
   }
 
-  /** An event as JSON, with retries. */
-  async event(url: string, payload: object): Promise<void> {
-    await this.#deliver(url, JSON.stringify(payload), 'application/json', this.#times.retryDelaysMs)
+  /** What was not answered with 2xx yet, oldest first. */
+  get pending(): readonly object[] {
+    return [...this.#pending]
+  }
+
+  /** An event as JSON, with retries, after those before it. Slack itself promises no order. */
+  event(payload: object): void {
+    this.#pending.add(payload)
+    this.#last = this.#last.then(() => this.#deliver(payload, JSON.stringify(payload), 'application/json', this.#times.retryDelaysMs))
   }
 
   /** A slash command as a form, once: its user is told that it failed. */
-  async command(url: string, payload: { readonly [name: string]: string }): Promise<void> {
-    await this.#deliver(url, new URLSearchParams(payload).toString(), 'application/x-www-form-urlencoded', [])
+  async command(payload: { readonly [name: string]: string }): Promise<void> {
+    this.#pending.add(payload)
+    await this.#deliver(payload, new URLSearchParams(payload).toString(), 'application/x-www-form-urlencoded', [])
   }
 
   close(): void {
     this.#end.abort()
   }
 
-  async #deliver(url: string, body: string, contentType: string, delays: readonly number[]): Promise<void> {
-    this.pending++
+  async #deliver(payload: object, body: string, contentType: string, delays: readonly number[]): Promise<void> {
     let reason = ''
-    for (let attempt = 0; attempt <= delays.length && !this.#end.signal.aborted; attempt++) {
+    let isTaken = false
+    for (let attempt = 0; attempt <= delays.length && !isTaken && !this.#end.signal.aborted; attempt++) {
       if (attempt > 0) await this.#wait(delays[attempt - 1] ?? 0)
       const retry = attempt === 0 ? {} : { 'x-slack-retry-num': String(attempt), 'x-slack-retry-reason': reason }
       const proof = signed(body, { secret: this.#secret, timestamp: Math.floor(this.#now() / 1_000) })
-      const answer = await this.#post(url, body, { 'content-type': contentType, ...proof, ...retry })
+      const answer = await this.#post(body, { 'content-type': contentType, ...proof, ...retry })
       reason = answer.status === 0 ? answer.body : 'http_error'
       this.posted.push({ attempt, status: answer.status, body: answer.body })
-      const isTaken = answer.status >= 200 && answer.status < 300
-      if (isTaken) this.pending--
-      this.#changed()
-      if (isTaken) return
+      isTaken = answer.status >= 200 && answer.status < 300
+      if (!isTaken) this.#changed()
       if (answer.isFinal) break
     }
-    this.pending--
-    this.lost.push(body)
+    this.#pending.delete(payload)
+    if (!isTaken) this.lost.push(body)
     this.#changed()
   }
 
-  async #post(url: string, body: string, headers: { readonly [name: string]: string }): Promise<Answer> {
+  async #post(body: string, headers: { readonly [name: string]: string }): Promise<Answer> {
     try {
       const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.#times.ackMs)])
-      const response = await fetch(url, { method: 'POST', body, headers, signal })
+      const response = await fetch(this.url ?? '', { method: 'POST', body, headers, signal })
       return { status: response.status, body: await response.text(), isFinal: response.headers.get('x-slack-no-retry') === '1' }
     } catch (error) {
       const isLate = error instanceof Error && error.name === 'TimeoutError'

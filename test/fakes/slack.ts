@@ -59,8 +59,6 @@ export class FakeSlack {
   readonly identity: Identity = { team: 'T0FAKE', app: 'A0FAKE', botUser: 'U0BOT', bot: 'B0BOT' }
   readonly socket: FakeSocketMode
   readonly requests: FakeEventRequests
-  /** Where events are posted to; null: they come by Socket Mode. */
-  eventsUrl: string | null = null
   readonly calls: Call[] = []
   readonly messages: FakeMessage[] = []
   /** What was posted by the app, as it came. */
@@ -137,7 +135,7 @@ export class FakeSlack {
     return message
   }
 
-  /** Only the first or only the second of a post's events, once more with an event id of its own. */
+  /** The events of a post once more, with event ids of their own. */
   repeat(message: FakeMessage): void {
     for (const event of messageEvents(this.identity, message)) this.happen(event)
   }
@@ -158,8 +156,8 @@ export class FakeSlack {
   command(command: string, text: string, { user, channel }: { readonly user: string; readonly channel: string }): void {
     const responseUrl = `${this.origin}/commands/${this.identity.team}/1/x`
     const payload = commandPayload(this.identity, { command, text, user, channel, responseUrl })
-    if (this.eventsUrl === null) this.socket.push('slash_commands', payload)
-    else void this.requests.command(this.eventsUrl, payload)
+    if (this.requests.url === null) this.socket.push('slash_commands', payload)
+    else void this.requests.command(payload)
   }
 
   file(name: string, mimetype: string, bytes: Uint8Array): FakeFile {
@@ -170,10 +168,21 @@ export class FakeSlack {
     return file
   }
 
-  /** Any event body, sent on its way. */
+  /** Any event body, sent on its way: by requests where a URL is set, else by Socket Mode. */
   happen(body: object): void {
-    if (this.eventsUrl === null) this.socket.push('events_api', body)
-    else void this.requests.event(this.eventsUrl, body)
+    if (this.requests.url === null) this.socket.push('events_api', body)
+    else this.requests.event(body)
+  }
+
+  /** Resolves when anything has happened here since it was called. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => {
+      const once = (): void => {
+        this.#waiters.delete(once)
+        resolve()
+      }
+      this.#waiters.add(once)
+    })
   }
 
   /** Resolves when it holds, looked at whenever something happens here. */

@@ -126,7 +126,7 @@ export class WebSocketWorld implements ChannelWorld {
       this.#news.tell()
       opened()
     })
-    socket.on('message', (data) => this.#read(JSON.parse(String(data))))
+    socket.on('message', (data: Buffer) => this.#read(JSON.parse(data.toString())))
     socket.on('close', () => {
       setTimeout(() => {
         if (!this.#isOver && this.#gateway === gateway && this.#socket === socket) this.#connect(gateway, opened)
@@ -145,9 +145,15 @@ export class WebSocketWorld implements ChannelWorld {
     if (type === 'ack' && said !== undefined) said.isTaken = true
     // What cannot be stored now is said again, like by any client that was asked to.
     if (type === 'error' && said !== undefined) setTimeout(() => this.#send(said), RETRY_MS)
-    if (type === 'reply' && typeof seq === 'number' && typeof text === 'string' && typeof conversation === 'string') {
+    if (
+      type === 'reply' &&
+      typeof seq === 'number' &&
+      typeof text === 'string' &&
+      typeof conversation === 'string' &&
+      typeof message === 'string'
+    ) {
       if (this.#last(conversation) < seq)
-        this.#arrived.push({ seq, id: `${String(message)}/${seq}`, chat: conversation, text, raw: text, at: Date.now() })
+        this.#arrived.push({ seq, id: `${message}/${seq}`, chat: conversation, text, raw: text, at: Date.now() })
     }
     this.#news.tell()
   }
