@@ -24,17 +24,17 @@ export function faultOf(error: unknown, { method, setting }: Called): ChannelFau
 }
 
 export function unreachable(what: string, maybeSent: boolean, cause?: unknown): ChannelFault {
-  return new ChannelFault(`${what}.`, { code: 'CHANNEL_UNREACHABLE', fault: { is: 'transient', maybeSent }, cause })
+  return new ChannelFault(`${what}.`, { code: 'SLACK_UNREACHABLE', fault: { is: 'transient', maybeSent }, cause })
 }
 
 export function rateLimit(what: string, afterMs: number, cause?: unknown): ChannelFault {
   // The limit that is met in practice is one message a second in one conversation; another chat finds out by itself.
   const fault: SendFault = { is: 'rate', afterMs: Math.max(afterMs, 1_000), scope: what === 'chat.postMessage' ? 'chat' : 'account' }
-  return new ChannelFault(`Slack asks to wait before the next ${what}.`, { code: 'CHANNEL_RATE_LIMITED', fault, cause })
+  return new ChannelFault(`Slack asks to wait before the next ${what}.`, { code: 'SLACK_RATE_LIMITED', fault, cause })
 }
 
 export const permanent = (message: string, cause?: unknown): ChannelFault =>
-  new ChannelFault(message, { code: 'CHANNEL_REFUSED', fault: { is: 'permanent' }, cause })
+  new ChannelFault(message, { code: 'SLACK_REFUSED', fault: { is: 'permanent' }, cause })
 
 /** The account is of no use until somebody acts. */
 export const isFatal = ({ fault }: ChannelFault): boolean => fault.is === 'auth' || fault.is === 'config'
@@ -44,11 +44,11 @@ function refusal(word: string, { method, setting }: Called, cause: Error): Chann
   if (!/^[a-z_]{1,64}$/.test(word)) return unreachable(`What came as the answer to ${method} is not Slack's`, true)
   if (AUTH.has(word)) {
     const message = `Slack refused ${method} (${word}). Check \`${setting}\`.`
-    return new ChannelFault(message, { code: 'CHANNEL_AUTH_REJECTED', fault: { is: 'auth' }, cause })
+    return new ChannelFault(message, { code: 'SLACK_AUTH', fault: { is: 'auth' }, cause })
   }
   if (word === 'missing_scope') {
     const message = `Slack refused ${method}: the app lacks a scope. Add those of the manifest in docs/channels/slack.md and install the app again.`
-    return new ChannelFault(message, { code: 'CHANNEL_CONFIG_REJECTED', fault: { is: 'config' }, cause })
+    return new ChannelFault(message, { code: 'SLACK_SCOPE', fault: { is: 'config' }, cause })
   }
   if (RATE.has(word)) return rateLimit(method, RATE_MS, cause)
   // "It's possible some aspect of the operation succeeded before the error was raised."

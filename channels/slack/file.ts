@@ -35,4 +35,4 @@ async function urlOf({ id }: MediaRef, api: SlackApi, signal: AbortSignal): Prom
   }
 }
 
-const gone = (message: string, cause?: unknown): NotFoundError => new NotFoundError(message, { code: 'MEDIA_REFUSED', cause })
+const gone = (message: string, cause?: unknown): NotFoundError => new NotFoundError(message, { code: 'MEDIA_GONE', cause })

@@ -128,7 +128,7 @@ function unreadable(body: JsonValue, me: Identity): Inbound {
     ...placeOf('unreadable', null),
     account: me.team,
     sender: 'unknown',
-    dead: { code: 'MESSAGE_UNREADABLE', message: 'The event says too little to be understood: a channel, a sender or a time is missing.' },
+    dead: { code: 'SLACK_UNREADABLE', message: 'The event says too little to be understood: a channel, a sender or a time is missing.' },
     at: 0,
     payload: { json: body },
     metadata: {},

@@ -19,6 +19,6 @@ export function checkSignature({ headers, raw }: Pick<HttpRequest, 'headers' | '
   if (isSigned && isFresh) return
   throw new DeniedError(isSigned ? 'The request is too old.' : 'The signature does not fit.', {
     code: 'SIGNATURE_INVALID',
-    reason: 'unauthenticated',
+    reason: 'forbidden',
   })
 }

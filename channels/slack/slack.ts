@@ -211,14 +211,14 @@ class SlackChannel implements Channel {
     if ((request.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')) {
       await this.#take('slash_commands', Object.fromEntries(new URLSearchParams(text)))
       // Any words would be shown to the user.
-      return { status: 200, text: '', contentType: 'text/plain' }
+      return { status: 200 }
     }
     const body = parse(text)
     if (isJsonObject(body) && body['type'] === 'url_verification') {
-      return { status: 200, text: textOf(body['challenge']), contentType: 'text/plain' }
+      return { status: 200, body: { challenge: textOf(body['challenge']) } }
     }
     await this.#take('events_api', body)
-    return { status: 200, text: '', contentType: 'text/plain' }
+    return { status: 200 }
   }
 
   #closed(): UnavailableError {

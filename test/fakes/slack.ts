@@ -68,7 +68,7 @@ export class FakeSlack {
   readonly places: Map<string, Place> = new Map()
   readonly revoked: Set<string> = new Set()
   readonly #files = new Map<string, { readonly file: FakeFile; readonly bytes: Uint8Array }>()
-  readonly #script: { readonly method: string; readonly mishap: Mishap; times: number }[] = []
+  readonly #script: { readonly method: string; readonly mishap: Mishap | null; times: number }[] = []
   readonly #server: Server
   readonly #now: () => number
   readonly #waiters = new Set<() => void>()
@@ -103,8 +103,8 @@ export class FakeSlack {
     return `${this.origin}/api/`
   }
 
-  /** The next calls of this method go wrong. */
-  mishap(method: string, mishap: Mishap, times = 1): void {
+  /** The next calls of this method, after those told of before, go wrong; null: they go well. */
+  mishap(method: string, mishap: Mishap | null, times = 1): void {
     this.#script.push({ method, mishap, times })
   }
 
@@ -160,9 +160,10 @@ export class FakeSlack {
     else void this.requests.command(payload)
   }
 
-  file(name: string, mimetype: string, bytes: Uint8Array): FakeFile {
+  /** @param elsewhere where it lies, if not here */
+  file(name: string, mimetype: string, bytes: Uint8Array, elsewhere?: string): FakeFile {
     const id = `F0FAKE${this.#files.size + 1}`
-    const url = `${this.origin}/files-pri/${this.identity.team}-${id}/${name}`
+    const url = elsewhere ?? `${this.origin}/files-pri/${this.identity.team}-${id}/${name}`
     const file = { id, name, mimetype, size: bytes.length, url_private: url, url_private_download: url }
     this.#files.set(id, { file, bytes })
     return file
@@ -236,11 +237,11 @@ export class FakeSlack {
     this.calls.push({ method, args, token })
     const scripted = this.#script.find((line) => line.method === method && line.times > 0)
     if (scripted !== undefined) scripted.times--
-    this.#answer(scripted?.mishap, () => this.#call(method, args, token), response)
+    this.#answer(scripted?.mishap ?? null, () => this.#call(method, args, token), response)
     this.#tell()
   }
 
-  #answer(mishap: Mishap | undefined, run: () => Answer, response: ServerResponse): void {
+  #answer(mishap: Mishap | null, run: () => Answer, response: ServerResponse): void {
     switch (mishap?.do) {
       case 'hang':
         return
@@ -257,7 +258,7 @@ export class FakeSlack {
       case 'error':
       case undefined:
         response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
-        response.end(JSON.stringify(mishap === undefined ? run() : { ok: false, error: mishap.error }))
+        response.end(JSON.stringify(mishap === null ? run() : { ok: false, error: mishap.error }))
     }
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { ChannelFault, UnavailableError } from '#contract'
+import { slack } from '../../../channels/slack/slack.ts'
 import { openHarness } from './harness.ts'
 import type { Harness } from './harness.ts'
 
@@ -63,7 +64,7 @@ describe('acknowledgement', () => {
     fake.happen({ type: 'event_callback', event_id: 'Ev1', event: { type: 'message', text: 'who said this' } })
     await fake.until(() => fake.socket.acked.length === 1, 'the acknowledgement')
     const [message] = host.handed
-    assert.equal(message?.dead?.code, 'MESSAGE_UNREADABLE')
+    assert.equal(message?.dead?.code, 'SLACK_UNREADABLE')
     assert.ok(message !== undefined && 'json' in message.payload)
   })
 })
@@ -188,8 +189,9 @@ describe('credentials', () => {
     assert.equal(fake.calls.filter(({ method }) => method === 'apps.connections.open').length, 2)
   })
 
-  test('both ways of events, or none, are a fault of the configuration', async () => {
-    await assert.rejects(openHarness({ settings: { signing_secret: 'both of them' } }), { code: 'CONFIG_INVALID' })
-    await assert.rejects(openHarness({ settings: { app_token: '' } }), { code: 'CONFIG_INVALID' })
+  test('of both ways of events, or of none, are a fault of the configuration', () => {
+    const both = { bot_token: 'xoxb-1', app_token: 'xapp-1', signing_secret: 'and this' }
+    assert.throws(() => slack.create('support', both), { code: 'CONFIG_INVALID' })
+    assert.throws(() => slack.create('support', { bot_token: 'xoxb-1' }), { code: 'CONFIG_INVALID' })
   })
 })
