@@ -61,6 +61,7 @@ export interface GatewayParts {
 
 /** A platform call that takes longer is cut. */
 const SEND_TIMEOUT_MS = 30_000
+/** Of one channel. */
 const MAX_CONCURRENT_DELIVERIES = 64
 
 export class Gateway implements Lifecycle {
@@ -113,6 +114,7 @@ export class Gateway implements Lifecycle {
         metrics,
         feed: this.#feed,
         random,
+        update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: fetchGuarded,
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),

@@ -198,7 +198,7 @@ class SlackChannel implements Channel {
       path: `/v1/channels/${this.#name}/events`,
       permission: 'signed',
       summary: `Events and slash commands of Slack for the channel ${this.#name}.`,
-      tag: 'Channels',
+      tag: 'channels',
       responses: { 200: { description: 'It is stored, or of no interest.' } },
       handle: (request) => this.#hear(request),
     }

@@ -54,8 +54,8 @@ export class Graph {
   }
 }
 
-/** Of an answer or of a status that says failed. */
-export function faultOfCode(code: number): SendFault {
+/** By the table of codes. */
+function faultOfCode(code: number): SendFault {
   if (AUTH.has(code) || (code >= 200 && code < 300)) return { is: 'auth' }
   if (TRANSIENT.has(code)) return { is: 'transient', maybeSent: false }
   if (ACCOUNT_RATE.has(code)) return { is: 'rate', afterMs: ACCOUNT_WAIT_MS, scope: 'account' }

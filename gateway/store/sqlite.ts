@@ -63,7 +63,8 @@ export class SqliteStore implements Store, Lifecycle {
       acceptAll: (messages) => acceptAll(messages.map((message) => ({ ...message, state: toText(message.state) }))),
     }
     this.turns = tell('turns', writes.turns, inside)
-    this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }
+    const { post, news } = tell('outbox', writes.outbox, outside)
+    this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside), post, news }
     this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }
     this.deadLetters = { ...ask('deadLetters', reads.deadLetters), ...tell('deadLetters', writes.deadLetters, outside) }
     this.keys = tell('keys', writes.keys, outside)

@@ -12,6 +12,8 @@ import type {
   AgentRunner,
   Capabilities,
   Channel,
+  ChannelHost,
+  ChannelState,
   Ending,
   FlowEvent,
   Inbound,
@@ -88,6 +90,7 @@ export interface HubOptions {
     readonly [id: string]: { readonly effect: SkillDescriptor['effect']; readonly run: (run: SkillRun) => Promise<SkillOutcome> }
   }
   readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
+  readonly confirm?: NonNullable<Channel['confirm']>
   readonly capabilities?: Partial<Capabilities>
   readonly access?: AccessPolicy
   /** Going on with what a former hub left. */
@@ -126,7 +129,9 @@ export interface Hub {
   /** The event for which this holds: one that was seen, or the next. */
   saw(holds: (event: FlowEvent) => boolean): Promise<FlowEvent>
   became(id: MessageId, status: string): Promise<FlowEvent>
-  setChannelStatus(state: 'open' | 'connecting'): void
+  setChannelStatus(state: ChannelState): void
+  /** What its channel is told it by. */
+  readonly host: Pick<ChannelHost, 'update'>
   reroute(rules: readonly RouteRule[], fallback: string | null): void
   say(text: string, over?: Partial<Inbound>): Promise<MessageId>
   message(id: MessageId): Promise<MessageView>
@@ -169,6 +174,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     start: (host) => {
       if (options.isChannelAway === true) host.status('connecting', 'away')
       setChannelStatus = (state) => host.status(state)
+      update = (platformId, news) => host.update(platformId, news)
       return options.isChannelAway === true ? new Promise(() => undefined) : Promise.resolve()
     },
     stop: async () => undefined,
@@ -180,8 +186,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       wentOut()
       return result
     },
+    ...(options.confirm !== undefined && { confirm: options.confirm }),
   }
-  let setChannelStatus: (state: 'open' | 'connecting') => void = () => undefined
+  let setChannelStatus: (state: ChannelState) => void = () => undefined
+  let update: ChannelHost['update'] = async () => undefined
   const scripted = options.skills ?? {}
   const skills: SkillRunner = {
     list: () =>
@@ -235,6 +243,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       feed,
       accept: (name, message, state) => ingress.accept(name, message, state),
       acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
+      update: (name, platformId, news) => deliver.update(name, platformId, news),
       fetch: fetchGuarded,
       random: () => 0.5,
       document: async () => null,
@@ -288,7 +297,8 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     sent,
     saw,
     became,
-    setChannelStatus: (state: 'open' | 'connecting') => setChannelStatus(state),
+    setChannelStatus: (state: ChannelState) => setChannelStatus(state),
+    host: { update: (platformId, news) => update(platformId, news) },
     reroute: (rules: readonly RouteRule[], fallback: string | null) => ingress.reroute(router(rules, fallback), new SessionKeys({})),
     async say(text: string, over: Partial<Inbound> = {}): Promise<MessageId> {
       const accepted = await ingress.accept('wire', inbound(text, over), {})

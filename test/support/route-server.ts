@@ -164,13 +164,7 @@ function problem(error: unknown): HttpReply {
 function send(response: ServerResponse, reply: HttpReply): void {
   if ('events' in reply) throw new Error('no streams are known here')
   if ('text' in reply) {
-    response.writeHead(reply.status, { 'content-type': reply.contentType, ...reply.headers })
-    response.end(reply.text)
-    return
-  }
-  if (reply.body === undefined) {
-    response.writeHead(reply.status, { ...reply.headers })
-    response.end()
+    response.writeHead(reply.status, { 'content-type': reply.contentType, ...reply.headers }).end(reply.text)
     return
   }
   response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers })

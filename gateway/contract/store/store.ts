@@ -26,7 +26,7 @@ export interface Store extends Lifecycle {
   readonly pairing: PairingStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
-  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them; answers how many. */
+  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them and parts that answered none; answers how many. */
   prune(before: number, limit: number): Promise<number>
 }
 

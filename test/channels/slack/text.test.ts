@@ -6,26 +6,24 @@ import { mentions, readText } from '../../../channels/slack/text.ts'
 import { called } from '../../fakes/slack-message.ts'
 
 describe('writing', () => {
-  const { text, strong, emphasis, strike, code, fence, link, heading, quote, item } = mrkdwn
-
   test('nothing that is said calls anybody, wherever it stands', () => {
     for (const word of ['<!channel>', '<!here|here>', '<@U0ANN>', '<!subteam^S1>', '<#C0TEAM>', '&lt;!channel&gt;', '@channel']) {
       const written = [
-        text(word),
-        strong(text(word)),
-        emphasis(text(word)),
-        strike(text(word)),
-        code(word),
-        fence(word, null),
-        link(text(word), 'https://example.org'),
-        link(text('x'), word),
-        link(text('x'), `https://example.org/${word}`),
-        link(text(''), word.replaceAll(/[<>]/g, '')),
-        link(text('x'), '!channel'),
-        link(text('x'), '@U0ANN'),
-        heading(text(word), 1),
-        quote(text(word)),
-        item(text(word), '•'),
+        mrkdwn.text(word),
+        mrkdwn.strong(mrkdwn.text(word)),
+        mrkdwn.emphasis(mrkdwn.text(word)),
+        mrkdwn.strike(mrkdwn.text(word)),
+        mrkdwn.code(word),
+        mrkdwn.fence(word, null),
+        mrkdwn.link(mrkdwn.text(word), 'https://example.org'),
+        mrkdwn.link(mrkdwn.text('x'), word),
+        mrkdwn.link(mrkdwn.text('x'), `https://example.org/${word}`),
+        mrkdwn.link(mrkdwn.text(''), word.replaceAll(/[<>]/g, '')),
+        mrkdwn.link(mrkdwn.text('x'), '!channel'),
+        mrkdwn.link(mrkdwn.text('x'), '@U0ANN'),
+        mrkdwn.heading(mrkdwn.text(word), 1),
+        mrkdwn.quote(mrkdwn.text(word)),
+        mrkdwn.item(mrkdwn.text(word), '•'),
       ]
       for (const line of written) assert.deepEqual(called(line, false), [], line)
     }
@@ -33,36 +31,37 @@ describe('writing', () => {
 
   test('words are escaped so that two texts joined are the joined text', () => {
     const words = 'a < b & c > d &amp; *x* _y_'
-    for (let at = 0; at <= words.length; at++) assert.equal(text(words.slice(0, at)) + text(words.slice(at)), text(words))
-    assert.equal(text('<&>'), '&lt;&amp;&gt;')
+    for (let at = 0; at <= words.length; at++)
+      assert.equal(mrkdwn.text(words.slice(0, at)) + mrkdwn.text(words.slice(at)), mrkdwn.text(words))
+    assert.equal(mrkdwn.text('<&>'), '&lt;&amp;&gt;')
   })
 
   test('marks end with their line and stay off its edges', () => {
-    assert.equal(strong('one\ntwo'), '*one*\n*two*')
-    assert.equal(emphasis(' x '), ' _x_ ')
-    assert.equal(strike('a\n\nb'), '~a~\n\n~b~')
-    assert.equal(heading('*Title*', 2), '*Title*')
-    assert.equal(heading('A *b* c', 2), '*A *b* c*')
+    assert.equal(mrkdwn.strong('one\ntwo'), '*one*\n*two*')
+    assert.equal(mrkdwn.emphasis(' x '), ' _x_ ')
+    assert.equal(mrkdwn.strike('a\n\nb'), '~a~\n\n~b~')
+    assert.equal(mrkdwn.heading('*Title*', 2), '*Title*')
+    assert.equal(mrkdwn.heading('A *b* c', 2), '*A *b* c*')
   })
 
   test('code stays code whatever is in it', () => {
-    assert.equal(code('a<b'), '`a&lt;b`')
-    assert.equal(code('a`b'), 'a`b')
-    assert.equal(fence('x = 1', 'py'), '```\nx = 1\n```')
-    assert.equal(fence('a\n```\nb', null).match(/```/g)?.length, 2)
+    assert.equal(mrkdwn.code('a<b'), '`a&lt;b`')
+    assert.equal(mrkdwn.code('a`b'), 'a`b')
+    assert.equal(mrkdwn.fence('x = 1', 'py'), '```\nx = 1\n```')
+    assert.equal(mrkdwn.fence('a\n```\nb', null).match(/```/g)?.length, 2)
   })
 
   test('a link is one where it leads out, and words where it does not', () => {
-    assert.equal(link('docs', 'https://example.org/?a=1&b=2'), '<https://example.org/?a=1&amp;b=2|docs>')
-    assert.equal(link('https://example.org', 'https://example.org'), '<https://example.org>')
-    assert.equal(link('two\nlines', 'https://example.org/a|b c'), '<https://example.org/a%7Cb%20c|two lines>')
-    assert.equal(link('x', 'javascript:alert(1)'), 'x (javascript:alert(1))')
-    assert.equal(link('<https://a.example|a>', 'https://b.example'), '<https://a.example|a> (<https://b.example>)')
+    assert.equal(mrkdwn.link('docs', 'https://example.org/?a=1&b=2'), '<https://example.org/?a=1&amp;b=2|docs>')
+    assert.equal(mrkdwn.link('https://example.org', 'https://example.org'), '<https://example.org>')
+    assert.equal(mrkdwn.link('two\nlines', 'https://example.org/a|b c'), '<https://example.org/a%7Cb%20c|two lines>')
+    assert.equal(mrkdwn.link('x', 'javascript:alert(1)'), 'x (javascript:alert(1))')
+    assert.equal(mrkdwn.link('<https://a.example|a>', 'https://b.example'), '<https://a.example|a> (<https://b.example>)')
   })
 
   test('quotes and items have their marks on every line', () => {
-    assert.equal(quote('a\nb'), '> a\n> b')
-    assert.equal(item('a', '1.'), '1. a')
+    assert.equal(mrkdwn.quote('a\nb'), '> a\n> b')
+    assert.equal(mrkdwn.item('a', '1.'), '1. a')
   })
 })
 

@@ -147,7 +147,7 @@ withHub('a mixed batch keeps its order and commits the values once, with those t
   hub.allow(policy({ direct: 'allowlist', allow: ['ann', 'bob'] }))
   const batch = [from('eve'), from('ann', { key: 'a' }), from('me', { author: 'self' }), from('bob'), from('mallory')]
   const written: unknown[] = []
-  const { write } = hub.store.channelState
+  const write = hub.store.channelState.write.bind(hub.store.channelState)
   hub.store.channelState.write = (...args) => {
     written.push(args)
     return write(...args)
