@@ -6,17 +6,17 @@ import type { SlackApi } from './web-api.ts'
 
 export interface FileAccess {
   readonly api: SlackApi
-  readonly fetch: ChannelHost['fetch']
+  readonly host: ChannelHost
   readonly token: string
   /** The origin that the operator configured. */
   readonly trusted: string
 }
 
-export async function fetchFile(ref: MediaRef, { api, fetch, token, trusted }: FileAccess, signal: AbortSignal): Promise<Media> {
+export async function fetchFile(ref: MediaRef, { api, host, token, trusted }: FileAccess, signal: AbortSignal): Promise<Media> {
   const url = await urlOf(ref, api, signal)
   // A file may lie elsewhere (Google Drive, say), where the token is nobody's business.
   if (!api.owns(url)) throw gone(`File ${ref.id} does not lie at Slack.`)
-  const media = await fetch({ url, headers: { authorization: `Bearer ${token}` }, trusted, signal })
+  const media = await host.fetch({ url, headers: { authorization: `Bearer ${token}` }, trusted, signal })
   // Where the token may not read it, Slack shows a page to sign in, with status 200.
   if (media.mediaType.startsWith('text/html') && ref.media_type !== 'text/html') {
     throw gone(`Slack does not show file ${ref.id} to the app. It needs the scope files:read.`)

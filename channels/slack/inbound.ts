@@ -27,7 +27,7 @@ export function readEvent(body: JsonValue, me: Identity, isOurs: IsOurThread): I
 }
 
 /** Slack is the clock of what is said there: `ts` is seconds with six digits, and the id of a message in its channel. */
-export const timeOf = (ts: string): number => Math.floor(Number(ts) * 1_000)
+const timeOf = (ts: string): number => Math.floor(Number(ts) * 1_000)
 
 export const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '')
 

@@ -160,7 +160,7 @@ class SlackChannel implements Channel {
 
   media(ref: MediaRef, signal: AbortSignal): Promise<Media> {
     if (this.#session === null) throw this.#closed()
-    return fetchFile(ref, { api: this.#api, fetch: this.#session.host.fetch, token: this.#botToken, trusted: this.#apiUrl }, signal)
+    return fetchFile(ref, { api: this.#api, host: this.#session.host, token: this.#botToken, trusted: this.#apiUrl }, signal)
   }
 
   /** Until Slack says who we are nothing can be understood. null: stopped before. */
@@ -198,7 +198,7 @@ class SlackChannel implements Channel {
       path: `/v1/channels/${this.#name}/events`,
       permission: 'signed',
       summary: `Events and slash commands of Slack for the channel ${this.#name}.`,
-      tag: 'channels',
+      tag: 'webhooks',
       responses: { 200: { description: 'It is stored, or of no interest.' } },
       handle: (request) => this.#hear(request),
     }
