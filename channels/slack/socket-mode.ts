@@ -98,9 +98,7 @@ export class SocketLink {
     let others = 0
     client.on('counted', (live: number) => (others = live - 1))
     client.on('asked_to_leave', () => ended.abort())
-    client.on('slack_event', (event: SlackEvent) => {
-      if (!leaving.aborted) this.#hear(event)
-    })
+    client.on('slack_event', (event: SlackEvent) => this.#hear(event))
     const onTime = host.clock.after(OPEN_MS, () => ended.abort())
     this.#end = () => ended.abort()
     try {

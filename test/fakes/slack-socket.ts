@@ -91,6 +91,19 @@ export class FakeSocketMode {
     }
   }
 
+  /** Resolves when what was said until now has reached every connection that lives. */
+  async heard(): Promise<void> {
+    await Promise.all(
+      this.#live.map(async (connection) => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        connection.once('pong', () => resolve())
+        connection.once('close', () => resolve())
+        connection.ping()
+        await promise
+      }),
+    )
+  }
+
   /** The network fails. */
   cut(): void {
     for (const connection of this.#live) connection.terminate()

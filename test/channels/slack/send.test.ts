@@ -124,14 +124,8 @@ describe('whether it arrived', () => {
       await assert.rejects(channel.send(lost, never))
       await assert.rejects(channel.send(cut, never))
       for (let more = 0; more < 450; more++) {
-        fake.messages.push({
-          type: 'message',
-          channel: 'C0TEAM',
-          user: 'U0BOB',
-          text: 'more',
-          ts: `${Number(ts) + 10 + more}`,
-          thread_ts: ts,
-        })
+        const message = { type: 'message', channel: 'C0TEAM', user: 'U0BOB', text: 'more', ts: `${Number(ts) + 10 + more}` } as const
+        fake.messages.push(where === 'a chat' ? message : { ...message, thread_ts: ts })
       }
       assert.deepEqual(await channel.confirm?.(lost, never), { outcome: 'sent', id: fake.sent[0]?.ts })
       assert.deepEqual(await channel.confirm?.(cut, never), { outcome: 'absent' })

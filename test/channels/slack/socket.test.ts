@@ -19,9 +19,12 @@ describe('acknowledgement', () => {
     host.hold()
     fake.say({ channel: 'D1', user: 'U1', text: 'hi' })
     await host.handedIn(1)
-    assert.equal(fake.socket.acked.length, 0)
+    // What comes after it is acknowledged first, because nobody wants it.
+    fake.socket.push('events_api', { event: { type: 'reaction_added' } })
+    await fake.until(() => fake.socket.acked.length > 0, 'an acknowledgement')
+    assert.equal(fake.socket.unacked.length, 1)
     host.release()
-    await fake.until(() => fake.socket.acked.length === 1, 'the acknowledgement')
+    await fake.until(() => fake.socket.acked.length === 2, 'the acknowledgement')
     assert.equal(fake.socket.unacked.length, 0)
   })
 
@@ -103,6 +106,8 @@ describe('the socket', () => {
     fake.say({ channel: 'D1', user: 'U1', text: 'hi' })
     await host.handedIn(1)
     fake.socket.disconnect('warning')
+    await fake.socket.heard()
+    assert.deepEqual([fake.socket.live, fake.socket.acked.length], [1, 0])
     host.release()
     await fake.until(() => fake.socket.connected === 2, 'the next socket')
     assert.equal(fake.socket.acked.length, 1)
@@ -140,6 +145,21 @@ describe('the socket', () => {
     await host.handedIn(1)
     await fake.until(() => fake.socket.unacked.length === 0, 'the acknowledgement')
     assert.equal(host.state, 'open')
+  })
+
+  test('brings in nothing more from the moment the channel is paused, and what is under way is acknowledged', async () => {
+    const { fake, host, channel, start } = given
+    await start()
+    host.hold()
+    fake.say({ channel: 'D1', user: 'U1', text: 'before' })
+    await host.handedIn(1)
+    channel.pause()
+    fake.say({ channel: 'D1', user: 'U1', text: 'after' })
+    await fake.socket.heard()
+    host.release()
+    await fake.until(() => fake.socket.live === 0, 'the socket closed')
+    assert.equal(host.handed.length, 1)
+    assert.equal(fake.socket.unacked.length, 1)
   })
 
   test('that says nothing is given up after half a minute', async () => {
