@@ -199,7 +199,7 @@ export class Gateway implements Lifecycle {
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     await this.#pairings.start()
-    this.#channels.start()
+    await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
     this.#deliver.start()

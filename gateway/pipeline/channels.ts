@@ -24,7 +24,8 @@ import type {
   UpgradeRoute,
 } from '#contract'
 import type { Feed } from './feed.ts'
-import { render } from './render.ts'
+import { loadParse, parseWords, render } from './render.ts'
+import type { Parse } from './render.ts'
 import { backoffMs } from './retry.ts'
 
 export interface ConfiguredChannel {
@@ -73,6 +74,7 @@ interface Entry extends ConfiguredChannel {
 export class Channels {
   readonly #parts: ChannelsParts
   readonly #entries = new Map<string, Entry>()
+  #parse: Parse = parseWords
 
   constructor(parts: ChannelsParts, channels: readonly ConfiguredChannel[]) {
     this.#parts = parts
@@ -98,8 +100,10 @@ export class Channels {
     return [...this.#entries.values()].flatMap((entry) => entry.channel.upgrades ?? [])
   }
 
-  /** Starts all without waiting for the slow ones: each tells its state by itself. */
-  start(): void {
+  /** Starts all without waiting for the slow ones: each tells its state by itself. From here on replies can be rendered. */
+  async start(): Promise<void> {
+    const hasDialect = [...this.#entries.values()].some(({ channel }) => channel.capabilities.text.dialect !== null)
+    if (hasDialect) this.#parse = await loadParse()
     for (const entry of this.#entries.values()) void this.#start(entry)
   }
 
@@ -142,7 +146,7 @@ export class Channels {
   /** A channel that is no longer configured renders nothing: its reply waits whole until it is back. */
   render(name: string, body: Body): readonly Rendered[] {
     const channel = this.#entries.get(name)?.channel
-    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text)
+    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text, this.#parse)
   }
 
   deliver(name: string, lane: string): void {

@@ -20,6 +20,7 @@ interface Wanted {
 
 const WANTED: readonly Wanted[] = [
   { name: 'Chromium', variable: 'CHROMIUM_PATH', programs: ['chromium', 'chromium-browser', 'google-chrome'], neededFor: 'test/console' },
+  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
 ]
 
 export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
@@ -31,7 +32,7 @@ export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
 }
 
 function find(programs: readonly string[], searchPath: string): string | null {
-  const folders = [...searchPath.split(delimiter), '/usr/bin']
+  const folders = [...searchPath.split(delimiter), '/usr/bin', '/usr/sbin']
   return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((path) => isProgram(path)) ?? null
 }
 
