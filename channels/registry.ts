@@ -3,6 +3,7 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  slack: async () => (await import('./slack/slack.ts')).slack,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,
   'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,

@@ -56,6 +56,8 @@ const rules: ImportRules = {
     ajv: ['gateway/http', 'gateway/config', 'skills'],
     ws: ['channels/websocket'],
     grammy: ['channels/telegram'],
+    '@slack/socket-mode': ['channels/slack'],
+    '@slack/web-api': ['channels/slack'],
     mqtt: ['channels/mqtt'],
     undici: ['agents'],
     dockerode: ['skills'],
