@@ -2,6 +2,7 @@
 import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
+  amqp: async () => (await import('./amqp/amqp.ts')).amqp,
   http: async () => (await import('./http/http.ts')).http,
   slack: async () => (await import('./slack/slack.ts')).slack,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,

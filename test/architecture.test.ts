@@ -54,6 +54,7 @@ const rules: ImportRules = {
     pino: ['gateway/observe'],
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
+    amqplib: ['channels/amqp'],
     ws: ['channels/websocket'],
     grammy: ['channels/telegram'],
     '@slack/socket-mode': ['channels/slack'],
