@@ -3,6 +3,7 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  kafka: async () => (await import('./kafka/kafka.ts')).kafka,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
 }
 

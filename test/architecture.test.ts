@@ -54,6 +54,7 @@ const rules: ImportRules = {
     yaml: ['gateway/config'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
     ws: ['channels/websocket'],
+    kafkajs: ['channels/kafka'],
     undici: ['agents'],
     dockerode: ['skills'],
   },

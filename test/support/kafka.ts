@@ -1,7 +1,7 @@
 /**
  * A real Kafka broker for tests and benches: one node that is its own controller (KRaft), on free ports of 127.0.0.1, in a folder of its
  * own, stopped by pid. It can be killed and brought back on the same ports with the same data. One of its addresses leads through a
- * TCP proxy, one asks for a password. Knows nothing of the gateway.
+ * TCP proxy and asks for a password. Knows nothing of the gateway.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,7 +29,6 @@ export const javaPath = (): string | null => facilities(process.env).find(({ nam
 interface Ports {
   readonly plain: number
   readonly proxied: number
-  readonly password: number
   readonly controller: number
 }
 
@@ -61,8 +60,8 @@ export class Kafka {
     // The folder has to go after the process, so the same hook sweeps it.
     const sweeps: (() => Promise<void>)[] = []
     const dir = temporaryFolder({ after: (run) => void sweeps.push(run) })
-    const [plain = 0, proxied = 0, password = 0, controller = 0] = await freePorts(4)
-    const ports = { plain, proxied, password, controller }
+    const [plain = 0, proxied = 0, controller = 0] = await freePorts(3)
+    const ports = { plain, proxied, controller }
     const proxy = await TcpProxy.open({ after: (run) => void sweeps.unshift(run) }, proxied)
     const kafka = new Kafka({ java, jars, properties: join(dir, 'server.properties'), ports, proxy })
     scope.after(async () => {
@@ -84,15 +83,10 @@ export class Kafka {
   get address(): string {
     return `127.0.0.1:${this.#ports.plain}`
   }
-  /** Through the proxy, which is also what the broker tells clients there about itself. */
+  /** Through the proxy, which is also what the broker tells clients there about itself. Asks for `user` and `password` (SASL PLAIN). */
   get proxied(): string {
     return `127.0.0.1:${this.proxy.port}`
   }
-  /** Where a password is asked for (SASL PLAIN, SCRAM is not set up). */
-  get locked(): string {
-    return `127.0.0.1:${this.#ports.password}`
-  }
-
   output(): string {
     return this.#output
   }
@@ -147,13 +141,13 @@ function properties({ ports, proxy, user, password }: Kafka, dir: string): strin
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
-    listeners: [at('PLAIN', ports.plain), at('PROXIED', ports.proxied), at('LOCKED', ports.password), at('CONTROLLER', ports.controller)].join(),
-    'advertised.listeners': [at('PLAIN', ports.plain), at('PROXIED', proxy.port), at('LOCKED', ports.password)].join(),
-    'listener.security.protocol.map': 'PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,LOCKED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: [at('PLAIN', ports.plain), at('PROXIED', ports.proxied), at('CONTROLLER', ports.controller)].join(),
+    'advertised.listeners': [at('PLAIN', ports.plain), at('PROXIED', proxy.port)].join(),
+    'listener.security.protocol.map': 'PLAIN:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
     'inter.broker.listener.name': 'PLAIN',
     'controller.listener.names': 'CONTROLLER',
-    'listener.name.locked.sasl.enabled.mechanisms': 'PLAIN',
-    'listener.name.locked.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user}="${password}";`,
+    'listener.name.proxied.sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.proxied.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user}="${password}";`,
     'log.dirs': join(dir, 'data'),
     'num.partitions': '1',
     'offsets.topic.num.partitions': '1',
