@@ -4,6 +4,7 @@ import type { ChannelKind } from '#contract'
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
   kafka: async () => (await import('./kafka/kafka.ts')).kafka,
+  'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
 }
 

@@ -64,6 +64,8 @@ export interface ChannelWorld {
   readonly maxText: number | null
   /** A module that the gateway process imports first (a test's trust root). */
   readonly preload?: string
+  /** So many answers to one chat need not wait for the platform's rate; default 50. */
+  readonly most?: number
   /** How long the platform's rate mishap says to wait. */
   readonly rateMs?: number
   /** A gateway for this world is up, maybe again after a kill. Resolves when the channel is connected. */

@@ -91,6 +91,7 @@ export class MemoryHost implements ChannelHost {
     return { status: 'new', envelope }
   }
 
+  /** All or nothing, like the real one. */
   async acceptAll(messages: readonly Inbound[], state: StateChanges = {}): Promise<readonly Accepted[]> {
     const accepted = await Promise.all(messages.map((message) => this.accept(message)))
     await this.writeState(state)

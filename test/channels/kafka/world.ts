@@ -147,11 +147,14 @@ export class KafkaWorld implements ChannelWorld {
     const { site, topic, admin } = this.#parts
     const place = this.#said.get(key)
     if (place === undefined) throw new Error(`nobody said ${key}`)
+    const t=Date.now()
     site.kafka.proxy.refuse()
     site.kafka.proxy.cut()
     while (this.#members > 0) await delay(LOOK_MS)
+    console.error('empty', Date.now()-t)
     const partitions = [{ partition: place.partition, offset: String(place.offset) }]
     await admin.setOffsets({ groupId: topic, topic, partitions })
+    console.error('set', Date.now()-t)
     site.kafka.proxy.heal()
   }
 

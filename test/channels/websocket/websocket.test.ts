@@ -50,7 +50,7 @@ const base64url = (text: string): string => Buffer.from(text).toString('base64ur
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 void test('is in the registry', async () => {
-  assert.deepEqual(Object.keys(channelKinds), ['http', 'websocket'])
+  assert.ok('websocket' in channelKinds)
   assert.equal(await channelKinds['websocket']?.(), websocket)
 })
 
