@@ -44,8 +44,10 @@ export class KafkaClient {
       retry: RETRY,
     })
     let seenAt = this.#options.now()
-    const { FETCH, HEARTBEAT, GROUP_JOIN, CRASH } = consumer.events
+    const { FETCH, HEARTBEAT, REBALANCING, GROUP_JOIN, CRASH } = consumer.events
     for (const event of [FETCH, HEARTBEAT] as const) consumer.on(event, () => void (seenAt = this.#options.now()))
+    // It is kept waiting, without a sign, until every member has said what it has left to do.
+    consumer.on(REBALANCING, () => void (seenAt = this.#options.now() + REBALANCE_MS))
     const ended = Promise.withResolvers<unknown>()
     const crashes: Error[] = []
     consumer.on(CRASH, ({ payload }) => {
@@ -53,7 +55,10 @@ export class KafkaClient {
       ended.resolve(payload.error)
     })
     let assigned: { readonly [topic: string]: readonly number[] } = {}
-    consumer.on(GROUP_JOIN, ({ payload }) => void (assigned = payload.memberAssignment))
+    consumer.on(GROUP_JOIN, ({ payload }) => {
+      assigned = payload.memberAssignment
+      seenAt = this.#options.now()
+    })
     const anchored = Promise.withResolvers<void>()
     anchored.promise.catch(() => {})
     const stop = (): Promise<void> => sockets.close(() => consumer.disconnect())

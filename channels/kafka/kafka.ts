@@ -21,9 +21,9 @@ export const kafka: ChannelKind = {
 const MAX_TEXT_BYTES = 1_000_000
 /** A membership that lasted so long was good: the next failure is a first one. */
 const GOOD_MS = 30_000
-/** The library has been seen to stop without a word; then it is thrown away. Longer than any rebalance. */
-const SILENCE_MS = 60_000
-const LOOK_MS = 10_000
+/** A line that swallows everything is noticed by the library after a minute or never. By now the group has given us up anyhow. */
+const SILENCE_MS = 15_000
+const LOOK_MS = 2_500
 
 class KafkaChannel implements Channel {
   readonly capabilities: Capabilities = {

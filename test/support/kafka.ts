@@ -91,8 +91,9 @@ export class Kafka {
     return this.#output
   }
 
-  /** Brings it back with the data that it had. */
+  /** Brings it back with the data that it had, if it is down. */
   async up(): Promise<void> {
+    if (this.#node !== null) return
     this.#output = ''
     const node = spawn(this.#java, this.#program('kafka.Kafka', this.#properties), { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#node = node

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
-import type { Admin, Consumer, IHeaders, Producer } from 'kafkajs'
+import type { Admin, Consumer, IHeaders, KafkaMessage, Producer } from 'kafkajs'
 import type { JsonObject } from '#contract'
 import type { Arrived, ChannelWorld, Mishap, Saying } from '../../contract/channel-world.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
@@ -39,7 +39,7 @@ interface Place {
   readonly offset: bigint
 }
 
-interface Received extends Arrived {
+export interface Received extends Arrived {
   readonly headers: IHeaders
 }
 
@@ -72,7 +72,7 @@ export class KafkaWorld implements ChannelWorld {
 
   static async open(scope: Scope, site: KafkaSite): Promise<KafkaWorld> {
     const topic = `in-${randomUUID()}`
-    const client = new kafkajs.Kafka({ clientId: 'people', brokers: [site.kafka.address], logLevel: kafkajs.logLevel.NOTHING })
+    const client = newClient(site.kafka.address)
     const producer = client.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
     const consumer = client.consumer({ groupId: `people-${topic}`, maxWaitTimeInMs: 100 })
     const admin = client.admin()
@@ -142,25 +142,64 @@ export class KafkaWorld implements ChannelWorld {
     return id
   }
 
+  /** As one burst, in this order. */
+  async writeAll(records: readonly { readonly key: string; readonly value: string }[]): Promise<void> {
+    await this.#parts.producer.send({ topic: this.topic, messages: [...records] })
+  }
+
+  /** Everything in a topic of this world, from its beginning, until there are so many. */
+  async read(topic: string, count: number): Promise<readonly KafkaMessage[]> {
+    const consumer = newClient(this.#parts.site.kafka.address).consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 })
+    const found: KafkaMessage[] = []
+    const all = Promise.withResolvers<void>()
+    const bound = setTimeout(() => all.reject(new Error(`${found.length} records of ${count} came in ${topic}`)), UP_LIMIT_MS)
+    try {
+      await consumer.connect()
+      await consumer.subscribe({ topic, fromBeginning: true })
+      const eachMessage = async ({ message }: { readonly message: KafkaMessage }): Promise<void> => {
+        if (found.push(message) >= count) all.resolve()
+      }
+      await consumer.run({ eachMessage })
+      await all.promise
+      return found
+    } finally {
+      clearTimeout(bound)
+      await consumer.disconnect()
+    }
+  }
+
+  get admin(): Admin {
+    return this.#parts.admin
+  }
+
   /** As an operator does who has records read again: the group has to be empty, then its offset is set back. */
   async redeliver(key: string): Promise<void> {
-    const { site, topic, admin } = this.#parts
+    const { site, topic } = this.#parts
     const place = this.#said.get(key)
     if (place === undefined) throw new Error(`nobody said ${key}`)
-    const t=Date.now()
     site.kafka.proxy.refuse()
     site.kafka.proxy.cut()
     while (this.#members > 0) await delay(LOOK_MS)
-    console.error('empty', Date.now()-t)
-    const partitions = [{ partition: place.partition, offset: String(place.offset) }]
-    await admin.setOffsets({ groupId: topic, topic, partitions })
-    console.error('set', Date.now()-t)
+    const { partition, offset } = place
+    const operator = newClient(site.kafka.address).consumer({ groupId: topic, maxWaitTimeInMs: 100 })
+    await operator.connect()
+    await operator.subscribe({ topic })
+    const running = operator.run({ autoCommit: false, eachMessage: async () => {} })
+    operator.pause([{ topic }])
+    await running
+    await operator.commitOffsets([{ topic, partition, offset: String(offset) }])
+    await operator.disconnect()
     site.kafka.proxy.heal()
   }
 
   unacknowledged(): readonly string[] {
     const isCommitted = ({ partition, offset }: Place): boolean => offset < (this.#committed.get(partition) ?? 0n)
     return [...this.#said].filter(([, place]) => !isCommitted(place)).map(([key]) => key)
+  }
+
+  /** Of so many records in the topic. */
+  uncommitted(count: number): number {
+    return count - [...this.#committed.values()].reduce((sum, offset) => sum + Math.max(0, Number(offset)), 0)
   }
 
   arrived(): readonly Received[] {
@@ -232,3 +271,6 @@ export class KafkaWorld implements ChannelWorld {
     }
   }
 }
+
+const newClient = (broker: string): kafkajs.Kafka =>
+  new kafkajs.Kafka({ clientId: 'people', brokers: [broker], logLevel: kafkajs.logLevel.NOTHING })
