@@ -6,6 +6,7 @@ export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind>
   http: async () => (await import('./http/http.ts')).http,
   slack: async () => (await import('./slack/slack.ts')).slack,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,
+  kafka: async () => (await import('./kafka/kafka.ts')).kafka,
   'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
   telegram: async () => (await import('./telegram/telegram.ts')).telegram,

@@ -60,6 +60,7 @@ const rules: ImportRules = {
     '@slack/socket-mode': ['channels/slack'],
     '@slack/web-api': ['channels/slack'],
     mqtt: ['channels/mqtt'],
+    kafkajs: ['channels/kafka'],
     undici: ['agents'],
     dockerode: ['skills'],
     mdast: ['gateway/pipeline'],
