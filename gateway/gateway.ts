@@ -21,6 +21,7 @@ import type {
 } from '#contract'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
+import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
 import type { Services } from './http/services.ts'
@@ -103,7 +104,10 @@ export class Gateway implements Lifecycle {
         log,
         metrics,
         feed: this.#feed,
+        random,
+        fetch: fetchGuarded,
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
+        acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
         document: (id) => this.#document(id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),

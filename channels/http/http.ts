@@ -5,7 +5,6 @@
 import { ConflictError, DeniedError, UnavailableError, parsePublish } from '#contract'
 import type {
   Accepted,
-  Body,
   Capabilities,
   Channel,
   ChannelHost,
@@ -14,7 +13,6 @@ import type {
   HttpRequest,
   JsonObject,
   Publish,
-  Rendered,
   Route,
   Sent,
 } from '#contract'
@@ -32,8 +30,9 @@ class HttpChannel implements Channel {
   readonly capabilities: Capabilities = {
     delivery: 'collect',
     resend: 'id',
-    text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16' },
-    typing: false,
+    text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16', dialect: null },
+    strangers: false,
+    typingMs: null,
     threads: false,
     groups: false,
     media: true,
@@ -77,10 +76,6 @@ class HttpChannel implements Channel {
   /** The reply is in the store already, and those who wait learn it from the feed. */
   send(): Promise<Sent> {
     return Promise.resolve({ id: null })
-  }
-
-  render(body: Body): readonly Rendered[] {
-    return [{ text: body.text }]
   }
 
   pause(): void {
@@ -127,11 +122,12 @@ class HttpChannel implements Channel {
 
 const INVOKE_WAIT_SECONDS = 60
 
-type Stored = Exclude<Accepted, { status: 'conflict' }>
+type Stored = Exclude<Accepted, { status: 'conflict' | 'refused' }>
 
 async function accept(host: ChannelHost, { principal, headers }: HttpRequest, publish: Publish): Promise<Stored> {
   if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
   const accepted = await host.accept(inboundOf({ publish, headers, principal, now: host.clock.now() }))
+  if (accepted.status === 'refused') throw new DeniedError('This is not taken in here.', { code: 'MESSAGE_REFUSED', reason: 'forbidden' })
   if (accepted.status !== 'conflict') return accepted
   throw new ConflictError(`This idempotency key was used for other words, as ${accepted.id}. Use a new key.`, {
     code: 'IDEMPOTENCY_KEY_REUSED',

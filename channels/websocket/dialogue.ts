@@ -2,7 +2,7 @@
  * What an authenticated client says and is answered: messages handed in in the order in which they came, each acknowledged when
  * it is durable, and the conversations it listens to.
  */
-import { ConflictError, InvalidError, fingerprint, may } from '#contract'
+import { ConflictError, DeniedError, InvalidError, fingerprint, may } from '#contract'
 import type { ChannelHost, Inbound, Principal } from '#contract'
 import { Conversation } from './conversation.ts'
 import type { Outlet } from './conversation.ts'
@@ -96,7 +96,9 @@ export class Dialogue {
     this.#inFlight++
     try {
       const accepted = await this.#host.accept(this.#inboundOf(frame))
-      if (accepted.status === 'conflict') {
+      if (accepted.status === 'refused') {
+        this.#line.send(errorFrame(id, new DeniedError('This is not taken in here.', { code: 'MESSAGE_REFUSED', reason: 'forbidden' })))
+      } else if (accepted.status === 'conflict') {
         const error = new ConflictError(`This id was used for other words, as ${accepted.id}. Use a new id.`, {
           code: 'IDEMPOTENCY_KEY_REUSED',
         })

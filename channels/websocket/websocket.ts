@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Body, Capabilities, Channel, ChannelHost, ChannelKind, Rendered, Sent, UpgradeCaller, UpgradeRoute } from '#contract'
+import type { Capabilities, Channel, ChannelHost, ChannelKind, Sent, UpgradeCaller, UpgradeRoute } from '#contract'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { Connection, MAX_FRAME_BYTES, PING_MS } from './connection.ts'
@@ -29,8 +29,9 @@ class WebSocketChannel implements Channel {
   readonly capabilities: Capabilities = {
     delivery: 'collect',
     resend: 'id',
-    text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16' },
-    typing: false,
+    text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16', dialect: null },
+    strangers: false,
+    typingMs: null,
     threads: false,
     groups: false,
     media: true,
@@ -96,10 +97,6 @@ class WebSocketChannel implements Channel {
   /** The reply is in the store already, and the feed tells it to the connections. */
   send(): Promise<Sent> {
     return Promise.resolve({ id: null })
-  }
-
-  render(body: Body): readonly Rendered[] {
-    return [{ text: body.text }]
   }
 
   pause(): void {

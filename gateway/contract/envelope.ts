@@ -17,7 +17,8 @@ export type Payload =
 /**
  * What is known about a message beside its words. Free members are kept as they came; those named here have a meaning:
  * `channel_id` (label the sender gave), `user_id`, `session_id`, `agent_id` (agent asked for), `topic`,
- * `headers` (lower-case names), `traceparent` (W3C Trace Context).
+ * `headers` (lower-case names), `traceparent` (W3C Trace Context), `media` (what came with it), `event` and `of` (it is news
+ * of an earlier message, whose dedupe key that is).
  */
 export interface Metadata {
   readonly channel_id?: string
@@ -27,7 +28,20 @@ export interface Metadata {
   readonly topic?: string
   readonly headers?: { readonly [name: string]: string }
   readonly traceparent?: string
+  readonly media?: readonly MediaRef[]
+  readonly event?: 'edit' | 'delete' | 'reaction'
+  readonly of?: string
   readonly [member: string]: JsonValue | undefined
+}
+
+/** Something that came with a message and stays where it is until somebody asks for it. */
+export type MediaRef = {
+  /** What the channel fetches it by. */
+  readonly id: string
+  /** As the platform says (RFC 9110 §8.3.1). */
+  readonly media_type: string
+  readonly bytes?: number
+  readonly name?: string
 }
 
 export interface Envelope {

@@ -1,7 +1,9 @@
 /** The one door to the vocabulary: everything outside this folder imports `#contract`. */
+export * from './access.ts'
 export * from './agent.ts'
 export * from './canonical.ts'
 export * from './channel.ts'
+export * from './dialect.ts'
 export * from './document.ts'
 export * from './envelope.ts'
 export * from './errors.ts'

@@ -16,6 +16,7 @@ export type Permission =
   | 'agents:create'
   | 'agent:execute'
   | 'channels:read'
+  | 'channels:write'
   | 'deadletters:read'
   | 'deadletters:replay'
   | 'keys:read'
@@ -41,8 +42,11 @@ export interface Route {
   readonly path: string
   /** Other paths of the same. */
   readonly aliases?: readonly string[]
-  /** `public` needs nobody. */
-  readonly permission: Permission | 'public'
+  /**
+   * `public` needs nobody. `signed`: a webhook, whose handler proves the caller by a signature over `raw`; the body comes as bytes of
+   * any type, unparsed, and no Host, Origin or key is asked for.
+   */
+  readonly permission: Permission | 'public' | 'signed'
   readonly summary: string
   readonly tag: string
   /** JSON Schema 2020-12 of each query member, all of which are strings on the wire. */

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, may } from '#contract'
-import type { Clock, Fault, HttpReply, JsonObject, JsonValue, Principal, Route } from '#contract'
+import type { Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
 import { beginStream, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
 import type { Credentials, Proven } from './credentials.ts'
@@ -58,10 +58,12 @@ export class Endpoint {
     const door = this.#door
     const exchange = new Exchange(request, response, this.#hasParams ? params : null)
     try {
-      door.guard.checkHost(request)
-      if (!this.#isSafe) door.guard.checkOrigin(request.headers)
-      const proven = door.credentials.prove(request.headers)
-      exchange.principal = this.#admit(proven instanceof Promise ? await proven : proven, request)
+      if (route.permission !== 'signed') {
+        door.guard.checkHost(request)
+        if (!this.#isSafe) door.guard.checkOrigin(request.headers)
+        const proven = door.credentials.prove(request.headers)
+        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, request)
+      }
       await this.#takeIn(exchange, request)
       const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
       // Not before: it may have begun while the server ran.
@@ -75,8 +77,7 @@ export class Endpoint {
   }
 
   /** Who is let in; throws for all others. */
-  #admit(proven: Proven | null, request: IncomingMessage): Principal | null {
-    const { permission } = this.route
+  #admit(permission: Permission | 'public', proven: Proven | null, request: IncomingMessage): Principal | null {
     const { guard, meter } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven === null) {
@@ -106,6 +107,10 @@ export class Endpoint {
     if (mark >= 0 || route.query !== undefined) {
       this.#checkQuery ??= await schemas.compile(querySchema(route), 'query')
       exchange.query = readQuery(mark < 0 ? '' : url.slice(mark + 1), this.#checkQuery)
+    }
+    if (route.permission === 'signed') {
+      if (hasBody(request)) exchange.raw = await readBody(request, maxBodyBytes)
+      return
     }
     if (route.body === undefined) {
       if (!hasBody(request)) return
@@ -189,7 +194,12 @@ const REASONS: { readonly [code: string]: string | undefined } = {
   FORGERY_SUSPECTED: 'forgery',
 }
 
-const querySchema = (route: Route): JsonObject => ({ type: 'object', properties: route.query ?? {}, additionalProperties: false })
+const querySchema = (route: Route): JsonObject => ({
+  type: 'object',
+  properties: route.query ?? {},
+  // A platform may add to what it sends.
+  additionalProperties: route.permission === 'signed',
+})
 
 function readQuery(text: string, check: Check): { readonly [name: string]: string | number | boolean | undefined } {
   const query: { [name: string]: string } = {}

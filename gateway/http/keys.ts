@@ -22,6 +22,7 @@ const PERMISSIONS: { readonly [permission in Permission]: true } = {
   'agents:create': true,
   'agent:execute': true,
   'channels:read': true,
+  'channels:write': true,
   'deadletters:read': true,
   'deadletters:replay': true,
   'keys:read': true,

@@ -22,6 +22,8 @@ import type {
   UpgradeRoute,
 } from '#contract'
 import type { Feed } from './feed.ts'
+import { render } from './render.ts'
+import { backoffMs } from './retry.ts'
 
 export interface ConfiguredChannel {
   readonly name: string
@@ -46,6 +48,9 @@ export interface ChannelsParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly accept: (channel: string, message: Inbound, state: StateChanges) => Promise<Accepted>
+  readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges) => Promise<readonly Accepted[]>
+  readonly fetch: ChannelHost['fetch']
+  readonly random: () => number
   readonly document: (id: MessageId) => Promise<JsonObject | null>
   /** A lane of a pushing channel has something to send. */
   readonly onDelivery: (channel: string, lane: string) => void
@@ -132,7 +137,8 @@ export class Channels {
 
   /** A channel that is no longer configured renders nothing: its reply waits whole until it is back. */
   render(name: string, body: Body): readonly Rendered[] {
-    return this.#entries.get(name)?.channel.render(body) ?? [{ text: body.text }]
+    const channel = this.#entries.get(name)?.channel
+    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text)
   }
 
   deliver(name: string, lane: string): void {
@@ -163,7 +169,7 @@ export class Channels {
   }
 
   #host(entry: Entry): ChannelHost {
-    const { store, feed, clock, log, metrics, accept, document } = this.#parts
+    const { store, feed, clock, log, metrics, accept, acceptAll, document, fetch, random } = this.#parts
     const { name } = entry
     return {
       name,
@@ -175,6 +181,17 @@ export class Channels {
         entry.lastInboundAt = clock.now()
         return accept(name, message, state)
       },
+      acceptAll: async (messages, state = {}) => {
+        if (messages.length === 0) {
+          if (Object.keys(state).length > 0) await store.channelState.write(name, state)
+          return []
+        }
+        entry.lastInboundAt = clock.now()
+        return acceptAll(name, messages, state)
+      },
+      update: async () => undefined,
+      backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
+      fetch,
       document,
       readState: (key) => store.channelState.read(name, key),
       writeState: (changes) => store.channelState.write(name, changes),
@@ -195,6 +212,24 @@ export class Channels {
     feed.emit({ type: 'event', name: 'channel.status', data: { channel: entry.name, state, reason } })
     if (state === 'open') onOpen(entry.name)
   }
+}
+
+/** Reconnects never end, so no attempt is the last. */
+const RECONNECT = { attempts: Infinity, baseMs: 1_000, capMs: 60_000 }
+
+function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(asError(signal.reason))
+    const aborted = (): void => {
+      cancel()
+      reject(asError(signal.reason))
+    }
+    const cancel = clock.after(ms, () => {
+      signal.removeEventListener('abort', aborted)
+      resolve()
+    })
+    signal.addEventListener('abort', aborted, { once: true })
+  })
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -5,6 +5,7 @@
 import { NotFoundError, UnavailableError, newDeadLetterId, newMessageId } from '#contract'
 import type {
   Acceptance,
+  AcceptanceResult,
   Accepted,
   AgentDefinition,
   Clock,
@@ -70,11 +71,36 @@ export class Ingress {
    * @throws NotFoundError when the agent that was asked for by name does not exist
    */
   async accept(channel: string, message: Inbound, state: StateChanges): Promise<Accepted> {
-    const { store, clock } = this.#parts
+    this.#checkOpen()
+    const { acceptance, agent } = this.#acceptance(channel, message, state)
+    return this.#told(acceptance, agent, await this.#parts.store.inbox.accept(acceptance))
+  }
+
+  /** All of them in one transaction, `state` with the last. */
+  async acceptAll(channel: string, messages: readonly Inbound[], state: StateChanges): Promise<readonly Accepted[]> {
+    this.#checkOpen()
+    const { store } = this.#parts
+    const last = messages.length - 1
+    const all = messages.map((message, at) => this.#acceptance(channel, message, at === last ? state : {}))
+    const results = await store.inbox.acceptAll(all.map(({ acceptance }) => acceptance))
+    return all.flatMap(({ acceptance, agent }, at) => {
+      const result = results[at]
+      return result === undefined ? [] : [this.#told(acceptance, agent, result)]
+    })
+  }
+
+  #checkOpen(): void {
     if (!this.#isOpen)
       throw new UnavailableError('The gateway is shutting down. Send it again in a moment.', { code: 'DRAINING', retryAfterMs: 5_000 })
-    const acceptedAt = clock.now()
-    const target = this.route(channel, message)
+  }
+
+  #acceptance(
+    channel: string,
+    message: Inbound,
+    state: StateChanges,
+  ): { readonly acceptance: Acceptance; readonly agent: AgentDefinition | null } {
+    const acceptedAt = this.#parts.clock.now()
+    const target = message.dead === undefined ? this.route(channel, message) : { agent: null, reason: message.dead }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,
@@ -95,21 +121,26 @@ export class Ingress {
       session,
       reply: message.reply,
       acceptedAt,
+      isNews: message.event !== undefined,
       dead:
         target.agent === null
           ? { id: newDeadLetterId(acceptedAt), reason: target.reason, origin: { account: message.account, peer: message.peer } }
           : null,
       state,
     }
-    const result = await store.inbox.accept(acceptance)
+    return { acceptance, agent: target.agent }
+  }
+
+  #told(acceptance: Acceptance, agent: AgentDefinition | null, result: AcceptanceResult): Accepted {
+    const { envelope } = acceptance
     switch (result.status) {
       case 'conflict':
         return result
       case 'duplicate':
-        this.#messages.inc([channel, 'in', 'duplicate'])
+        this.#messages.inc([envelope.channel, 'in', 'duplicate'])
         return result
       case 'new':
-        this.#stored(acceptance, target.agent)
+        this.#stored(acceptance, agent)
         return { status: 'new', envelope }
     }
   }
@@ -153,7 +184,7 @@ export class Ingress {
   #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
     const { feed, log, onReady, pressure } = this.#parts
     pressure.accepted()
-    const { envelope, lane, session, dead } = acceptance
+    const { envelope, lane, session, dead, isNews } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({
       type: 'message',
@@ -162,10 +193,10 @@ export class Ingress {
       lane,
       session: envelope.session,
       agent: acceptance.agent,
-      status: dead === null ? 'queued' : 'dead',
+      status: dead !== null ? 'dead' : isNews ? 'done' : 'queued',
       reason: dead === null ? null : dead.reason.code,
     })
     if (dead !== null) log.warn({ message_id: envelope.id, channel: envelope.channel, 'error.code': dead.reason.code }, dead.reason.message)
-    if (session !== null && agent !== null) onReady(session.key, agent)
+    if (session !== null && agent !== null && !isNews) onReady(session.key, agent)
   }
 }

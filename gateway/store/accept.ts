@@ -9,6 +9,10 @@ import type { Sql } from './sql.ts'
 /** As it travels between the threads: bytes are base64. */
 export type AcceptanceText = Omit<Acceptance, 'state'> & { readonly state: TextChanges }
 
+/** Of several in one transaction; the answers in their order. */
+export const acceptAll = (sql: Sql, messages: readonly AcceptanceText[]): readonly AcceptanceResult[] =>
+  messages.map((message) => accept(sql, message))
+
 export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   const { envelope } = message
   const seen = message.key === null ? undefined : find(sql, envelope.channel, message.key)
@@ -20,20 +24,21 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
     return same ? { status: 'duplicate', envelope: stored } : { status: 'conflict', id: stored.id }
   }
   const { dead } = message
+  const isOver = dead !== null || message.isNews
   const session = message.session === null ? null : sessionOf(sql, message.session, message.acceptedAt)
   const seq = sql.insert(
     `INSERT INTO inbox (id, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key, fingerprint)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     envelope.id,
-    dead === null ? 'queued' : 'dead',
-    dead === null ? 1 : 0,
+    dead !== null ? 'dead' : isOver ? 'done' : 'queued',
+    isOver ? 0 : 1,
     envelope.channel,
     message.agent,
     session,
     dead?.reason.code ?? null,
     dead?.reason.message ?? null,
     message.acceptedAt,
-    dead === null ? null : message.acceptedAt,
+    isOver ? message.acceptedAt : null,
     message.lane,
     message.key,
     message.fingerprint,

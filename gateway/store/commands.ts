@@ -3,7 +3,7 @@
  * the writer's: it is indexed and small, and a gateway that nobody asks anything needs no second thread.
  */
 import type { Store } from '#contract'
-import { accept } from './accept.ts'
+import { accept, acceptAll } from './accept.ts'
 import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempotencyWrites, keyReads, keyWrites } from './access.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
@@ -14,7 +14,7 @@ import { sessionReads, sessionWrites } from './sessions.ts'
 import { turnWrites } from './turns.ts'
 
 export type Writes = {
-  readonly inbox: { readonly accept: typeof accept } & typeof inboxLooks
+  readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
   readonly turns: Handlers<Store['turns']>
   readonly outbox: typeof outboxWrites & typeof outboxLooks
   readonly sessions: typeof sessionWrites
@@ -27,7 +27,7 @@ export type Writes = {
 }
 
 export const writes: Writes = {
-  inbox: { accept, ...inboxLooks },
+  inbox: { accept, acceptAll, ...inboxLooks },
   turns: turnWrites,
   outbox: { ...outboxWrites, ...outboxLooks },
   sessions: sessionWrites,

@@ -18,7 +18,7 @@ import type { InboxRow } from './message-row.ts'
 import { replies } from './outbox.ts'
 import type { Sql } from './sql.ts'
 
-export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'readySessions' | 'nextDue'>> = {
+export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'readySessions' | 'nextDue'>> = {
   get: find,
   whole(sql, id) {
     const message = find(sql, id)

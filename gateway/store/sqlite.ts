@@ -52,13 +52,14 @@ export class SqliteStore implements Store, Lifecycle {
       methods(port, side, (name, args) => this.#write(name, args, patienceMs))
     const ask = <S extends Side[string]>(port: string, side: S): Methods<S> => methods(port, side, (name, args) => this.#read(name, args))
 
-    const { accept } = tell('inbox', writes.inbox, outside)
+    const { accept, acceptAll } = tell('inbox', writes.inbox, outside)
     const { readySessions, nextDue } = tell('inbox', writes.inbox, inside)
     this.inbox = {
       ...ask('inbox', reads.inbox),
       readySessions,
       nextDue,
       accept: (message) => accept({ ...message, state: toText(message.state) }),
+      acceptAll: (messages) => acceptAll(messages.map((message) => ({ ...message, state: toText(message.state) }))),
     }
     this.turns = tell('turns', writes.turns, inside)
     this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }

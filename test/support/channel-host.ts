@@ -7,18 +7,22 @@ import type {
   Accepted,
   ChannelHost,
   ChannelState,
+  DeliveryNews,
   Envelope,
   FlowEvent,
   FlowFeed,
+  GuardedRequest,
   Inbound,
   JsonObject,
   Log,
+  Media,
   MessageId,
   MessageStatus,
   Metrics,
   ReplyView,
   StateChanges,
 } from '#contract'
+import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
 import { FakeClock } from './fake-clock.ts'
 import { quietLog } from './quiet-log.ts'
 
@@ -44,6 +48,9 @@ export class MemoryHost implements ChannelHost {
   /** In the order in which they were handed in. */
   readonly handed: Inbound[] = []
   readonly states: ChannelState[] = []
+  readonly news: { readonly platformId: string; readonly news: DeliveryNews }[] = []
+  /** The channel's durable values. */
+  readonly values: Map<string, Uint8Array> = new Map()
   readonly documents: Map<MessageId, JsonObject> = new Map()
   reads = 0
   pages = 0
@@ -62,12 +69,13 @@ export class MemoryHost implements ChannelHost {
     this.name = name
   }
 
-  async accept(message: Inbound): Promise<Accepted> {
+  async accept(message: Inbound, state: StateChanges = {}): Promise<Accepted> {
     this.handed.push(message)
     for (const look of this.#waiters) look()
     await this.#gate
     await new Promise((resolve) => setImmediate(resolve))
     if (this.failure !== null) throw this.failure
+    await this.writeState(state)
     const seen = message.key === null ? undefined : this.#byKey.get(message.key)
     if (seen !== undefined) {
       if (seen.fingerprint !== message.fingerprint) return { status: 'conflict', id: seen.envelope.id }
@@ -81,6 +89,30 @@ export class MemoryHost implements ChannelHost {
     this.#lanes.set(id, lane)
     this.#setStatus(id, this.routes ? 'queued' : 'dead')
     return { status: 'new', envelope }
+  }
+
+  async acceptAll(messages: readonly Inbound[]): Promise<readonly Accepted[]> {
+    return Promise.all(messages.map((message) => this.accept(message)))
+  }
+
+  update(platformId: string, news: DeliveryNews): Promise<void> {
+    this.news.push({ platformId, news })
+    return Promise.resolve()
+  }
+
+  /** Waits for the test to move the clock by a second. */
+  backoff(_attempt: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.clock.after(1_000, resolve)
+      signal.addEventListener('abort', () => {
+        cancel()
+        reject(new Error('aborted'))
+      })
+    })
+  }
+
+  fetch(request: GuardedRequest): Promise<Media> {
+    return fetchGuarded(request)
   }
 
   hold(): void {
@@ -142,11 +174,15 @@ export class MemoryHost implements ChannelHost {
     return Promise.resolve(this.documents.get(id) ?? null)
   }
 
-  readState(): Promise<Uint8Array | null> {
-    return Promise.resolve(null)
+  readState(key: string): Promise<Uint8Array | null> {
+    return Promise.resolve(this.values.get(key) ?? null)
   }
 
-  writeState(_changes: StateChanges): Promise<void> {
+  writeState(changes: StateChanges): Promise<void> {
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === null) this.values.delete(key)
+      else this.values.set(key, value)
+    }
     return Promise.resolve()
   }
 

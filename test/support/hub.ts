@@ -16,7 +16,6 @@ import type {
   MessageId,
   MessageView,
   Part,
-  Rendered,
   RouteRule,
   SkillDescriptor,
   SkillOutcome,
@@ -25,6 +24,7 @@ import type {
   Store,
   Turn,
 } from '#contract'
+import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
 import { Registry } from '../../gateway/observe/metrics.ts'
 import { Channels } from '../../gateway/pipeline/channels.ts'
 import { DeadLetters } from '../../gateway/pipeline/dead-letters.ts'
@@ -83,7 +83,6 @@ export interface HubOptions {
     readonly [id: string]: { readonly effect: SkillDescriptor['effect']; readonly run: (run: SkillRun) => Promise<SkillOutcome> }
   }
   readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
-  readonly render?: (text: string) => readonly Rendered[]
   readonly capabilities?: Partial<Capabilities>
   /** Going on with what a former hub left. */
   readonly dir?: string
@@ -139,8 +138,9 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     capabilities: {
       delivery: 'push',
       resend: 'none',
-      text: { max: 4_096, unit: 'utf16' },
-      typing: false,
+      text: { max: 4_096, unit: 'utf16', dialect: null },
+      strangers: false,
+      typingMs: null,
       threads: false,
       groups: false,
       media: false,
@@ -154,7 +154,6 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     stop: async () => undefined,
     pause: () => undefined,
     resume: () => undefined,
-    render: ({ text }) => options.render?.(text) ?? [{ text }],
     send: async (part, signal) => {
       const result = (await options.send?.(part, signal)) ?? { id: `p-${part.id}` }
       sent.push(part)
@@ -200,6 +199,9 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       metrics,
       feed,
       accept: (name, message, state) => ingress.accept(name, message, state),
+      acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
+      fetch: fetchGuarded,
+      random: () => 0.5,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
@@ -251,6 +253,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     reroute: (rules: readonly RouteRule[], fallback: string | null) => ingress.reroute(router(rules, fallback), new SessionKeys({})),
     async say(text: string, over: Partial<Inbound> = {}): Promise<MessageId> {
       const accepted = await ingress.accept('wire', inbound(text, over), {})
+      if (accepted.status === 'refused') throw new Error(`refused: ${accepted.reason}`)
       return accepted.status === 'conflict' ? accepted.id : accepted.envelope.id
     },
     async message(id: MessageId): Promise<MessageView> {

@@ -70,8 +70,18 @@ export class RouteServer {
       for await (const chunk of request) chunks.push(chunk as Uint8Array)
       const raw = Buffer.concat(chunks)
       const principal = this.#bearer(request)
+      const { permission } = found.route
+      if (permission === 'signed') {
+        const query = Object.fromEntries(url.searchParams)
+        const headers = request.headers as { [name: string]: string }
+        const { params, route } = found
+        return send(
+          response,
+          await route.handle({ id: 'request-1', params, query, headers, body: undefined, raw, principal, signal: gone.signal }),
+        )
+      }
       if (principal === null) throw new OpenRouteError(401)
-      if (found.route.permission !== 'public' && !may(principal, found.route.permission)) throw new OpenRouteError(403)
+      if (permission !== 'public' && !may(principal, permission)) throw new OpenRouteError(403)
       const wait = url.searchParams.get('wait')
       const reply = await found.route.handle({
         id: 'request-1',

@@ -16,6 +16,8 @@ export interface Acceptance {
   readonly acceptedAt: number
   /** Stored as dead at once, with this letter: nobody can ever handle it. */
   readonly dead: { readonly id: DeadLetterId; readonly reason: Failure; readonly origin: Origin } | null
+  /** News of an earlier message: kept, done at once, no turn is made of it. */
+  readonly isNews: boolean
   /** The channel's own values, committed with it. */
   readonly state: { readonly [key: string]: Uint8Array | null }
 }
@@ -54,6 +56,8 @@ export interface MessageFilter {
 export interface InboxStore {
   /** T0. Rejects with `UnavailableError` if it could not be made durable. */
   accept(message: Acceptance): Promise<AcceptanceResult>
+  /** T0 of several, all in one transaction. */
+  acceptAll(messages: readonly Acceptance[]): Promise<readonly AcceptanceResult[]>
   get(id: MessageId): Promise<MessageView | null>
   /** A message with the steps and replies of its turn, in one look. */
   whole(id: MessageId): Promise<WholeMessage | null>

@@ -67,6 +67,7 @@ export function message(peer: string, text: string, change: Partial<Acceptance> 
     reply: { chat: peer },
     acceptedAt: T,
     dead: null,
+    isNews: false,
     state: {},
     ...change,
   }

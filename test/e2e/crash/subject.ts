@@ -109,8 +109,9 @@ class Recorder implements Channel {
   readonly capabilities = {
     delivery: 'push',
     resend: 'id',
-    text: { max: 4_096, unit: 'utf16' },
-    typing: false,
+    text: { max: 4_096, unit: 'utf16', dialect: null },
+    strangers: false,
+    typingMs: null,
     threads: false,
     groups: false,
     media: false,
@@ -140,10 +141,6 @@ class Recorder implements Channel {
   async stop(): Promise<void> {}
   pause(): void {}
   resume(): void {}
-
-  render({ text }: { readonly text: string }): readonly { readonly text: string }[] {
-    return [{ text }]
-  }
 
   async send(part: Part): Promise<{ readonly id: string }> {
     point('before send')

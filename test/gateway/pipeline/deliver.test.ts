@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ChannelFault } from '#contract'
-import type { Part, SendFault } from '#contract'
-import { startHub } from '../../support/hub.ts'
+import type { Dialect, Part, SendFault } from '#contract'
+import { reply, startHub } from '../../support/hub.ts'
 import type { Hub, HubOptions } from '../../support/hub.ts'
 
 const fault = (of: SendFault): ChannelFault => new ChannelFault(`the platform says ${of.is}`, { code: 'PLATFORM', fault: of })
+
+const same = (inner: string): string => inner
+const starred: Dialect = {
+  text: (plain) => `*${plain}*`,
+  strong: same,
+  emphasis: same,
+  strike: same,
+  code: same,
+  fence: same,
+  link: same,
+  heading: same,
+  quote: same,
+  item: same,
+}
 
 /** Fails as told, one after the other, then sends. */
 const failing = (...faults: readonly (SendFault | Error)[]): { readonly send: NonNullable<HubOptions['send']>; readonly tries: Part[] } => {
@@ -123,7 +137,7 @@ const failingLeft = (send: NonNullable<HubOptions['send']>): Promise<unknown> =>
   const { send, tries } = failing({ is: 'format' })
   withHub(
     'sends the plain form when the markup is refused',
-    { send, render: (text) => [{ text: `*${text}*`, plain: text }] },
+    { send, capabilities: { text: { max: 100, unit: 'utf16', dialect: starred } } },
     async (hub) => {
       await hub.say('a')
       await counted(hub, { sent: 1 })
@@ -181,7 +195,11 @@ const failingLeft = (send: NonNullable<HubOptions['send']>): Promise<unknown> =>
 
 withHub(
   'goes on at the part where it failed',
-  { ...failing({ is: 'transient', maybeSent: false }), render: () => [{ text: '1' }, { text: '2' }, { text: '3' }] },
+  {
+    ...failing({ is: 'transient', maybeSent: false }),
+    think: async () => reply('123'),
+    capabilities: { text: { max: 1, unit: 'utf16', dialect: null } },
+  },
   async (hub) => {
     await hub.say('a')
     await counted(hub, { pending: 3 })
