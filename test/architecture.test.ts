@@ -56,6 +56,7 @@ const rules: ImportRules = {
     ws: ['channels/websocket'],
     undici: ['agents'],
     dockerode: ['skills'],
+    baileys: ['channels/whatsapp'],
   },
   door: { folder: contract, specifier: '#contract' },
   free: ['test/fakes'],

@@ -77,14 +77,14 @@ export async function answer(query: BinaryNode, directory: Directory): Promise<B
   }
 }
 
-async function keys(query: BinaryNode, asked: BinaryNode | undefined, { personOf, preKeys }: Directory): Promise<BinaryNode[] | undefined> {
+async function keys(query: BinaryNode, asked: BinaryNode | undefined, directory: Directory): Promise<BinaryNode[] | undefined> {
   switch (asked?.tag) {
     case 'count':
-      return [node('count', { value: String(preKeys.size) })]
+      return [node('count', { value: String(directory.preKeys.size) })]
     case 'digest':
       return [node('digest', {})]
     case 'key': {
-      const bundles = childrenOf(asked, 'user').map(async ({ attrs }) => personOf(attrs['jid'] ?? '')?.bundle(attrs['jid'] ?? ''))
+      const bundles = childrenOf(asked, 'user').map(async ({ attrs }) => directory.personOf(attrs['jid'] ?? '')?.bundle(attrs['jid'] ?? ''))
       return [
         node(
           'list',
@@ -94,16 +94,16 @@ async function keys(query: BinaryNode, asked: BinaryNode | undefined, { personOf
       ]
     }
     default:
-      if (query.attrs['type'] === 'set' && childOf(query, 'list') !== undefined) preKeys.keep(query)
+      if (query.attrs['type'] === 'set' && childOf(query, 'list') !== undefined) directory.preKeys.keep(query)
       return undefined
   }
 }
 
-function users(query: BinaryNode, { personOf, isClient, device }: Directory): BinaryNode[] {
+function users(query: BinaryNode, directory: Directory): BinaryNode[] {
   const list = childrenOf(childOf(childOf(query, 'usync'), 'list'), 'user').map(({ attrs }) => {
     const jid = attrs['jid'] ?? ''
-    const person = personOf(jid)
-    const devices = isClient(jid) ? [0, device] : person === undefined ? [] : [0]
+    const person = directory.personOf(jid)
+    const devices = directory.isClient(jid) ? [0, directory.device] : person === undefined ? [] : [0]
     return node('user', { jid }, [
       node('devices', {}, [
         node(

@@ -24,6 +24,8 @@ export interface FakeOptions {
   /** What the client is to take for WhatsApp's root. */
   readonly root?: KeyPair
   readonly forgery?: Forgery
+  /** Epoch milliseconds. */
+  readonly now?: () => number
 }
 
 /** What becomes of the next message that the client sends. */
@@ -96,6 +98,7 @@ export class FakeWhatsApp implements Directory {
   /** Every login is answered by this, in place of `success`: 403, 405, 503 … */
   failure: string | null = null
   readonly #people: readonly Person[]
+  readonly #now: () => number
   readonly #static = Curve.generateKeyPair()
   readonly #said = new Map<string, { readonly person: Person; readonly text: string; readonly saying: Saying }>()
   readonly #askedAgain = new Set<string>()
@@ -112,6 +115,7 @@ export class FakeWhatsApp implements Directory {
     this.jid = `${this.number}:${DEVICE}@${SERVER}`
     this.lid = `${this.number}9:${DEVICE}@lid`
     this.#people = options.people ?? []
+    this.#now = options.now ?? Date.now
     this.root = options.root ?? Curve.generateKeyPair()
     this.forgery = options.forgery ?? 'none'
   }
@@ -206,7 +210,7 @@ export class FakeWhatsApp implements Directory {
     const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`
     await this.#introduce(this.owner)
     const message = { deviceSentMessage: { destinationJid: to.jid, message: { conversation: text } } }
-    const attrs = { from: this.owner.jid, recipient: to.jid, recipient_lid: to.lid, id, t: seconds(), type: 'text', notify: 'Owner' }
+    const attrs = { from: this.owner.jid, recipient: to.jid, recipient_lid: to.lid, id, t: this.#seconds(), type: 'text', notify: 'Owner' }
     const stanza = node('message', attrs, [await this.owner.encrypt(this.jid, message)])
     this.pending.set(id, stanza)
     this.#deliver(stanza)
@@ -220,7 +224,7 @@ export class FakeWhatsApp implements Directory {
 
   /** Somebody's device, or somebody, has seen what the client sent. */
   receipt(person: Person, id: string, type?: 'read'): void {
-    this.#deliver(node('receipt', { from: person.jid, id, t: seconds(), ...(type === undefined ? {} : { type }) }))
+    this.#deliver(node('receipt', { from: person.jid, id, t: this.#seconds(), ...(type === undefined ? {} : { type }) }))
   }
 
   /** Ends the stream as WhatsApp does: 401 device removed, 440 replaced, 503 … */
@@ -310,7 +314,7 @@ export class FakeWhatsApp implements Directory {
   #login(connection: Connection): void {
     this.kick(440)
     this.#client = connection
-    this.#send(connection, node('success', { t: seconds(), lid: this.lid }))
+    this.#send(connection, node('success', { t: this.#seconds(), lid: this.lid }))
     const backlog = [...this.pending.values()]
     const count = String(backlog.length)
     this.#send(connection, node('ib', { from: SERVER }, [node('offline_preview', { count, message: count })]))
@@ -389,7 +393,7 @@ export class FakeWhatsApp implements Directory {
     if (verdict.isCut === true) connection.socket.terminate()
     else if (verdict.isAcked !== false) {
       const error = verdict.error === undefined ? {} : { error: verdict.error }
-      this.#send(connection, node('ack', { class: 'message', id, from: chat, t: seconds(), ...error }))
+      this.#send(connection, node('ack', { class: 'message', id, from: chat, t: this.#seconds(), ...error }))
     }
     if (!isPeer) this.#note({ is: 'sent', id })
   }
@@ -424,7 +428,7 @@ export class FakeWhatsApp implements Directory {
     const also =
       as === 'lid alone' || as === 'number alone' ? {} : { [`${group === undefined ? 'sender' : 'participant'}_${suffix}`]: other }
     const from = group === undefined ? { from: name } : { from: group, participant: name, addressing_mode: isLid ? 'lid' : 'pn' }
-    const attrs = { ...from, ...also, id, t: at === undefined ? seconds() : String(at), type: 'text', notify: person.name }
+    const attrs = { ...from, ...also, id, t: at === undefined ? this.#seconds() : String(at), type: 'text', notify: person.name }
     const content = group === undefined ? [await person.encrypt(this.jid, said)] : await person.encryptForGroup(group, this.jid, said)
     return node('message', attrs, content)
   }
@@ -437,6 +441,10 @@ export class FakeWhatsApp implements Directory {
     await this.say(said.person, said.text, { ...said.saying, id })
   }
 
+  #seconds(): string {
+    return String(Math.floor(this.#now() / 1_000))
+  }
+
   #deliver(stanza: BinaryNode): void {
     if (this.#client !== null) this.#send(this.#client, stanza)
   }
@@ -446,5 +454,4 @@ export class FakeWhatsApp implements Directory {
   }
 }
 
-const seconds = (): string => String(Math.floor(Date.now() / 1_000))
 const tag = (): string => randomBytes(4).toString('hex')
