@@ -184,7 +184,7 @@ export class Connection {
   }
 }
 
-const FAREWELL_MS = 1_000
+const FAREWELL_MS = 2_000
 /** Baileys keeps them in memory until they may be decrypted. */
 const MAX_HELD = 500
 

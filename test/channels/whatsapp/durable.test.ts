@@ -29,7 +29,7 @@ test('a message whose connection is lost between decryption and receipt is in th
   await heard(2)
   await fake.until('it is offline', () => !fake.isOnline)
   assert.ok(fake.pending.has(id), 'no receipt went out')
-  await host.clock.nextTimer()
+  await host.clock.timerAt(host.clock.now() + 1_000)
   host.clock.advance(1_000)
   await fake.until('the server gave it up', () => !fake.pending.has(id))
   await fake.say(alice, 'three')
@@ -76,7 +76,7 @@ test('a message that cannot be stored is not acknowledged in any way, and comes 
   )
   assert.equal(host.values.size, before)
   host.failure = null
-  await host.clock.nextTimer()
+  await host.clock.timerAt(host.clock.now() + 1_000)
   host.clock.advance(1_000)
   await fake.until('its receipt', () => fake.pending.size === 0)
   await fake.say(alice, 'three')

@@ -10,11 +10,11 @@ import { Person } from '../../fakes/whatsapp-person.ts'
 import { FakeWhatsApp } from '../../fakes/whatsapp.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
 
-// Baileys bounds the upload of keys by a timer of 30 s that it never clears, for which a test process would stay.
+// Baileys bounds its waits by timers that it leaves running when the connection ends, and a test process would stay for them.
 const setTimer = globalThis.setTimeout
 globalThis.setTimeout = Object.assign((...given: Parameters<typeof setTimer>) => {
   const timer = setTimer(...given)
-  return given[1] === 30_000 ? timer.unref() : timer
+  return given[1] === 30_000 || given[1] === 20_000 ? timer.unref() : timer
 }, setTimer)
 
 /** The one that this process takes for WhatsApp's. */
