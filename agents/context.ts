@@ -4,7 +4,7 @@
  * the bound, the newest kept.
  */
 import type { Envelope, Message, SessionKey } from '#contract'
-import { payloadText } from '#contract'
+import { envelopeText } from '#contract'
 
 /** A token covers about four bytes; each message has a frame. A provider that counts otherwise answers with overflow. */
 export const tokensOfText = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4)
@@ -22,7 +22,7 @@ export function tokensOf(messages: readonly Message[]): number {
 }
 
 export function userMessage(envelope: Envelope): Message {
-  return { role: 'user', text: payloadText(envelope.payload), sender: envelope.sender_id }
+  return { role: 'user', text: envelopeText(envelope), sender: envelope.sender_id }
 }
 
 /** In a group the model has to see who speaks: `agent:<agent>:<channel>:<account>:<kind>:<peer>`. */

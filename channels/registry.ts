@@ -3,6 +3,7 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   http: async () => (await import('./http/http.ts')).http,
+  'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
   whatsapp: async () => (await import('./whatsapp/whatsapp.ts')).whatsapp,
 }

@@ -25,6 +25,8 @@ import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
 import type { Services } from './http/services.ts'
+import { Access } from './pipeline/access.ts'
+import type { Policies } from './pipeline/access.ts'
 import { Channels } from './pipeline/channels.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
@@ -32,6 +34,7 @@ import { Deliver } from './pipeline/deliver.ts'
 import { Dispatch } from './pipeline/dispatch.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Ingress } from './pipeline/ingress.ts'
+import { Pairings } from './pipeline/pairing.ts'
 import { Patience } from './pipeline/patience.ts'
 import { Pressure } from './pipeline/pressure.ts'
 import { Retention } from './pipeline/retention.ts'
@@ -58,6 +61,7 @@ export interface GatewayParts {
 
 /** A platform call that takes longer is cut. */
 const SEND_TIMEOUT_MS = 30_000
+/** Of one channel. */
 const MAX_CONCURRENT_DELIVERIES = 64
 
 export class Gateway implements Lifecycle {
@@ -66,6 +70,8 @@ export class Gateway implements Lifecycle {
   readonly #roster: Roster
   readonly #feed = new Feed()
   readonly #patience: Patience
+  readonly #pairings: Pairings
+  readonly #access: Access
   readonly #ingress: Ingress
   readonly #channels: Channels
   readonly #dispatch: Dispatch
@@ -84,12 +90,15 @@ export class Gateway implements Lifecycle {
     this.#roster = new Roster(config.agents)
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
+    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#post(notice) })
+    this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
         store,
         clock,
         log,
         metrics,
+        access: this.#access,
         roster: this.#roster,
         feed: this.#feed,
         pressure,
@@ -105,6 +114,7 @@ export class Gateway implements Lifecycle {
         metrics,
         feed: this.#feed,
         random,
+        update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: fetchGuarded,
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
@@ -188,6 +198,7 @@ export class Gateway implements Lifecycle {
     await this.#keys.start()
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
+    await this.#pairings.start()
     this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
@@ -214,10 +225,11 @@ export class Gateway implements Lifecycle {
     this.#phase = 'stopped'
   }
 
-  /** New routes and agents; turns under way keep what they began with. Everything else needs a restart. */
+  /** New routes, agents and access rules; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
+    this.#access.replace(policiesOf(this.#parts.channels, config))
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }
 
@@ -253,6 +265,10 @@ export class Gateway implements Lifecycle {
       { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
     ]
     return { live: true, started: this.#phase === 'open' || this.#phase === 'draining', ready: parts.every((part) => part.ok), parts }
+  }
+
+  async #post({ channel }: { readonly channel: string }): Promise<void> {
+    this.#parts.log.warn({ channel }, 'A notice cannot be sent yet.')
   }
 
   async #document(id: MessageId): Promise<JsonObject | null> {
@@ -301,6 +317,14 @@ export class Gateway implements Lifecycle {
       .gauge({ name: 'openclaw_dead_letters', help: 'Dead letters that are open.' })
       .collect(async (set) => set((await store.deadLetters.open()).count))
   }
+}
+
+/** Those of the channels that strangers can reach. One that is not configured any more keeps what it began with. */
+function policiesOf(channels: readonly ConfiguredChannel[], { channels: declared }: Config): Policies {
+  const now = new Map(declared.map(({ name, access }) => [name, access]))
+  return new Map(
+    channels.filter(({ channel }) => channel.capabilities.strangers).map(({ name, access }) => [name, now.get(name) ?? access]),
+  )
 }
 
 const routing = (config: Config): [Router, SessionKeys] => [

@@ -11,6 +11,7 @@ import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
 import { InProcessSkills } from '../skills/runner.ts'
+import { defaultPolicy } from './config/access.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
@@ -66,8 +67,10 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
   const file = join(dir, 'sessions.db')
+  const channels = await createChannels(loaded, kinds)
   const gateway = new Gateway({
     config,
+    channels,
     dir,
     version,
     log,
@@ -78,7 +81,6 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     store: (around.store ?? same)(new SqliteStore({ file, log, clock })),
     agents: (around.agents ?? same)(agents),
     skills: (around.skills ?? same)(new InProcessSkills({ clock, log })),
-    channels: await createChannels(loaded, kinds),
     consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
   })
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
@@ -90,10 +92,12 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const reload = async (): Promise<void> => {
     try {
       const next = await load(dir, env)
+      const vain = channels.filter(({ channel }) => !channel.capabilities.strangers).flatMap(({ name }) => next.vainAccess(name))
+      if (vain.length > 0) throw faulty(vain)
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
       gateway.reload(next.config)
-      log.info({}, 'The configuration was read again: routes, agents and log level are in force, the rest at the next start.')
+      log.info({}, 'The configuration was read again: routes, agents, access rules and log level are in force, the rest at the next start.')
     } catch (error) {
       log.error(
         { 'error.code': describeError(error).code },
@@ -153,13 +157,13 @@ function faulty(faults: readonly Parameters<typeof formatFault>[0][]): InvalidEr
 }
 
 async function createChannels(
-  { config, checkChannel }: Loaded,
+  { config, checkChannel, vainAccess }: Loaded,
   kinds: { readonly [kind: string]: () => Promise<ChannelKind> },
 ): Promise<readonly ConfiguredChannel[]> {
-  const standing = standingChannels.map((kind) => ({ name: kind, kind, settings: {} }))
+  const standing = standingChannels.map((kind) => ({ name: kind, kind, access: defaultPolicy }))
   const byName = new Map([...standing, ...config.channels].map((channel) => [channel.name, channel]))
   return Promise.all(
-    [...byName.values()].map(async ({ name, kind, settings }) => {
+    [...byName.values()].map(async ({ name, kind, access }) => {
       const known = Object.hasOwn(kinds, kind) ? await kinds[kind]?.() : undefined
       if (known === undefined) {
         const detail = `channels.${name}.kind: there is no channel kind "${kind}"; there are ${Object.keys(kinds).join(', ')}`
@@ -168,9 +172,12 @@ async function createChannels(
           faults: [{ pointer: `channels.${name}.kind`, detail }],
         })
       }
-      const faults = config.channels.some((channel) => channel.name === name) ? checkChannel(name, known.schema) : []
+      const { settings, faults } = checkChannel(name, known.schema)
       if (faults.length > 0) throw faulty(faults)
-      return { name, kind, channel: known.create(name, settings) }
+      const channel = known.create(name, settings)
+      const vain = channel.capabilities.strangers ? [] : vainAccess(name)
+      if (vain.length > 0) throw faulty(vain)
+      return { name, kind, channel, access }
     }),
   )
 }

@@ -1,5 +1,6 @@
 /** Checked settings → the frozen `Config`: units, names and aliases. Nothing can fail here. */
 import type { RouteMatch } from '#contract'
+import { accessPolicy, withoutShared } from './access.ts'
 import { agentFromSettings } from './agent.ts'
 import type { AgentSettings } from './agent.ts'
 import type { Origin } from './check.ts'
@@ -29,10 +30,11 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     agents,
     routes,
     fallback: settings.fallback === undefined ? (only ?? null) : settings.fallback,
-    channels: Object.entries(settings.channels).map(([name, { kind, ...rest }]): ChannelDeclaration => ({
+    channels: Object.entries(settings.channels).map(([name, channel]): ChannelDeclaration => ({
       name,
-      kind: kind ?? name,
-      settings: rest,
+      kind: channel.kind ?? name,
+      access: accessPolicy(channel),
+      settings: withoutShared(channel),
     })),
     llm: llmConfig(settings),
     session: { identityLinks: settings.session.identity_links },

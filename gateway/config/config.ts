@@ -2,7 +2,7 @@
  * What the gateway is told to do, after everything was checked: one frozen value. Names are those of `openclaw.yaml` in
  * camelCase, durations in milliseconds, sizes in bytes. What a channel's settings or a model's name mean is left to them.
  */
-import type { AgentDefinition, JsonObject, RouteRule } from '#contract'
+import type { AccessPolicy, AgentDefinition, JsonObject, RouteRule } from '#contract'
 
 export interface Config {
   readonly project: string | null
@@ -51,7 +51,8 @@ export interface ConfiguredRoute extends RouteRule {
 export interface ChannelDeclaration {
   readonly name: string
   readonly kind: string
-  /** Everything beside `kind`, for the kind's own schema. */
+  readonly access: AccessPolicy
+  /** Everything beside the keys that all channels share, for the kind's own schema. */
   readonly settings: JsonObject
 }
 

@@ -6,9 +6,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isJsonObject } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
+import { isShared } from './access.ts'
 import { buildConfig } from './build.ts'
 import { byPlace, check } from './check.ts'
-import type { Origin } from './check.ts'
+import type { Checked, Origin } from './check.ts'
 import type { Config } from './config.ts'
 import { withEnvironment } from './environment.ts'
 import type { Environment } from './interpolate.ts'
@@ -34,8 +35,10 @@ export interface Loaded {
   readonly settings: JsonObject
   /** Every secret among the values, for the log's redaction. */
   readonly secrets: readonly string[]
-  /** Faults of one channel's settings by its kind's schema, which the loader does not know. */
-  readonly checkChannel: (name: string, schema: JsonObject) => readonly ConfigFault[]
+  /** One channel's settings by its kind's schema, which the loader does not know: defaults filled in, or their faults. */
+  readonly checkChannel: (name: string, schema: JsonObject) => Pick<Checked, 'settings' | 'faults'>
+  /** A fault for each access rule of a channel that no stranger can reach: it would have no effect. */
+  readonly vainAccess: (name: string) => readonly ConfigFault[]
 }
 
 export interface LoadOptions {
@@ -62,6 +65,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     settings: checked.settings,
     secrets: [...new Set(secretsIn(checked.settings, ''))],
     checkChannel: (name, schema) => checkChannel(tree, name, schema),
+    vainAccess: (name) => vainAccess(tree, name),
   }
 }
 
@@ -117,10 +121,21 @@ async function readText(file: string): Promise<string | { readonly code: string 
   }
 }
 
-function checkChannel(tree: Node, name: string, schema: JsonObject): readonly ConfigFault[] {
+function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
+  const node = channelNode(tree, name)
+  return check({ ...node, entries: node.entries.filter(({ key }) => !isShared(key)) }, schema, `channels.${name}`)
+}
+
+function vainAccess(tree: Node, name: string): readonly ConfigFault[] {
+  const message = 'an access rule, expected none: who may write to this channel is told by keys and brokers, not by a list of senders'
+  return channelNode(tree, name)
+    .entries.filter(({ key }) => isShared(key) && key !== 'kind')
+    .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
+}
+
+function channelNode(tree: Node, name: string): Node & { readonly kind: 'map' } {
   const node = member(member(tree, 'channels')?.node, name)?.node
-  if (node?.kind !== 'map') return []
-  return check({ ...node, entries: node.entries.filter((entry) => entry.key !== 'kind') }, schema, `channels.${name}`).faults
+  return node?.kind === 'map' ? node : { kind: 'map', place: tree.place, entries: [] }
 }
 
 /** Where the keys lead to, or the nearest thing around it that is there. */

@@ -5,6 +5,7 @@
  * about another (an agent's name that must exist) is left to the loader.
  */
 import type { JsonObject } from '#contract'
+import { accessSchema } from './access.ts'
 import { agentSchema } from './agent-schema.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
 
@@ -88,7 +89,7 @@ export const configSchema: JsonObject = {
       {
         type: 'object',
         description: 'One account of one kind; its further keys are those of the kind',
-        properties: { kind: text('Kind of the channel; default: its name') },
+        properties: { kind: text('Kind of the channel; default: its name'), ...accessSchema },
         additionalProperties: true,
       },
       NAME,

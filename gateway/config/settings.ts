@@ -3,7 +3,7 @@
  * exist, a model must belong to a provider, a wait must not be longer than its cap. What a single value may be is the schema's.
  */
 import { nearest } from '#contract'
-import type { JsonObject } from '#contract'
+import type { ChannelSettings } from './access.ts'
 import type { AgentSettings } from './agent.ts'
 import type { LogFormat, LogLevel } from './config.ts'
 import { durationMs } from './quantity.ts'
@@ -25,7 +25,7 @@ export interface Settings {
   readonly routes: readonly RouteSettings[]
   readonly rules?: readonly RouteSettings[]
   readonly fallback?: string | null
-  readonly channels: { readonly [name: string]: JsonObject & { readonly kind?: string } }
+  readonly channels: { readonly [name: string]: ChannelSettings }
   readonly llm: {
     readonly providers: { readonly [name: string]: ProviderSettings }
     readonly defaults: {

@@ -66,4 +66,17 @@ export function payloadText(payload: Payload): string {
   return `[${payload.media_type}, ${Math.floor((payload.binary.length * 3) / 4)} bytes]`
 }
 
+/** What a model reads of a message: its words, and a line for each thing that came with it, counted from 0 as the API counts. */
+export function envelopeText({ payload, metadata }: Pick<Envelope, 'payload' | 'metadata'>): string {
+  // Free members are kept as they came, so this may be anything.
+  const media: unknown = metadata.media
+  if (!Array.isArray(media)) return payloadText(payload)
+  const lines = media.map((given: unknown, index) => {
+    const ref = isJsonObject(given) ? given : {}
+    const size = typeof ref['bytes'] === 'number' ? `, ${ref['bytes']} bytes` : ''
+    return `[attachment ${index}: ${typeof ref['name'] === 'string' ? `${ref['name']}, ` : ''}${typeof ref['media_type'] === 'string' ? ref['media_type'] : 'unknown'}${size}]`
+  })
+  return [payloadText(payload), ...lines].filter((line) => line !== '').join('\n')
+}
+
 export const isJsonObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)

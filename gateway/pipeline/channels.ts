@@ -5,11 +5,13 @@
 import { ChannelFault, describeError } from '#contract'
 import type {
   Accepted,
+  AccessPolicy,
   Body,
   Channel,
   ChannelHost,
   ChannelState,
   Clock,
+  DeliveryNews,
   Inbound,
   JsonObject,
   Log,
@@ -29,6 +31,7 @@ export interface ConfiguredChannel {
   readonly name: string
   readonly kind: string
   readonly channel: Channel
+  readonly access: AccessPolicy
 }
 
 export interface ChannelView {
@@ -49,12 +52,13 @@ export interface ChannelsParts {
   readonly metrics: Metrics
   readonly accept: (channel: string, message: Inbound, state: StateChanges) => Promise<Accepted>
   readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges) => Promise<readonly Accepted[]>
+  readonly update: (channel: string, platformId: string, news: DeliveryNews) => Promise<void>
   readonly fetch: ChannelHost['fetch']
   readonly random: () => number
   readonly document: (id: MessageId) => Promise<JsonObject | null>
   /** A lane of a pushing channel has something to send. */
   readonly onDelivery: (channel: string, lane: string) => void
-  /** A channel came up: what waited for it can go. */
+  /** A channel can send: what waited for it can go. */
   readonly onOpen: (channel: string) => void
 }
 
@@ -169,7 +173,7 @@ export class Channels {
   }
 
   #host(entry: Entry): ChannelHost {
-    const { store, feed, clock, log, metrics, accept, acceptAll, document, fetch, random } = this.#parts
+    const { store, feed, clock, log, metrics, accept, acceptAll, update, document, fetch, random } = this.#parts
     const { name } = entry
     return {
       name,
@@ -189,7 +193,7 @@ export class Channels {
         entry.lastInboundAt = clock.now()
         return acceptAll(name, messages, state)
       },
-      update: async () => undefined,
+      update: (platformId, news) => update(name, platformId, news),
       backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
       fetch,
       document,
@@ -210,7 +214,7 @@ export class Channels {
       'channel status',
     )
     feed.emit({ type: 'event', name: 'channel.status', data: { channel: entry.name, state, reason } })
-    if (state === 'open') onOpen(entry.name)
+    if (state === 'open' || state === 'degraded') onOpen(entry.name)
   }
 }
 

@@ -1,14 +1,18 @@
 /**
- * The way out (T6, T7) for channels that push: one part at a time per lane, in order, each attempt bracketed by two
- * rows. What a failure means is told by the channel's fault class; an outcome that nobody knows is never sent blindly
- * a second time, and never hidden.
+ * The way out for channels that push: which lane of which channel has something to send, and when to look. Each channel has a
+ * queue of its own, so that none waits for another; a lane's parts go one at a time, in order. Posts what answers no message, and
+ * takes what platforms say later. What happens to one part is sender.ts's.
  */
-import { ChannelFault, describeError, newDeadLetterId } from '#contract'
-import type { Channel, Clock, Counter, DeliveryEnd, Log, Metrics, OutboxItem, SendFault, Store } from '#contract'
+import { InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
+import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store } from '#contract'
 import type { Channels } from './channels.ts'
+import { LaneQueue } from './lane-queue.ts'
+import type { Pace } from './lane-queue.ts'
+import { News } from './news.ts'
 import type { Patience } from './patience.ts'
-import { backoffMs } from './retry.ts'
+import { Rates } from './rate.ts'
 import type { RetryPolicy } from './retry.ts'
+import { Sender } from './sender.ts'
 
 export interface DeliverParts {
   readonly store: Store
@@ -22,56 +26,72 @@ export interface DeliverParts {
 
 export interface DeliverOptions {
   readonly retry: RetryPolicy
+  /** Lanes of one channel that are worked on at once. */
   readonly maxConcurrent: number
   /** A platform call that takes longer is cut, its outcome unknown. */
   readonly sendTimeoutMs: number
 }
 
-const PAGE = 16
-const SCAN = 1_000
-const SWEEP_MS = 30_000
-/** A channel that is stopped for its credentials is asked again so often. */
-const REFUSED_MS = 60_000
-
-interface Lane {
+/** What answers no message: a notice, a test, what an operator says. */
+export type Posting = {
   readonly channel: string
   readonly lane: string
+  readonly to: Address
+  /** Of its first part. The same again is the same delivery. */
+  readonly id?: DeliveryId
+} & ({ readonly text: string } | { readonly rendered: Rendered })
+
+interface Place {
+  readonly channel: string
+  readonly lane: string
+  readonly isAdmitted: boolean
 }
+
+const PAGE = 16
+const SCAN = 1_000
+/** What may be missed is found again after so long. */
+const SWEEP_MS = 30_000
 
 export class Deliver {
   readonly #parts: DeliverParts
-  readonly #options: DeliverOptions
-  readonly #waiting = new Map<string, Lane>()
-  /** true: something came while it was worked on. */
-  readonly #running = new Map<string, boolean>()
-  /** Channels that asked for peace until then. */
-  readonly #quiet = new Map<string, number>()
-  readonly #messages: Counter
-  readonly #retries: Counter
-  readonly #stop = new AbortController()
+  readonly #queues: ReadonlyMap<string, LaneQueue>
+  readonly #sender: Sender
+  readonly #news: News
   #isOpen = false
   #wakeAt = Infinity
   #cancelWake: () => void = () => undefined
-  #isMore = false
-  #idle: (() => void)[] = []
+  #scanning: Promise<void> | null = null
+  #isScanStale = false
 
   constructor(parts: DeliverParts, options: DeliverOptions) {
     this.#parts = parts
-    this.#options = options
-    this.#messages = parts.metrics.counter({
-      name: 'openclaw_messages_total',
-      help: 'Messages by channel, direction and what became of them.',
-      labels: ['channel', 'direction', 'status'],
-    })
-    this.#retries = parts.metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] })
+    const { channels, clock, metrics } = parts
+    const rates = new Rates(metrics)
+    this.#news = new News(parts)
+    this.#sender = new Sender({ ...parts, rates, news: this.#news }, options)
+    const queueOf = (channel: string): LaneQueue =>
+      new LaneQueue({
+        maxRunning: options.maxConcurrent,
+        clock,
+        admit: (to) => rates.take({ channel, to, rate: channels.sendable(channel)?.capabilities.rate }, clock.now()),
+        work: (lane, isAdmitted) => this.#work({ channel, lane, isAdmitted }),
+        onRoom: () => this.scan(),
+      })
+    this.#queues = new Map(channels.pushing().map((channel) => [channel, queueOf(channel)]))
+    metrics
+      .gauge({ name: 'openclaw_delivery_rate_waiting', help: 'Lanes that wait for what their platform allows.', labels: ['channel'] })
+      .collect((set) => this.#queues.forEach((queue, channel) => set(queue.paced, [channel])))
   }
 
   get running(): number {
-    return this.#running.size
+    let running = 0
+    for (const queue of this.#queues.values()) running += queue.running
+    return running
   }
 
   start(): void {
     this.#isOpen = true
+    for (const queue of this.#queues.values()) queue.open()
     this.scan()
   }
 
@@ -79,181 +99,123 @@ export class Deliver {
   async drain(boundMs: number): Promise<void> {
     this.#isOpen = false
     this.#cancelWake()
-    if (this.#running.size === 0) return
-    const cancel = this.#parts.clock.after(boundMs, () => this.#stop.abort())
-    await new Promise<void>((resolve) => this.#idle.push(resolve))
+    const cancel = this.#parts.clock.after(boundMs, () => this.#sender.cut())
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()))
     cancel()
+    await this.#scanning
   }
 
   /** This lane has something to send. */
   hint(channel: string, lane: string): void {
-    const key = `${channel}\n${lane}`
-    if (this.#running.has(key)) this.#running.set(key, true)
-    else if (this.#waiting.size < SCAN * 10) this.#waiting.set(key, { channel, lane })
-    else this.#isMore = true
-    this.#fill()
+    this.#queues.get(channel)?.hint(lane)
   }
 
   /** Looks in the store for all that is due. */
   scan(): void {
     if (!this.#isOpen) return
-    void this.#scan()
+    if (this.#scanning !== null) {
+      // What fell due since that look began may have been passed by.
+      this.#isScanStale = true
+      return
+    }
+    this.#scanning = this.#scanAll().finally(() => {
+      this.#scanning = null
+      if (!this.#isScanStale) return
+      this.#isScanStale = false
+      this.scan()
+    })
   }
 
-  async #scan(): Promise<void> {
-    const { store, channels, clock, log } = this.#parts
-    const pushing = channels.pushing()
-    if (pushing.length === 0) return
+  /**
+   * Resolves when it is stored, with the id of its first part: it goes out after what the lane holds already. Rejects with
+   * `NotFoundError`, `InvalidError`, or `UnavailableError` when nothing was stored.
+   */
+  async post(posting: Posting): Promise<DeliveryId> {
+    const { store, channels, clock } = this.#parts
+    const { channel, lane, to } = posting
+    if (!this.#queues.has(channel)) {
+      if (!channels.isCollected(channel))
+        throw new NotFoundError(`There is no channel "${channel}". Look at the names under \`channels\`.`, { code: 'CHANNEL_UNKNOWN' })
+      throw new InvalidError(`Channel "${channel}" sends nothing by itself: its replies are fetched.`, { code: 'CHANNEL_COLLECTED' })
+    }
     const now = clock.now()
+    const rendered = 'rendered' in posting ? [posting.rendered] : channels.render(channel, { text: posting.text })
+    const id = posting.id ?? newDeliveryId(now)
+    const parts = rendered.map((part, index) => ({
+      id: index === 0 ? id : newDeliveryId(now),
+      channel,
+      lane,
+      to,
+      rendered: part,
+      index,
+      of: rendered.length,
+    }))
+    if (parts.length === 0) throw new InvalidError('There is nothing to send: the text is empty.', { code: 'POSTING_EMPTY' })
+    await store.outbox.post(parts, now)
+    this.hint(channel, lane)
+    return id
+  }
+
+  /** A platform says something of a part that was sent. Rejects with `UnavailableError` when it could not be stored. */
+  update(channel: string, platformId: string, news: DeliveryNews): Promise<void> {
+    return this.#news.tell(channel, platformId, news)
+  }
+
+  async #scanAll(): Promise<void> {
+    const { store, channels, clock, log } = this.#parts
+    const now = clock.now()
+    // Whatever waits for a channel that is not there is looked for when it comes up.
+    const names = [...this.#queues.keys()].filter((name) => channels.sendable(name) !== null)
     try {
-      const heads = await store.outbox.heads({ channels: pushing, now, limit: SCAN })
-      if (heads.length === SCAN) this.#isMore = true
-      for (const { channel, lane } of heads) this.hint(channel, lane)
-      const due = await store.outbox.nextDue(pushing, now)
+      for (const name of names) {
+        const heads = await store.outbox.heads({ channels: [name], now, limit: SCAN })
+        const queue = this.#queues.get(name)
+        for (const { lane } of heads) queue?.hint(lane)
+        if (heads.length === SCAN) queue?.more()
+      }
+      const due = await store.outbox.nextDue(names, now)
       if (due !== null) this.#wake(due)
     } catch (error) {
       log.warn({ 'error.code': describeError(error).code }, 'Could not look for deliveries; it will be tried again.')
       this.#wake(clock.now() + 1_000)
     }
-    this.#wake(clock.now() + SWEEP_MS)
+    if (this.#queues.size > 0) this.#wake(clock.now() + SWEEP_MS)
   }
 
-  #fill(): void {
-    for (const [key, lane] of this.#waiting) {
-      if (!this.#isOpen || this.#running.size >= this.#options.maxConcurrent) return
-      this.#waiting.delete(key)
-      void this.#run(key, lane)
-    }
-    if (this.#isMore && this.#waiting.size === 0) {
-      this.#isMore = false
-      this.scan()
-    }
-  }
-
-  async #run(key: string, lane: Lane): Promise<void> {
-    this.#running.set(key, false)
+  async #work(at: Place): Promise<Pace | null> {
     try {
-      await this.#lane(lane)
+      return await this.#lane(at)
     } catch (error) {
-      this.#parts.log.warn(
-        { channel: lane.channel, 'error.code': describeError(error).code },
-        'A lane could not be delivered; it will be tried again.',
-      )
-      this.#wake(this.#parts.clock.now() + 1_000)
+      const { log, clock } = this.#parts
+      log.warn({ channel: at.channel, 'error.code': describeError(error).code }, 'A lane could not be delivered; it will be tried again.')
+      this.#wake(clock.now() + 1_000)
+      return null
     }
-    const again = this.#running.get(key) === true
-    this.#running.delete(key)
-    if (again && this.#isOpen) this.#waiting.set(key, lane)
-    if (this.#running.size === 0) {
-      for (const resolve of this.#idle) resolve()
-      this.#idle = []
-    }
-    this.#fill()
   }
 
-  async #lane({ channel, lane }: Lane): Promise<void> {
+  async #lane({ channel, lane, isAdmitted }: Place): Promise<Pace | null> {
     const { store, clock } = this.#parts
+    let isNextAdmitted = isAdmitted
     for (;;) {
       const items = await store.outbox.lane(channel, lane, PAGE)
       for (const item of items) {
-        if (!this.#isOpen) return
-        const at = Math.max(item.dueAt, this.#quiet.get(channel) ?? 0)
-        if (at > clock.now()) {
-          this.#wake(at)
-          return
+        if (!this.#isOpen) return null
+        const settled = await this.#sender.settle(item, isNextAdmitted)
+        isNextAdmitted = false
+        switch (settled.is) {
+          case 'over':
+            break
+          case 'later':
+            if (settled.at > clock.now()) this.#wake(settled.at)
+            else this.hint(channel, lane)
+            return null
+          case 'paced':
+            return settled.pace
+          case 'away':
+            return null
         }
-        if (!(await this.#part(item))) return
       }
-      if (items.length < PAGE) return
-    }
-  }
-
-  /** True: it is settled, the next may go. */
-  async #part(item: OutboxItem): Promise<boolean> {
-    const { store, channels, clock, patience } = this.#parts
-    // Not there yet, or stopped: it waits, and that is no attempt. The channel's coming up looks here again.
-    const channel = channels.sendable(item.channel)
-    if (channel === null) return false
-    if (item.status === 'sending' && channel.capabilities.resend === 'none') {
-      await this.#finish(item, this.#unknown('The gateway died while this part was being sent.'))
-      return true
-    }
-    const attempt = await patience.persist(() => store.outbox.sending(item.id, clock.now()))
-    try {
-      const sent = await this.#send(channel, { ...item, attempt })
-      await this.#finish(item, { status: 'sent', platformId: sent })
-      channels.sent(item.channel)
-      return true
-    } catch (error) {
-      const end = this.#after(error, { ...item, attempt }, channel)
-      await this.#finish(item, end)
-      if (end.status === 'retry' && end.at <= clock.now()) this.hint(item.channel, item.lane)
-      return end.status !== 'retry'
-    }
-  }
-
-  async #send(channel: Channel, item: OutboxItem): Promise<string | null> {
-    const cut = new AbortController()
-    const cancel = this.#parts.clock.after(this.#options.sendTimeoutMs, () => cut.abort(new Error('The platform did not answer in time.')))
-    try {
-      const sent = await channel.send(item, AbortSignal.any([cut.signal, this.#stop.signal]))
-      return sent.id
-    } finally {
-      cancel()
-    }
-  }
-
-  async #finish(item: OutboxItem, end: DeliveryEnd): Promise<void> {
-    const { store, clock, log, patience } = this.#parts
-    await patience.persist(() => store.outbox.finish(item.id, end, clock.now()))
-    this.#messages.inc([item.channel, 'out', end.status])
-    if (end.status === 'sent') return
-    const fields = { channel: item.channel, delivery: item.id, message_id: item.messageId, 'error.code': end.failure.code }
-    if (end.status === 'retry') {
-      this.#retries.inc(['delivery'])
-      this.#wake(end.at)
-      log.warn({ ...fields, retry_in_ms: end.at - clock.now() }, `A part was not delivered and will be tried again: ${end.failure.message}`)
-    } else log.error(fields, `A part was given up: ${end.failure.message}`)
-  }
-
-  #after(error: unknown, item: OutboxItem, channel: Channel): DeliveryEnd {
-    const { clock, channels, random } = this.#parts
-    const failure = describeError(error)
-    // What is not a fault of the platform's telling may have happened on either side of the wire.
-    const fault: SendFault = error instanceof ChannelFault ? error.fault : { is: 'transient', maybeSent: true }
-    const dead: DeliveryEnd = { status: 'dead', failure, deadLetter: newDeadLetterId(clock.now()) }
-    const again = { status: 'retry', at: clock.now(), failure, counted: true, to: null, plain: false } as const
-    switch (fault.is) {
-      case 'transient':
-        if (fault.maybeSent && channel.capabilities.resend === 'none') return this.#unknown(failure.message)
-        if (item.attempt >= this.#options.retry.attempts) return dead
-        return { ...again, at: clock.now() + backoffMs(this.#options.retry, item.attempt, random) }
-      case 'rate':
-        if (fault.scope === 'account') this.#quiet.set(item.channel, clock.now() + fault.afterMs)
-        return { ...again, at: clock.now() + fault.afterMs, counted: false }
-      case 'format':
-        return item.rendered.plain === undefined || item.rendered.plain === item.rendered.text ? dead : { ...again, plain: true }
-      case 'moved':
-        return { ...again, counted: false, to: { ...item.to, chat: fault.chat } }
-      case 'auth':
-      case 'config':
-        channels.refuse(item.channel, failure.message)
-        return { ...again, at: clock.now() + REFUSED_MS, counted: false }
-      case 'permanent':
-      case 'window':
-        return dead
-    }
-  }
-
-  #unknown(message: string): DeliveryEnd {
-    const { clock } = this.#parts
-    return {
-      status: 'unknown',
-      failure: {
-        code: 'DELIVERY_UNKNOWN',
-        message: `It may or may not have been sent, and a repeat would be a second message. ${message}`,
-      },
-      deadLetter: newDeadLetterId(clock.now()),
+      if (items.length < PAGE) return null
     }
   }
 

@@ -1,8 +1,8 @@
 /**
- * The way in (T0). A message that was handed in is routed, given its session, and stored with its dedupe key and the
+ * The way in (T0). A message that was handed in is held against the access rules, routed, given its session, and stored with its dedupe key and the
  * channel's own values in one transaction; only then does `accept` resolve and the channel acknowledge.
  */
-import { NotFoundError, UnavailableError, newDeadLetterId, newMessageId } from '#contract'
+import { NotFoundError, UnavailableError, describeError, newDeadLetterId, newMessageId } from '#contract'
 import type {
   Acceptance,
   AcceptanceResult,
@@ -15,10 +15,12 @@ import type {
   Inbound,
   Log,
   Metrics,
+  Refusal,
   SessionKey,
   StateChanges,
   Store,
 } from '#contract'
+import type { Access } from './access.ts'
 import type { Feed } from './feed.ts'
 import type { Pressure } from './pressure.ts'
 import type { Roster } from './roster.ts'
@@ -27,6 +29,7 @@ import type { SessionKeys } from './session-key.ts'
 
 export interface IngressParts {
   readonly store: Store
+  readonly access: Access
   readonly roster: Roster
   readonly feed: Feed
   readonly clock: Clock
@@ -40,6 +43,7 @@ export interface IngressParts {
 export class Ingress {
   readonly #parts: IngressParts
   readonly #messages: Counter
+  readonly #refused: Counter
   #router: Router
   #sessions: SessionKeys
   #isOpen = true
@@ -52,6 +56,11 @@ export class Ingress {
       name: 'openclaw_messages_total',
       help: 'Messages by channel, direction and what became of them.',
       labels: ['channel', 'direction', 'status'],
+    })
+    this.#refused = parts.metrics.counter({
+      name: 'openclaw_refused_total',
+      help: 'Messages that the access rules refused, by channel and reason.',
+      labels: ['channel', 'reason'],
     })
   }
 
@@ -72,21 +81,57 @@ export class Ingress {
    */
   async accept(channel: string, message: Inbound, state: StateChanges): Promise<Accepted> {
     this.#checkOpen()
+    const reason = this.#parts.access.refusal(channel, message)
+    if (reason !== null) {
+      await this.#turnAway(channel, [message], [reason])
+      await this.#keep(channel, state)
+      return this.#refuse(channel, reason)
+    }
     const { acceptance, agent } = this.#acceptance(channel, message, state)
     return this.#told(acceptance, agent, await this.#parts.store.inbox.accept(acceptance))
   }
 
-  /** All of them in one transaction, `state` with the last. */
+  /** All that may come in, in one transaction, `state` with the last. */
   async acceptAll(channel: string, messages: readonly Inbound[], state: StateChanges): Promise<readonly Accepted[]> {
     this.#checkOpen()
-    const { store } = this.#parts
-    const last = messages.length - 1
-    const all = messages.map((message, at) => this.#acceptance(channel, message, at === last ? state : {}))
-    const results = await store.inbox.acceptAll(all.map(({ acceptance }) => acceptance))
-    return all.flatMap(({ acceptance, agent }, at) => {
-      const result = results[at]
-      return result === undefined ? [] : [this.#told(acceptance, agent, result)]
+    const { store, access } = this.#parts
+    const reasons = messages.map((message) => access.refusal(channel, message))
+    const last = reasons.lastIndexOf(null)
+    const all = messages.map((message, at) => (reasons[at] === null ? this.#acceptance(channel, message, at === last ? state : {}) : null))
+    const taken = all.filter((each) => each !== null)
+    const results = taken.length === 0 ? [] : await store.inbox.acceptAll(taken.map(({ acceptance }) => acceptance))
+    await this.#turnAway(channel, messages, reasons)
+    if (taken.length === 0) await this.#keep(channel, state)
+    let next = 0
+    return all.flatMap((each, at) => {
+      if (each === null) return this.#refuse(channel, reasons[at] ?? 'stranger')
+      const result = results[next++]
+      return result === undefined ? [] : [this.#told(each.acceptance, each.agent, result)]
     })
+  }
+
+  /** Where some of a batch are stored, a code that cannot be kept is no reason to have them all come again. */
+  async #turnAway(channel: string, messages: readonly Inbound[], reasons: readonly (Refusal | null)[]): Promise<void> {
+    const { access, log } = this.#parts
+    const strangers = messages.filter((_, at) => reasons[at] === 'stranger')
+    if (strangers.length === 0) return
+    try {
+      await Promise.all(strangers.map((message) => access.turnedAway(channel, message)))
+    } catch (error) {
+      if (!reasons.includes(null)) throw error
+      log.warn({ channel, 'error.code': describeError(error).code }, 'A stranger was given no code; the next message tries again.')
+    }
+  }
+
+  #refuse(channel: string, reason: Refusal): Accepted {
+    this.#messages.inc([channel, 'in', 'refused'])
+    this.#refused.inc([channel, reason])
+    return { status: 'refused', reason }
+  }
+
+  /** The channel's own values are kept whatever becomes of the message: it acknowledges it all the same. */
+  async #keep(channel: string, state: StateChanges): Promise<void> {
+    if (Object.keys(state).length > 0) await this.#parts.store.channelState.write(channel, state)
   }
 
   #checkOpen(): void {

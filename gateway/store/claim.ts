@@ -1,5 +1,5 @@
 /** T1: one session is taken, its unfinished turn first, otherwise what waits in it. Steps and endings are elsewhere. */
-import { asSessionKey, asTurnId, payloadText } from '#contract'
+import { asSessionKey, asTurnId, envelopeText } from '#contract'
 import type { ClaimRequest, ClaimResult, ClaimedMessage, ClaimedTurn, Message, RecordedStep, StepKind, StepStatus } from '#contract'
 import { Json } from './command.ts'
 import { bury } from './letter-row.ts'
@@ -132,7 +132,7 @@ export function joinedMessages(sql: Sql, joined: string | null): readonly Claime
 
 export const asUser = ({ envelope }: ClaimedMessage): Message => ({
   role: 'user',
-  text: payloadText(envelope.payload),
+  text: envelopeText(envelope),
   sender: envelope.sender_id,
 })
 

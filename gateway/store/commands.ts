@@ -9,6 +9,8 @@ import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
+import { pairingWrites } from './pairing.ts'
+import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { turnWrites } from './turns.ts'
@@ -16,32 +18,34 @@ import { turnWrites } from './turns.ts'
 export type Writes = {
   readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
   readonly turns: Handlers<Store['turns']>
-  readonly outbox: typeof outboxWrites & typeof outboxLooks
+  readonly outbox: typeof outboxWrites & typeof outboxLooks & typeof postingWrites
   readonly sessions: typeof sessionWrites
   readonly deadLetters: typeof letterWrites
   readonly keys: typeof keyWrites & typeof keyReads
   readonly agents: typeof agentWrites & typeof agentReads
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
+  readonly pairing: typeof pairingWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
 export const writes: Writes = {
   inbox: { accept, acceptAll, ...inboxLooks },
   turns: turnWrites,
-  outbox: { ...outboxWrites, ...outboxLooks },
+  outbox: { ...outboxWrites, ...outboxLooks, ...postingWrites },
   sessions: sessionWrites,
   deadLetters: letterWrites,
   keys: { ...keyWrites, ...keyReads },
   agents: { ...agentWrites, ...agentReads },
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
+  pairing: pairingWrites,
   storage: { prune, probe },
 }
 
 export type Reads = {
   readonly inbox: typeof inboxReads
-  readonly outbox: typeof outboxReads
+  readonly outbox: typeof outboxReads & typeof postingReads
   readonly sessions: typeof sessionReads
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
@@ -49,7 +53,7 @@ export type Reads = {
 
 export const reads: Reads = {
   inbox: inboxReads,
-  outbox: outboxReads,
+  outbox: { ...outboxReads, ...postingReads },
   sessions: sessionReads,
   deadLetters: letterReads,
   channelState: channelStateReads,

@@ -157,9 +157,11 @@ function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): Rep
   return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: route.session.key, agent: route.agent }
 }
 
+/** Whoever brings it back wants it sent, however late it is. */
 function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
   const changed = sql.run(
-    `UPDATE outbox SET status = 'pending', open = 1, attempts = 0, due_at = ?, error_code = NULL, error_message = NULL WHERE id = ? AND open = 0`,
+    `UPDATE outbox SET status = 'pending', open = 1, attempts = 0, due_at = ?, done_at = NULL, error_code = NULL, error_message = NULL,
+     address = json_remove(address, '$.expiresAt') WHERE id = ? AND open = 0`,
     now,
     letter.ref,
   )

@@ -43,7 +43,7 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'rea
   steps,
   repliesOfTurn: repliesOf,
   repliesOfLane: (sql, channel, lane, afterSeq, limit) =>
-    replies(sql, 'channel = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?', channel, lane, afterSeq, limit),
+    replies(sql, 'channel = ? AND lane = ? AND seq > ? AND session > 0 ORDER BY seq LIMIT ?', channel, lane, afterSeq, limit),
   ledger(sql) {
     const byStatus = { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, dead: 0 }
     let accepted = 0

@@ -1,12 +1,26 @@
-/** T6 and T7: what has to be pushed, what was tried, how it ended. */
+/**
+ * T6 and T7: what has to be pushed, what was tried, how it ended. What is posted without a message and what a platform says
+ * later is posting.ts's.
+ */
 import { ConflictError, asDeliveryId, asMessageId } from '#contract'
-import type { DeliveryEnd, DeliveryStatus, OutboxItem, OutboxStore, Rendered, ReplyView } from '#contract'
+import type {
+  DeadLetterId,
+  DeliveryEnd,
+  DeliveryNews,
+  DeliveryStatus,
+  Failure,
+  MessageId,
+  OutboxItem,
+  OutboxStore,
+  Rendered,
+  ReplyView,
+} from '#contract'
 import type { Handlers } from './command.ts'
 import { insertLetter } from './letter-row.ts'
 import { toFailure } from './message-row.ts'
 import type { Sql } from './sql.ts'
 
-interface OutboxRow {
+export interface OutboxRow {
   readonly seq: number
   readonly id: string
   readonly status: DeliveryStatus
@@ -22,10 +36,14 @@ interface OutboxRow {
   readonly created_at: number
   readonly address: string
   readonly rendered: string
+  readonly asked: number
+  readonly platform_id: string | null
+  readonly done_at: number | null
+  readonly news: DeliveryNews['state'] | null
 }
 
-const COLUMNS =
-  'seq, id, status, channel, lane, message, part, parts, attempts, due_at, error_code, error_message, created_at, address, rendered'
+export const OUTBOX_COLUMNS = `seq, id, status, channel, lane, message, part, parts, attempts, due_at, error_code, error_message, created_at, address,
+  rendered, asked, platform_id, done_at, news`
 
 /** Of each lane the first unfinished part; the index holds nothing but unfinished ones. */
 const HEADS = `WITH head AS (SELECT min(seq) AS seq FROM outbox
@@ -36,7 +54,7 @@ export const outboxLooks: Handlers<Pick<OutboxStore, 'heads' | 'lane' | 'nextDue
   heads: (sql, { channels, now, limit }) =>
     sql
       .all<OutboxRow>(
-        `${HEADS} SELECT ${COLUMNS} FROM head JOIN outbox USING (seq) WHERE due_at <= ? ORDER BY seq LIMIT ?`,
+        `${HEADS} SELECT ${OUTBOX_COLUMNS} FROM head JOIN outbox USING (seq) WHERE due_at <= ? ORDER BY seq LIMIT ?`,
         JSON.stringify(channels),
         now,
         limit,
@@ -45,7 +63,7 @@ export const outboxLooks: Handlers<Pick<OutboxStore, 'heads' | 'lane' | 'nextDue
   lane: (sql, channel, lane, limit) =>
     sql
       .all<OutboxRow>(
-        `SELECT ${COLUMNS} FROM outbox WHERE open = 1 AND channel = ? AND lane = ? ORDER BY seq LIMIT ?`,
+        `SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE open = 1 AND channel = ? AND lane = ? ORDER BY seq LIMIT ?`,
         channel,
         lane,
         limit,
@@ -71,7 +89,7 @@ export const outboxReads: Handlers<Pick<OutboxStore, 'counts'>> = {
 const toItem = (row: OutboxRow): OutboxItem => ({
   id: asDeliveryId(row.id),
   seq: row.seq,
-  messageId: asMessageId(row.message),
+  messageId: messageOf(row),
   channel: row.channel,
   lane: row.lane,
   to: JSON.parse(row.address),
@@ -80,14 +98,18 @@ const toItem = (row: OutboxRow): OutboxItem => ({
   of: row.parts,
   attempt: row.attempts,
   status: row.status === 'sending' ? 'sending' : 'pending',
+  asked: row.asked,
   dueAt: row.due_at,
   createdAt: row.created_at,
 })
 
+/** null: it was posted without one. */
+export const messageOf = (row: OutboxRow): MessageId | null => (row.message === '' ? null : asMessageId(row.message))
+
 export const outboxWrites: Handlers<Pick<OutboxStore, 'sending' | 'finish'>> = {
   sending(sql, id) {
     const row = unfinished(sql, id)
-    sql.run(`UPDATE outbox SET status = 'sending', attempts = attempts + 1 WHERE seq = ?`, row.seq)
+    sql.run(`UPDATE outbox SET status = 'sending', attempts = attempts + 1, asked = 0 WHERE seq = ?`, row.seq)
     return row.attempts + 1
   },
   finish(sql, id, end, now) {
@@ -95,24 +117,29 @@ export const outboxWrites: Handlers<Pick<OutboxStore, 'sending' | 'finish'>> = {
     switch (end.status) {
       case 'sent':
         sql.run(
-          `UPDATE outbox SET status = 'sent', open = 0, platform_id = ?, error_code = NULL, error_message = NULL WHERE seq = ?`,
+          `UPDATE outbox SET status = 'sent', open = 0, platform_id = ?, done_at = ?, news = NULL, error_code = NULL, error_message = NULL
+           WHERE seq = ?`,
           end.platformId,
+          now,
           row.seq,
         )
         break
       case 'retry':
         retry(sql, row, end)
         break
+      case 'confirm':
+        holdForAnswer(sql, row, end)
+        break
       case 'dead':
       case 'unknown':
-        giveUp(sql, row, end, now)
+        giveUp(sql, row, { ...end, now })
         break
     }
   },
 }
 
 function unfinished(sql: Sql, id: string): OutboxRow {
-  const row = sql.get<OutboxRow>(`SELECT ${COLUMNS} FROM outbox WHERE id = ? AND open = 1`, id)
+  const row = sql.get<OutboxRow>(`SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE id = ? AND open = 1`, id)
   if (row === undefined) throw new ConflictError(`Delivery ${id} is finished or unknown.`, { code: 'DELIVERY_OVER' })
   return row
 }
@@ -132,10 +159,27 @@ function retry(sql: Sql, row: OutboxRow, end: Extract<DeliveryEnd, { status: 're
 
 const plain = ({ plain, ...rendered }: Rendered): Rendered => ({ ...rendered, text: plain ?? rendered.text })
 
-function giveUp(sql: Sql, row: OutboxRow, end: Extract<DeliveryEnd, { status: 'dead' | 'unknown' }>, now: number): void {
+function holdForAnswer(sql: Sql, row: OutboxRow, end: Extract<DeliveryEnd, { status: 'confirm' }>): void {
   sql.run(
-    'UPDATE outbox SET status = ?, open = 0, error_code = ?, error_message = ? WHERE seq = ?',
+    'UPDATE outbox SET due_at = ?, asked = asked + ?, error_code = ?, error_message = ? WHERE seq = ?',
+    end.at,
+    end.counted ? 1 : 0,
+    end.failure.code,
+    end.failure.message,
+    row.seq,
+  )
+  if (end.to !== null) sql.run('UPDATE outbox SET address = ? WHERE seq = ?', JSON.stringify(end.to), row.seq)
+}
+
+export function giveUp(
+  sql: Sql,
+  row: OutboxRow,
+  end: { readonly status: 'dead' | 'unknown'; readonly failure: Failure; readonly deadLetter: DeadLetterId; readonly now: number },
+): void {
+  sql.run(
+    'UPDATE outbox SET status = ?, open = 0, done_at = ?, error_code = ?, error_message = ? WHERE seq = ?',
     end.status,
+    end.now,
     end.failure.code,
     end.failure.message,
     row.seq,
@@ -151,20 +195,20 @@ function giveUp(sql: Sql, row: OutboxRow, end: Extract<DeliveryEnd, { status: 'd
     attempts: row.attempts,
     content: {
       id: row.id,
-      message_id: row.message,
+      message_id: messageOf(row),
       lane: row.lane,
       to: JSON.parse(row.address),
       rendered: JSON.parse(row.rendered),
       index: row.part,
       of: row.parts,
     },
-    now,
+    now: end.now,
   })
 }
 
 /** Replies as the API shows them: a range of the outbox. */
 export function replies(sql: Sql, where: string, ...values: readonly (string | number)[]): readonly ReplyView[] {
-  return sql.all<OutboxRow>(`SELECT ${COLUMNS} FROM outbox WHERE ${where}`, ...values).map((row) => ({
+  return sql.all<OutboxRow>(`SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE ${where}`, ...values).map((row) => ({
     id: asDeliveryId(row.id),
     seq: row.seq,
     messageId: asMessageId(row.message),
@@ -178,4 +222,4 @@ export function replies(sql: Sql, where: string, ...values: readonly (string | n
   }))
 }
 
-const textOf = (rendered: Rendered): string => rendered.text
+export const textOf = (rendered: Rendered): string => rendered.text

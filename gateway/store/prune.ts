@@ -22,6 +22,21 @@ export function prune(sql: Sql, before: number, limit: number): number {
     sql.run('DELETE FROM inbox WHERE seq = ?', row.seq)
     if (row.session !== null) forgetWords(sql, row.session, before)
   }
+  return old.length + prunePosted(sql, before, limit - old.length)
+}
+
+/** Parts that answered no message go by themselves. */
+function prunePosted(sql: Sql, before: number, limit: number): number {
+  const old = sql.all<{ seq: number; id: string }>(
+    `SELECT seq, id FROM outbox WHERE session = 0 AND open = 0 AND done_at < ?
+     AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.ref = outbox.id AND d.status = 'open') ORDER BY seq LIMIT ?`,
+    before,
+    limit,
+  )
+  for (const { seq, id } of old) {
+    sql.run('DELETE FROM dead_letter WHERE ref = ?', id)
+    sql.run('DELETE FROM outbox WHERE seq = ?', seq)
+  }
   return old.length
 }
 

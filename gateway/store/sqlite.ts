@@ -36,6 +36,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly agents: Store['agents']
   readonly idempotency: Store['idempotency']
   readonly channelState: Store['channelState']
+  readonly pairing: Store['pairing']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -62,7 +63,8 @@ export class SqliteStore implements Store, Lifecycle {
       acceptAll: (messages) => acceptAll(messages.map((message) => ({ ...message, state: toText(message.state) }))),
     }
     this.turns = tell('turns', writes.turns, inside)
-    this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside) }
+    const { post, news } = tell('outbox', writes.outbox, outside)
+    this.outbox = { ...ask('outbox', reads.outbox), ...tell('outbox', writes.outbox, inside), post, news }
     this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }
     this.deadLetters = { ...ask('deadLetters', reads.deadLetters), ...tell('deadLetters', writes.deadLetters, outside) }
     this.keys = tell('keys', writes.keys, outside)
@@ -72,6 +74,7 @@ export class SqliteStore implements Store, Lifecycle {
       ...ask('channelState', reads.channelState),
       ...tell('channelState', writes.channelState, outside),
     })
+    this.pairing = tell('pairing', writes.pairing, outside)
     this.#storage = tell('storage', writes.storage, outside)
   }
 

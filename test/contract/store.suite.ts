@@ -8,6 +8,7 @@ import { deadLetterSuite } from './store/dead-letters.ts'
 import type { StoreFeatures, UseStore } from './store/given.ts'
 import { inboxSuite } from './store/inbox.ts'
 import { outboxSuite } from './store/outbox.ts'
+import { pairingSuite } from './store/pairing.ts'
 import { recoverySuite } from './store/recovery.ts'
 import { retentionSuite } from './store/retention.ts'
 import { sessionSuite } from './store/sessions.ts'
@@ -24,6 +25,7 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     sessionSuite(use)
     deadLetterSuite(use)
     accessSuite(use)
+    pairingSuite(use)
     retentionSuite(use)
   })
 }

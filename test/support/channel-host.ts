@@ -91,8 +91,11 @@ export class MemoryHost implements ChannelHost {
     return { status: 'new', envelope }
   }
 
-  async acceptAll(messages: readonly Inbound[]): Promise<readonly Accepted[]> {
-    return Promise.all(messages.map((message) => this.accept(message)))
+  /** All or nothing, like the real one. */
+  async acceptAll(messages: readonly Inbound[], state: StateChanges = {}): Promise<readonly Accepted[]> {
+    const accepted = await Promise.all(messages.map((message) => this.accept(message)))
+    await this.writeState(state)
+    return accepted
   }
 
   update(platformId: string, news: DeliveryNews): Promise<void> {

@@ -6,10 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type {
+  AccessPolicy,
+  Address,
   AgentDefinition,
   AgentRunner,
   Capabilities,
   Channel,
+  ChannelHost,
+  ChannelState,
   Ending,
   FlowEvent,
   Inbound,
@@ -24,14 +28,17 @@ import type {
   Store,
   Turn,
 } from '#contract'
+import { defaultPolicy } from '../../gateway/config/access.ts'
 import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
 import { Registry } from '../../gateway/observe/metrics.ts'
+import { Access } from '../../gateway/pipeline/access.ts'
 import { Channels } from '../../gateway/pipeline/channels.ts'
 import { DeadLetters } from '../../gateway/pipeline/dead-letters.ts'
 import { Deliver } from '../../gateway/pipeline/deliver.ts'
 import { Dispatch } from '../../gateway/pipeline/dispatch.ts'
 import { Feed } from '../../gateway/pipeline/feed.ts'
 import { Ingress } from '../../gateway/pipeline/ingress.ts'
+import { Pairings } from '../../gateway/pipeline/pairing.ts'
 import { Patience } from '../../gateway/pipeline/patience.ts'
 import { Pressure } from '../../gateway/pipeline/pressure.ts'
 import { Roster } from '../../gateway/pipeline/roster.ts'
@@ -56,7 +63,7 @@ export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => (
   ...over,
 })
 
-const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
+export const inbound = (text: string, over: Partial<Inbound> = {}): Inbound => ({
   key: null,
   fingerprint: null,
   lane: 'ann',
@@ -83,12 +90,23 @@ export interface HubOptions {
     readonly [id: string]: { readonly effect: SkillDescriptor['effect']; readonly run: (run: SkillRun) => Promise<SkillOutcome> }
   }
   readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
+  readonly confirm?: NonNullable<Channel['confirm']>
   readonly capabilities?: Partial<Capabilities>
+  readonly access?: AccessPolicy
   /** Going on with what a former hub left. */
   readonly dir?: string
   readonly clock?: FakeClock
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
+  /** Before a notice is posted. */
+  readonly post?: () => Promise<void>
+}
+
+export interface Notice {
+  readonly channel: string
+  readonly lane: string
+  readonly to: Address
+  readonly text: string
 }
 
 export interface Hub {
@@ -101,12 +119,19 @@ export interface Hub {
   readonly dispatch: Dispatch
   readonly deliver: Deliver
   readonly deadLetters: DeadLetters
+  readonly pairings: Pairings
+  readonly metrics: Registry
+  /** What strangers were told. */
+  readonly notices: readonly Notice[]
+  allow(policy: AccessPolicy): void
   /** Parts that went out. */
   readonly sent: readonly Part[]
   /** The event for which this holds: one that was seen, or the next. */
   saw(holds: (event: FlowEvent) => boolean): Promise<FlowEvent>
   became(id: MessageId, status: string): Promise<FlowEvent>
-  setChannelStatus(state: 'open' | 'connecting'): void
+  setChannelStatus(state: ChannelState): void
+  /** What its channel is told it by. */
+  readonly host: Pick<ChannelHost, 'update'>
   reroute(rules: readonly RouteRule[], fallback: string | null): void
   say(text: string, over?: Partial<Inbound>): Promise<MessageId>
   message(id: MessageId): Promise<MessageView>
@@ -149,6 +174,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     start: (host) => {
       if (options.isChannelAway === true) host.status('connecting', 'away')
       setChannelStatus = (state) => host.status(state)
+      update = (platformId, news) => host.update(platformId, news)
       return options.isChannelAway === true ? new Promise(() => undefined) : Promise.resolve()
     },
     stop: async () => undefined,
@@ -160,8 +186,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       wentOut()
       return result
     },
+    ...(options.confirm !== undefined && { confirm: options.confirm }),
   }
-  let setChannelStatus: (state: 'open' | 'connecting') => void = () => undefined
+  let setChannelStatus: (state: ChannelState) => void = () => undefined
+  let update: ChannelHost['update'] = async () => undefined
   const scripted = options.skills ?? {}
   const skills: SkillRunner = {
     list: () =>
@@ -186,8 +214,23 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const patience = new Patience(clock)
   const pressure = new Pressure(clock)
   const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
+  const notices: Notice[] = []
+  const pairings = new Pairings({
+    store,
+    clock,
+    log: quietLog,
+    feed,
+    post: async (notice) => {
+      await options.post?.()
+      notices.push(notice)
+    },
+  })
+  await pairings.start()
+  const policies = (policy: AccessPolicy): ReadonlyMap<string, AccessPolicy> =>
+    new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
+  const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
-    { store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    { access, store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -200,13 +243,14 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       feed,
       accept: (name, message, state) => ingress.accept(name, message, state),
       acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
+      update: (name, platformId, news) => deliver.update(name, platformId, news),
       fetch: fetchGuarded,
       random: () => 0.5,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },
-    [{ name: 'wire', kind: 'wire', channel }],
+    [{ name: 'wire', kind: 'wire', channel, access: options.access ?? defaultPolicy }],
   )
   const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
@@ -246,10 +290,15 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     dispatch,
     deliver,
     deadLetters,
+    pairings,
+    metrics,
+    notices,
+    allow: (policy: AccessPolicy) => access.replace(policies(policy)),
     sent,
     saw,
     became,
-    setChannelStatus: (state: 'open' | 'connecting') => setChannelStatus(state),
+    setChannelStatus: (state: ChannelState) => setChannelStatus(state),
+    host: { update: (platformId, news) => update(platformId, news) },
     reroute: (rules: readonly RouteRule[], fallback: string | null) => ingress.reroute(router(rules, fallback), new SessionKeys({})),
     async say(text: string, over: Partial<Inbound> = {}): Promise<MessageId> {
       const accepted = await ingress.accept('wire', inbound(text, over), {})

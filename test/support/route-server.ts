@@ -162,7 +162,11 @@ function problem(error: unknown): HttpReply {
 }
 
 function send(response: ServerResponse, reply: HttpReply): void {
-  if (!('body' in reply)) throw new Error('only JSON answers are known here')
+  if ('events' in reply) throw new Error('no streams are known here')
+  if ('text' in reply) {
+    response.writeHead(reply.status, { 'content-type': reply.contentType, ...reply.headers }).end(reply.text)
+    return
+  }
   response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers })
   response.end(JSON.stringify(reply.body))
 }

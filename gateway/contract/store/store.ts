@@ -9,6 +9,7 @@ import type { ChannelStateStore, IdempotencyStore, KeyStore, RegisteredAgentStor
 import type { DeadLetterStore } from './dead-letters.ts'
 import type { InboxStore } from './inbox.ts'
 import type { OutboxStore } from './outbox.ts'
+import type { PairingStore } from './pairing.ts'
 import type { SessionStore } from './sessions.ts'
 import type { TurnStore } from './turns.ts'
 
@@ -22,9 +23,10 @@ export interface Store extends Lifecycle {
   readonly agents: RegisteredAgentStore
   readonly idempotency: IdempotencyStore
   readonly channelState: ChannelStateStore
+  readonly pairing: PairingStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
-  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them; answers how many. */
+  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them and parts that answered none; answers how many. */
   prune(before: number, limit: number): Promise<number>
 }
 

@@ -1,5 +1,6 @@
 /** What retention takes away, and what it must leave. */
-import { newDeadLetterId } from '#contract'
+import { newDeadLetterId, newDeliveryId } from '#contract'
+import type { DeliveryId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -53,6 +54,29 @@ export function retentionSuite(use: UseStore): void {
         assert.equal(await store.deadLetters.get(letter), null)
         assert.equal((await store.inbox.ledger()).accepted, 3)
         assert.equal((await store.outbox.counts()).pending, 1)
+      }),
+    )
+
+    test(
+      'takes parts that answered no message by themselves, once they are over',
+      use(async ({ store }) => {
+        const post = async (): Promise<DeliveryId> => {
+          const id = newDeliveryId(T)
+          await store.outbox.post([{ id, channel: 'web', lane: 'p', to: { chat: 'p' }, rendered: { text: 'x' }, index: 0, of: 1 }], T)
+          return id
+        }
+        const [sent, lost, young, waiting] = [await post(), await post(), await post(), await post()]
+        const letter = newDeadLetterId(T)
+        await store.outbox.finish(sent, { status: 'sent', platformId: null }, T)
+        await store.outbox.finish(lost, { status: 'dead', failure: X, deadLetter: letter }, T)
+        await store.outbox.finish(young, { status: 'sent', platformId: null }, LATER)
+        await answered(store, 'p', 'x', 'reply', { status: 'sent' })
+        assert.deepEqual([await store.prune(LATER, 1), await store.prune(LATER, 9), await store.prune(LATER, 9)], [1, 1, 0])
+        await store.deadLetters.discard(letter, T)
+        assert.equal(await store.prune(LATER, 9), 1)
+        const left = await Promise.all([sent, lost, young, waiting].map(async (id) => (await store.outbox.get(id))?.status ?? null))
+        assert.deepEqual(left, [null, null, 'sent', 'pending'])
+        assert.equal(await store.deadLetters.get(letter), null)
       }),
     )
 

@@ -225,7 +225,7 @@ test('a secret is not repeated in a fault', async (t) => {
   assert.equal(loaded.ok, false)
   const schema = { type: 'object', properties: { token: { type: 'string', pattern: '^[0-9]+:' } } }
   const other = await loadConfig({ dir: await folder(t, { 'openclaw.yaml': 'channels:\n  phone: {token: hunter2}\n' }), env: {} })
-  const faults = [...(loaded.ok ? [] : loaded.faults), ...(other.ok ? other.checkChannel('phone', schema) : [])]
+  const faults = [...(loaded.ok ? [] : loaded.faults), ...(other.ok ? other.checkChannel('phone', schema).faults : [])]
   assert.equal(faults.length, 3)
   for (const fault of faults) assert.doesNotMatch(formatFault(fault), /hunter2/)
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { defaultPolicy } from '../../../gateway/config/access.ts'
 import { agentFromDeclaration } from '../../../gateway/config/agent.ts'
 import type { Config } from '../../../gateway/config/config.ts'
 import { effective, effectiveValues } from '../../../gateway/config/effective.ts'
@@ -221,12 +222,12 @@ test('what no route matches goes to the only agent when there are no routes, and
 test('a channel is of the kind of its name unless it says otherwise, and its settings are checked by the kind', async (t) => {
   const loaded = await load(t, 'channels:\n  phone: {token: abc}\n  work: {kind: phone, tokn: x}\n')
   assert.deepEqual(loaded.config.channels, [
-    { name: 'phone', kind: 'phone', settings: { token: 'abc' } },
-    { name: 'work', kind: 'phone', settings: { tokn: 'x' } },
+    { name: 'phone', kind: 'phone', access: defaultPolicy, settings: { token: 'abc' } },
+    { name: 'work', kind: 'phone', access: defaultPolicy, settings: { tokn: 'x' } },
   ])
   const schema = { type: 'object', properties: { token: { type: 'string' } }, required: ['token'], additionalProperties: false }
-  assert.deepEqual(loaded.checkChannel('phone', schema), [])
-  assert.deepEqual(loaded.checkChannel('work', schema).map(formatFault), [
+  assert.deepEqual(loaded.checkChannel('phone', schema).faults, [])
+  assert.deepEqual(loaded.checkChannel('work', schema).faults.map(formatFault), [
     'openclaw.yaml:3:9 channels.work.token: nothing, expected "token" here',
     'openclaw.yaml:3:23 channels.work.tokn: unknown key "tokn", expected one of token. Did you mean "token"?',
   ])

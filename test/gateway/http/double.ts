@@ -231,6 +231,7 @@ export class Hub {
       outbox: absent as Store['outbox'],
       agents: absent as Store['agents'],
       channelState: absent as Store['channelState'],
+      pairing: absent as Store['pairing'],
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Questions that are asked all the time must not read what is done. */
+import { newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
@@ -19,15 +20,15 @@ function fill(file: string): void {
       SELECT 'm' || i, iif(i > ${DONE}, 'queued', 'done'), i > ${DONE}, 'web', 1 + i % ${WAITING / 2}, 0, 'l' FROM n;
     INSERT INTO inbox_content (seq, envelope, reply) SELECT seq, '{}', '{}' FROM inbox;
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${DONE})
-      INSERT INTO outbox (id, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
-      SELECT 'd' || i, iif(i > ${DONE - 100}, 'pending', 'sent'), i > ${DONE - 100}, 'web', 'l' || (i % 50), 1, 'm', 0, 1, 0, 0, '{}', '{"text":""}' FROM n;
+      INSERT INTO outbox (id, platform_id, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
+      SELECT 'd' || i, 'p' || i, iif(i > ${DONE - 100}, 'pending', 'sent'), i > ${DONE - 100}, 'web', 'l' || (i % 50), 1, 'm', 0, 1, 0, 0, '{}', '{"text":""}' FROM n;
     COMMIT`)
   database.close()
 }
 
 describe(`with ${DONE} done and ${WAITING} waiting`, () => {
   test(
-    'answers what is ready, what to send and what came to a lane in a moment',
+    'answers what is ready, what to send, what came to a lane and whose news it is in a moment',
     withFolder(async ({ file, open }) => {
       await (await open()).stop()
       fill(file)
@@ -45,6 +46,9 @@ describe(`with ${DONE} done and ${WAITING} waiting`, () => {
       assert.equal(await timed(() => store.outbox.heads({ channels: ['web'], now: 1, limit: 100 })), 50)
       assert.equal(await timed(() => store.inbox.repliesOfLane('web', 'l7', DONE - 1_000, 10)), 10)
       assert.equal(await timed(() => store.inbox.list({}, null, 50)), 50)
+      const news = { channel: 'web', news: { state: 'read' }, deadLetter: newDeadLetterId(1), now: 1 } as const
+      const tell = (at: number): Promise<string> => store.outbox.news({ ...news, platformId: `p${at * 500}` })
+      assert.equal(await timed(() => Promise.all(Array.from({ length: 100 }, (_, at) => tell(at + 1)))), 100)
     }),
   )
 })

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { asMessageId } from '#contract'
 import type { Channel, JsonObject, MessageId, ReplyView } from '#contract'
-import { websocket } from '../../channels/websocket/websocket.ts'
-import { MemoryHost } from '../support/channel-host.ts'
-import { seededRandom } from '../support/random.ts'
-import { RouteServer } from '../support/route-server.ts'
-import { SocketClient } from '../support/socket-client.ts'
+import { websocket } from '../../../channels/websocket/websocket.ts'
+import { MemoryHost } from '../../support/channel-host.ts'
+import { seededRandom } from '../../support/random.ts'
+import { RouteServer } from '../../support/route-server.ts'
+import { SocketClient } from '../../support/socket-client.ts'
 
 let host: MemoryHost
 let channel: Channel

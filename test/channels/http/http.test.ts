@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { UnavailableError } from '#contract'
 import type { Channel, JsonObject, MessageId, Principal } from '#contract'
-import { http } from '../../channels/http/http.ts'
-import { MemoryHost } from '../support/channel-host.ts'
-import { RouteServer } from '../support/route-server.ts'
+import { http } from '../../../channels/http/http.ts'
+import { MemoryHost } from '../../support/channel-host.ts'
+import { RouteServer } from '../../support/route-server.ts'
 
 let host: MemoryHost
 let channel: Channel

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { UnavailableError } from '#contract'
 import type { Channel, JsonObject, MessageId, Principal } from '#contract'
-import { channelKinds } from '../../channels/registry.ts'
-import { websocket } from '../../channels/websocket/websocket.ts'
-import { MemoryHost } from '../support/channel-host.ts'
-import { RouteServer } from '../support/route-server.ts'
-import { SocketClient } from '../support/socket-client.ts'
+import { channelKinds } from '../../../channels/registry.ts'
+import { websocket } from '../../../channels/websocket/websocket.ts'
+import { MemoryHost } from '../../support/channel-host.ts'
+import { RouteServer } from '../../support/route-server.ts'
+import { SocketClient } from '../../support/socket-client.ts'
 
 let host: MemoryHost
 let channel: Channel
@@ -50,7 +50,7 @@ const base64url = (text: string): string => Buffer.from(text).toString('base64ur
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 void test('is in the registry', async () => {
-  assert.deepEqual(Object.keys(channelKinds), ['http', 'websocket'])
+  assert.ok('websocket' in channelKinds)
   assert.equal(await channelKinds['websocket']?.(), websocket)
 })
 

@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { websocket } from '../../channels/websocket/websocket.ts'
-import { MemoryHost } from '../support/channel-host.ts'
-import { RouteServer } from '../support/route-server.ts'
+import { websocket } from '../../../channels/websocket/websocket.ts'
+import { MemoryHost } from '../../support/channel-host.ts'
+import { RouteServer } from '../../support/route-server.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -25,7 +25,7 @@ void test('2,000 idle connections cost less than 12 KiB of heap each, and one ti
   const before = heapBytes()
   const clients = spawn(
     process.execPath,
-    [new URL('../support/idle-sockets.ts', import.meta.url).pathname, server.origin, '2000', 'secret'],
+    [new URL('../../support/idle-sockets.ts', import.meta.url).pathname, server.origin, '2000', 'secret'],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
     },

@@ -1,0 +1,148 @@
+/** The outside of the HTTP channel: clients that post until they are told that it was taken in, and fetch what was answered. */
+import type { JsonObject } from '#contract'
+import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
+import { News } from '../../support/news.ts'
+import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+
+const COLLECTED = 'replies are collected, nothing is sent'
+const RETRY_MS = 100
+
+interface Said {
+  readonly key: string
+  readonly text: string
+  readonly user: string
+  isTaken: boolean
+}
+
+export class HttpWorld implements ChannelWorld {
+  readonly standing: string = 'http'
+  readonly settings: JsonObject = {}
+  readonly strangers: boolean = false
+  readonly resend = 'id' as const
+  readonly maxText: null = null
+  readonly lacks: ChannelWorld['lacks'] = {
+    pause: 'its route comes with the next step',
+    push: COLLECTED,
+    permanent: COLLECTED,
+    transient: COLLECTED,
+    rate: COLLECTED,
+    lost: COLLECTED,
+    split: COLLECTED,
+    cut: 'a request is a connection of its own',
+    groups: 'there are none',
+    echo: 'nobody gives back what was fetched',
+    edits: 'there are none',
+    auth: 'keys are checked by the server',
+  }
+  readonly #news = new News()
+  readonly #said: Said[] = []
+  readonly #arrived = new Map<string, Arrived>()
+  readonly #stop = new AbortController()
+  #gateway: GatewayProcess | null = null
+  #lane: Promise<void> = Promise.resolve()
+
+  static async open(scope: Scope): Promise<HttpWorld> {
+    const world = new HttpWorld()
+    scope.after(async () => world.#stop.abort())
+    return world
+  }
+
+  get secrets(): readonly string[] {
+    return this.#gateway === null ? [] : [this.#gateway.key]
+  }
+
+  async attach(gateway: GatewayProcess): Promise<void> {
+    this.#gateway = gateway
+    void this.#collect(gateway)
+  }
+
+  async says(text: string, { from = 'ann' }: Saying = {}): Promise<string> {
+    const said = { key: `key-${this.#said.length}`, text, user: from, isTaken: false }
+    this.#said.push(said)
+    // A client that minds the order waits for each to be taken.
+    this.#lane = this.#lane.then(() => this.#post(said))
+    return said.key
+  }
+
+  async redeliver(key: string): Promise<void> {
+    const said = this.#said.find((one) => one.key === key)
+    if (said !== undefined) await this.#post(said)
+  }
+
+  unacknowledged(): readonly string[] {
+    return this.#said.filter(({ isTaken }) => !isTaken).map(({ key }) => key)
+  }
+
+  arrived(): readonly Arrived[] {
+    return [...this.#arrived.values()]
+  }
+
+  changed(): Promise<void> {
+    return this.#news.changed()
+  }
+
+  async garbage(): Promise<void> {
+    const answer = await this.#gateway?.fetch('/v1/messages', {
+      method: 'POST',
+      body: '\u0000{',
+      headers: { 'content-type': 'application/json' },
+    })
+    if (answer?.status !== 400) throw new Error(`garbage was answered ${answer?.status}`)
+  }
+
+  connections(): number {
+    return 0
+  }
+  refusals(): number {
+    return 0
+  }
+  mishap(): void {}
+  async cut(): Promise<void> {}
+  async echo(): Promise<void> {}
+  async edit(): Promise<void> {}
+  async refuseCredentials(): Promise<void> {}
+
+  async #post(said: Said): Promise<void> {
+    const body = JSON.stringify({ payload: said.text, idempotency_key: said.key, metadata: { user_id: said.user } })
+    while (!this.#stop.signal.aborted) {
+      const status = await this.#gateway
+        ?.fetch('/v1/messages', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+        .then(
+          (answer) => answer.status,
+          () => 0,
+        )
+      if (status === 202) {
+        said.isTaken = true
+        this.#news.tell()
+        return
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
+  }
+
+  /** A client asks again and again for what became of its messages. */
+  async #collect(gateway: GatewayProcess): Promise<void> {
+    while (!this.#stop.signal.aborted && this.#gateway === gateway) {
+      try {
+        const answer = await gateway.fetch('/v1/messages?limit=200')
+        const { data } = (await answer.json()) as {
+          data: readonly {
+            sender_id: string
+            replies: readonly { id: string; text: string; seq: number }[]
+            metadata: { user_id?: string }
+          }[]
+        }
+        const replies = data.flatMap(({ replies: all, metadata }) =>
+          (all ?? []).map((reply) => ({ ...reply, chat: metadata.user_id ?? '' })),
+        )
+        for (const { id, text, chat } of replies.toSorted((a, b) => a.seq - b.seq)) {
+          if (!this.#arrived.has(id)) this.#arrived.set(id, { id, chat, text, raw: text, at: Date.now() })
+        }
+        this.#news.tell()
+      } catch {
+        // Killed; the next one attaches itself.
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
