@@ -58,9 +58,15 @@ export class Connection {
       ended.resolve(ending)
       for (const settle of this.#acks.values()) settle('ended')
     }
+    const { host } = parts
     const journal = this.#journal()
     this.#socket = this.#open(journal)
     const { ws, ev } = this.#socket
+    catchIn(ws, (event, error) => {
+      host.log.debug({ event: event.slice(0, 60), error: error instanceof Error ? error.name : undefined }, 'Baileys failed on something.')
+      // A frame that cannot be read leaves nothing that could be read after it.
+      if (event === 'message') this.#giveBack({ code: 0, message: 'what came could not be read' })
+    })
     ws.prependListener('CB:message', (stanza: BinaryNode) => {
       journal.note(stanza)
       this.#held = parts.gate.isOpen ? 0 : this.#held + 1
@@ -187,6 +193,26 @@ export class Connection {
 const FAREWELL_MS = 2_000
 /** Baileys keeps them in memory until they may be decrypted. */
 const MAX_HELD = 500
+
+/**
+ * Listeners of Baileys are async functions that an emitter calls: what they reject with (an answer to a connection that is gone is enough)
+ * would end the process. They were added before anything could happen, so each can be replaced by one that is heard.
+ */
+function catchIn(ws: WASocket['ws'], onError: (event: string, error: unknown) => void): void {
+  for (const event of ws.eventNames()) {
+    for (const listener of ws.rawListeners(event)) {
+      ws.removeListener(event, listener as () => void)
+      ws.on(event, (...given: unknown[]) => {
+        try {
+          const result: unknown = Reflect.apply(listener, ws, given)
+          if (result instanceof Promise) result.catch((error: unknown) => onError(String(event), error))
+        } catch (error) {
+          onError(String(event), error)
+        }
+      })
+    }
+  }
+}
 
 const unanswered = (name: string, what: string, maybeSent: boolean, cause?: unknown): ChannelFault =>
   new ChannelFault(`The WhatsApp channel "${name}" ${what}. It is tried again.`, {

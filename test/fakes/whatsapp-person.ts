@@ -80,8 +80,12 @@ export class Person {
     this.#groups.clear()
   }
 
-  async encrypt(jid: string, message: proto.IMessage): Promise<BinaryNode> {
-    const { type, ciphertext } = await this.#repository.encryptMessage({ jid, data: encodeWAMessage(message) })
+  encrypt(jid: string, message: proto.IMessage): Promise<BinaryNode> {
+    return this.encryptBytes(jid, encodeWAMessage(message))
+  }
+
+  async encryptBytes(jid: string, padded: Uint8Array): Promise<BinaryNode> {
+    const { type, ciphertext } = await this.#repository.encryptMessage({ jid, data: padded })
     return node('enc', { v: '2', type }, ciphertext)
   }
 

@@ -197,7 +197,7 @@ export class FakeWhatsApp implements Directory {
 
   /** Somebody writes to the linked account; kept until the client receipts it. Returns the message's id. */
   async say(person: Person, text: string, saying: Saying = {}): Promise<string> {
-    const id = saying.id ?? `3A${randomBytes(9).toString('hex').toUpperCase()}`
+    const id = saying.id ?? newId()
     const stanza = await this.#sealed(id, person, text, saying)
     this.#said.set(id, { person, text, saying })
     this.pending.set(id, stanza)
@@ -207,7 +207,7 @@ export class FakeWhatsApp implements Directory {
 
   /** The owner writes to somebody on the phone; linked devices are told. */
   async sayAsOwner(to: Person, text: string): Promise<string> {
-    const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`
+    const id = newId()
     await this.#introduce(this.owner)
     const message = { deviceSentMessage: { destinationJid: to.jid, message: { conversation: text } } }
     const attrs = { from: this.owner.jid, recipient: to.jid, recipient_lid: to.lid, id, t: this.#seconds(), type: 'text', notify: 'Owner' }
@@ -217,9 +217,16 @@ export class FakeWhatsApp implements Directory {
     return id
   }
 
-  /** Delivers what was sent before once more. */
-  repeat(stanza: BinaryNode): void {
+  /** Something that is encrypted as it should be, and is no message. */
+  async sayBytes(person: Person, bytes: Uint8Array): Promise<string> {
+    const id = newId()
+    await this.#introduce(person)
+    const attrs = { from: person.jid, sender_lid: person.lid, id, t: this.#seconds(), type: 'text', notify: person.name }
+    // One byte of padding, which says its own length.
+    const stanza = node('message', attrs, [await person.encryptBytes(this.jid, Buffer.concat([bytes, Buffer.from([1])]))])
+    this.pending.set(id, stanza)
     this.#deliver(stanza)
+    return id
   }
 
   /** Somebody's device, or somebody, has seen what the client sent. */
@@ -454,4 +461,5 @@ export class FakeWhatsApp implements Directory {
   }
 }
 
+const newId = (): string => `3A${randomBytes(9).toString('hex').toUpperCase()}`
 const tag = (): string => randomBytes(4).toString('hex')
