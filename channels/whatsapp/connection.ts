@@ -11,6 +11,7 @@ import type { Ending } from './ending.ts'
 import type { Gate } from './gate.ts'
 import { Journal } from './journal.ts'
 import type { Baileys } from './library.ts'
+import { catchErrors, queueMessages } from './listeners.ts'
 import { baileysLogger } from './logger.ts'
 import { Names } from './names.ts'
 import { refusal } from './refusal.ts'
@@ -42,7 +43,6 @@ export class Connection {
   readonly #socket: WASocket
   readonly #acks = new Map<string, (verdict: Verdict) => void>()
   #isOver = false
-  #held = 0
   #over: (ending: Ending) => void
   #refusal: Ending | null = null
 
@@ -62,15 +62,14 @@ export class Connection {
     const journal = this.#journal()
     this.#socket = this.#open(journal)
     const { ws, ev } = this.#socket
-    catchIn(ws, (event, error) => {
+    queueMessages(ws, (stanza, waiting) => {
+      journal.note(stanza)
+      if (waiting > MAX_WAITING) this.#giveBack({ code: 0, message: 'messages come faster than they can be stored', isFlooded: true })
+    })
+    catchErrors(ws, (event, error) => {
       host.log.debug({ event: event.slice(0, 60), error: error instanceof Error ? error.name : undefined }, 'Baileys failed on something.')
       // A frame that cannot be read leaves nothing that could be read after it.
       if (event === 'message') this.#giveBack({ code: 0, message: 'what came could not be read' })
-    })
-    ws.prependListener('CB:message', (stanza: BinaryNode) => {
-      journal.note(stanza)
-      this.#held = parts.gate.isOpen ? 0 : this.#held + 1
-      if (this.#held > MAX_HELD) this.#giveBack({ code: 0, message: 'more messages came during a pause than can be held', isFlooded: true })
     })
     ws.on('CB:ack,class:message', ({ attrs }: BinaryNode) => this.#acks.get(attrs['id'] ?? '')?.({ error: attrs['error'] ?? null }))
     ws.on('CB:notification,type:passkey_prologue_request', () => parts.onPasskey?.())
@@ -191,28 +190,8 @@ export class Connection {
 }
 
 const FAREWELL_MS = 2_000
-/** Baileys keeps them in memory until they may be decrypted. */
-const MAX_HELD = 500
-
-/**
- * Listeners of Baileys are async functions that an emitter calls: what they reject with (an answer to a connection that is gone is enough)
- * would end the process. They were added before anything could happen, so each can be replaced by one that is heard.
- */
-function catchIn(ws: WASocket['ws'], onError: (event: string, error: unknown) => void): void {
-  for (const event of ws.eventNames()) {
-    for (const listener of ws.rawListeners(event)) {
-      ws.removeListener(event, listener as () => void)
-      ws.on(event, (...given: unknown[]) => {
-        try {
-          const result: unknown = Reflect.apply(listener, ws, given)
-          if (result instanceof Promise) result.catch((error: unknown) => onError(String(event), error))
-        } catch (error) {
-          onError(String(event), error)
-        }
-      })
-    }
-  }
-}
+/** In memory, during a pause or before a slow store; what is more than that stays at WhatsApp. */
+const MAX_WAITING = 2_000
 
 const unanswered = (name: string, what: string, maybeSent: boolean, cause?: unknown): ChannelFault =>
   new ChannelFault(`The WhatsApp channel "${name}" ${what}. It is tried again.`, {

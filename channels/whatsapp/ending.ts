@@ -4,7 +4,7 @@
 export interface Ending {
   readonly code: number | null
   readonly message: string
-  /** More came during a pause than can be held; not to be had again before its end. */
+  /** More came than can be held: not to be had again before a pause is over. */
   readonly isFlooded?: boolean
 }
 
