@@ -147,6 +147,10 @@ export class LaneQueue {
     const waitMs = at - this.#options.clock.now()
     // Where it is time and no place is free, the next that becomes free asks.
     if (!this.#isOpen || at === Infinity || (waitMs <= 0 && this.#isFull())) return
-    this.#cancelTimer = this.#options.clock.after(Math.max(1, waitMs), () => this.#fill())
+    this.#cancelTimer = this.#options.clock.after(Math.max(1, waitMs), () => {
+      // A timer may come a moment before the clock says so; then this asks again.
+      this.#admit()
+      this.#fill()
+    })
   }
 }
