@@ -54,7 +54,7 @@ class WhatsAppChannel implements Channel {
     resend: 'id',
     text: { max: 4_096, unit: 'utf16', dialect },
     // WhatsApp publishes no limits, and bans what is fast.
-    rate: { chat: { count: 1, perMs: 1_000 }, group: { count: 1, perMs: 1_000 }, account: { count: 20, perMs: 10_000 } },
+    rate: { chat: { count: 5, perMs: 5_000 }, group: { count: 5, perMs: 5_000 }, account: { count: 20, perMs: 10_000 } },
     strangers: true,
     typingMs: 8_000,
     threads: false,

@@ -45,10 +45,12 @@ export interface Delivered {
   readonly to: string
   readonly text: string | null
   readonly message: proto.IMessage
+  /** Epoch milliseconds. */
+  readonly at: number
 }
 
 export type Note =
-  | { readonly is: 'login' | 'registering' | 'paired' | 'gone' | 'uploaded' }
+  | { readonly is: 'login' | 'registering' | 'paired' | 'gone' | 'uploaded' | 'said' | 'refused' }
   | { readonly is: 'receipt'; readonly type: string | undefined; readonly ids: readonly string[] }
   | { readonly is: 'ack'; readonly id: string; readonly error: string | undefined }
   | { readonly is: 'sent'; readonly id: string }
@@ -161,6 +163,17 @@ export class FakeWhatsApp implements Directory {
       clearTimeout(bound)
       this.#looks.delete(look)
     }
+  }
+
+  /** Resolves when anything happens. */
+  change(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        this.#looks.delete(look)
+        resolve()
+      }
+      this.#looks.add(look)
+    })
   }
 
   count(is: Note['is']): number {
@@ -304,6 +317,7 @@ export class FakeWhatsApp implements Directory {
     connection.stage = 'open'
     if (this.failure !== null) {
       this.#send(connection, node('failure', { reason: this.failure }))
+      this.#note({ is: 'refused' })
       connection.socket.close()
     } else if (payload.devicePairingData) this.#register(connection)
     else this.#login(connection)
@@ -418,7 +432,14 @@ export class FakeWhatsApp implements Directory {
       const encs = [...(enc === undefined ? [] : [enc]), ...childrenOf(stanza, 'enc')]
       const message = group === undefined ? enc && (await person.decrypt(this.jid, enc)) : await person.decryptInGroup(chat, this.jid, encs)
       if (!message || person === this.owner) continue
-      this.delivered.push({ id, chat, to: person.jid, text: message.conversation ?? message.extendedTextMessage?.text ?? null, message })
+      this.delivered.push({
+        id,
+        chat,
+        to: person.jid,
+        text: message.conversation ?? message.extendedTextMessage?.text ?? null,
+        message,
+        at: this.#now(),
+      })
     }
   }
 

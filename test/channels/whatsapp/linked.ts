@@ -1,7 +1,5 @@
 /** A WhatsApp account over the fake server, in this process: started, linked by QR code, and closed after the test. */
 import type { TestContext } from 'node:test'
-import { Curve, WA_CERT_DETAILS } from 'baileys'
-import type { KeyPair } from 'baileys'
 import { asDeliveryId, asMessageId } from '#contract'
 import type { Address, Channel, LinkRequest, LinkStep, Part } from '#contract'
 import { whatsapp } from '../../../channels/whatsapp/whatsapp.ts'
@@ -9,6 +7,7 @@ import { FakeWhatsAppMedia } from '../../fakes/whatsapp-media.ts'
 import { Person } from '../../fakes/whatsapp-person.ts'
 import { FakeWhatsApp } from '../../fakes/whatsapp.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
+import { root, trustRoot } from './root.ts'
 
 // Baileys bounds its waits by timers that it leaves running when the connection ends, and a test process would stay for them.
 const setTimer = globalThis.setTimeout
@@ -16,9 +15,6 @@ globalThis.setTimeout = Object.assign((...given: Parameters<typeof setTimer>) =>
   const timer = setTimer(...given)
   return given[1] === 30_000 || given[1] === 20_000 ? timer.unref() : timer
 }, setTimer)
-
-/** The one that this process takes for WhatsApp's. */
-export const root: KeyPair = Curve.generateKeyPair()
 
 export interface Linked {
   readonly fake: FakeWhatsApp
@@ -38,7 +34,7 @@ export interface Linked {
 
 /** Everything up to the point where somebody has to take the phone. */
 export async function unlinked(t: TestContext, options: { readonly maxAgeDays?: number } = {}): Promise<Linked> {
-  WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(root.public)
+  trustRoot()
   const host = new MemoryHost('wa')
   const [alice, bob] = [new Person('15550002222', 'Alice'), new Person('15550003333', 'Bob')]
   const fake = new FakeWhatsApp({ people: [alice, bob], root, now: () => host.clock.now() })
