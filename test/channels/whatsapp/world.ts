@@ -1,4 +1,5 @@
 /** WhatsApp as the channel suite sees it: people and a group on the fake server, and the owner's phone, which links the gateway. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { proto } from 'baileys'
 import { FakeWhatsAppMedia } from '../../fakes/whatsapp-media.ts'
 import { Person } from '../../fakes/whatsapp-person.ts'
@@ -61,12 +62,18 @@ export async function openWhatsApp(scope: Scope): Promise<ChannelWorld> {
     preload: new URL('preload.ts', import.meta.url).href,
     most: 20,
     attach: async (gateway) => {
-      if ((await stateOf(gateway)) === 'linking') await link(gateway, fake)
+      // Linked or not: it says so, or comes to the server.
+      while (!fake.isOnline) {
+        const state = await stateOf(gateway)
+        if (state === 'linking') await link(gateway, fake)
+        else if (state === 'stopped') throw new Error(gateway.output())
+        else await Promise.race([fake.change(), delay(20)])
+      }
       if (areCredentialsRefused) {
         fake.failure = '401'
         kicks++
         fake.kick(401)
-      } else await fake.until('the gateway is connected', () => fake.isOnline, 30_000)
+      }
     },
     says: async (text, how = {}) => {
       const person = personOf(how.from)
