@@ -69,7 +69,7 @@ const fakes = tests.filter(({ path }) => within(path, 'test/fakes'))
 const leakRules: LeakRules = {
   kinds: globSync('channels/*/', { cwd: root }).map((folder) => basename(folder)),
   registry: 'channels/registry.ts',
-  ordinary: new Set(['http', 'websocket', 'email', 'signal', 'matrix', 'slack']),
+  ordinary: new Set(['http', 'websocket', 'email', 'signal', 'matrix', 'slack', 'whatsapp']),
   otherSense: /upgrade|protocol|scheme|\b(part|tag):/i,
 }
 const leaksAllowed = 1

@@ -195,7 +195,7 @@ const MAX_WAITING = 2_000
 
 const unanswered = (name: string, what: string, maybeSent: boolean, cause?: unknown): ChannelFault =>
   new ChannelFault(`The WhatsApp channel "${name}" ${what}. It is tried again.`, {
-    code: 'CHANNEL_UNREACHABLE',
+    code: 'WHATSAPP_UNREACHABLE',
     fault: { is: 'transient', maybeSent },
     cause,
   })

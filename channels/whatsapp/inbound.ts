@@ -49,10 +49,10 @@ export async function unreadable(reader: Reader, stanza: Stanza, bytes: Uint8Arr
 
 const CLOCK_SKEW_MS = 60_000
 const STALE = {
-  code: 'CHANNEL_MESSAGE_STALE',
+  code: 'WHATSAPP_MESSAGE_STALE',
   message: 'It had waited at WhatsApp for longer than `max_age_days`. Replay it if it still matters.',
 }
-const UNDECODABLE = { code: 'CHANNEL_MESSAGE_UNDECODABLE', message: 'It was decrypted, but is no message that this version can read.' }
+const UNDECODABLE = { code: 'WHATSAPP_MESSAGE_UNDECODABLE', message: 'It was decrypted, but is no message that this version can read.' }
 
 async function frame(reader: Reader, stanza: Stanza, at: number, content: Content): Promise<Read> {
   const { baileys, names, account, me } = reader

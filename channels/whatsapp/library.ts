@@ -18,7 +18,7 @@ export async function loadBaileys(log: Log, load: () => Promise<Baileys> = () =>
   const baileys = await load().catch((cause: unknown) => {
     throw new ChannelFault(
       'The package of WhatsApp Web is not installed: it is optional, because a part of it is under the GPL. Run `npm install --include=optional`.',
-      { code: 'CHANNEL_PACKAGE_MISSING', fault: { is: 'config' }, cause },
+      { code: 'WHATSAPP_PACKAGE_MISSING', fault: { is: 'config' }, cause },
     )
   })
   harden(baileys)
@@ -59,7 +59,7 @@ export function harden(baileys: Baileys): void {
   }
   if (isTrustworthy(Curve)) return
   throw new ChannelFault('Signatures of WhatsApp cannot be checked with this version of baileys. Install the version in package.json.', {
-    code: 'CHANNEL_PACKAGE_UNSAFE',
+    code: 'WHATSAPP_PACKAGE_UNSAFE',
     fault: { is: 'config' },
   })
 }

@@ -98,12 +98,12 @@ function unpack(id: string): Sealed {
 
 const gone = (cause?: unknown): NotFoundError =>
   new NotFoundError('The file is not at WhatsApp any more: it keeps them for a few weeks. Ask for it to be sent again.', {
-    code: 'CHANNEL_MEDIA_GONE',
+    code: 'MEDIA_GONE',
     cause,
   })
 
 const spoilt = (): ChannelFault =>
   new ChannelFault('The file that WhatsApp gave is not the one that was sent. Ask for it to be sent again.', {
-    code: 'CHANNEL_MEDIA_DAMAGED',
+    code: 'WHATSAPP_MEDIA_DAMAGED',
     fault: { is: 'permanent' },
   })

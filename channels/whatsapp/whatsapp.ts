@@ -95,7 +95,7 @@ class WhatsAppChannel implements Channel {
   async send(part: Part, signal: AbortSignal): Promise<Sent> {
     if (this.#connection === null) {
       throw new ChannelFault('WhatsApp is not connected. It is tried again.', {
-        code: 'CHANNEL_UNREACHABLE',
+        code: 'WHATSAPP_UNREACHABLE',
         fault: { is: 'transient', maybeSent: false },
       })
     }
@@ -204,7 +204,7 @@ class WhatsAppChannel implements Channel {
 
   #started(): Running {
     if (this.#running !== null) return this.#running
-    throw new ConflictError('The WhatsApp channel is not started. Its state says why.', { code: 'CHANNEL_NOT_STARTED' })
+    throw new ConflictError('The WhatsApp channel is not started. Its state says why.', { code: 'CHANNEL_CLOSED' })
   }
 }
 

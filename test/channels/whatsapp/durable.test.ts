@@ -126,7 +126,7 @@ test('what waited for longer than max_age_days is dead on arrival, and what was 
   assert.deepEqual(
     host.handed.map(({ payload, dead }) => [payload, dead?.code]),
     [
-      [{ text: 'old' }, 'CHANNEL_MESSAGE_STALE'],
+      [{ text: 'old' }, 'WHATSAPP_MESSAGE_STALE'],
       [{ text: 'new' }, undefined],
     ],
   )

@@ -12,11 +12,11 @@ const is = (expected: SendFault, code: string) => (error: unknown) => {
 }
 
 for (const [error, fault, code] of [
-  ['463', { is: 'permanent' }, 'CHANNEL_RESTRICTED'],
-  ['404', { is: 'permanent' }, 'CHANNEL_REFUSED'],
-  ['429', { is: 'rate', afterMs: 60_000, scope: 'account' }, 'CHANNEL_RATE_LIMITED'],
-  ['479', { is: 'transient', maybeSent: false }, 'CHANNEL_UNREACHABLE'],
-  ['503', { is: 'transient', maybeSent: false }, 'CHANNEL_UNREACHABLE'],
+  ['463', { is: 'permanent' }, 'WHATSAPP_RESTRICTED'],
+  ['404', { is: 'permanent' }, 'WHATSAPP_REFUSED'],
+  ['429', { is: 'rate', afterMs: 60_000, scope: 'account' }, 'WHATSAPP_RATE_LIMITED'],
+  ['479', { is: 'transient', maybeSent: false }, 'WHATSAPP_UNREACHABLE'],
+  ['503', { is: 'transient', maybeSent: false }, 'WHATSAPP_UNREACHABLE'],
 ] as const) {
   test(`an acknowledgement with error ${error} is a fault: ${fault.is}`, async (t) => {
     const { fake, alice, channel } = await linked(t)
@@ -30,7 +30,7 @@ test('without an acknowledgement nothing counts as sent, and the next try has th
   const { fake, host, alice, channel } = await linked(t)
   fake.verdicts.push({ isAcked: false })
   const part = partTo({ chat: alice.jid }, 'hello')
-  const sending = assert.rejects(channel().send(part, signal()), is({ is: 'transient', maybeSent: true }, 'CHANNEL_UNREACHABLE'))
+  const sending = assert.rejects(channel().send(part, signal()), is({ is: 'transient', maybeSent: true }, 'WHATSAPP_UNREACHABLE'))
   await fake.until('it is there', () => fake.count('sent') === 1)
   host.clock.advance(20_000)
   await sending
@@ -46,11 +46,11 @@ test('a connection that is lost while sending leaves it open whether it was sent
   fake.verdicts.push({ isCut: true })
   await assert.rejects(
     channel().send(partTo({ chat: alice.jid }, 'hello'), signal()),
-    is({ is: 'transient', maybeSent: true }, 'CHANNEL_UNREACHABLE'),
+    is({ is: 'transient', maybeSent: true }, 'WHATSAPP_UNREACHABLE'),
   )
   await assert.rejects(
     channel().send(partTo({ chat: alice.jid }, 'hello'), signal()),
-    is({ is: 'transient', maybeSent: false }, 'CHANNEL_UNREACHABLE'),
+    is({ is: 'transient', maybeSent: false }, 'WHATSAPP_UNREACHABLE'),
   )
 })
 

@@ -21,14 +21,14 @@ test('a version whose signatures cannot be checked is not used', () => {
   const credulous = { ...baileys.Curve, sign: () => new Uint8Array(64) }
   assert.throws(
     () => harden({ ...baileys, Curve: credulous }),
-    (error) => error instanceof ChannelFault && error.code === 'CHANNEL_PACKAGE_UNSAFE' && error.fault.is === 'config',
+    (error) => error instanceof ChannelFault && error.code === 'WHATSAPP_PACKAGE_UNSAFE' && error.fault.is === 'config',
   )
 })
 
 test('where the package is not installed, it is said how to get it', async () => {
   await assert.rejects(
     loadBaileys(quietLog, () => Promise.reject(new Error("Cannot find package 'baileys'"))),
-    (error) => error instanceof ChannelFault && error.code === 'CHANNEL_PACKAGE_MISSING' && /npm install/.test(error.message),
+    (error) => error instanceof ChannelFault && error.code === 'WHATSAPP_PACKAGE_MISSING' && /npm install/.test(error.message),
   )
 })
 
