@@ -70,7 +70,7 @@ const leakRules: LeakRules = {
   kinds: globSync('channels/*/', { cwd: root }).map((folder) => basename(folder)),
   registry: 'channels/registry.ts',
   ordinary: new Set(['http', 'websocket', 'email', 'signal', 'matrix', 'slack', 'whatsapp']),
-  otherSense: /upgrade|protocol|scheme|\b(part|tag):/i,
+  otherSense: /upgrade|protocol|scheme|messaging_product|channel_id|\b(part|tag):/i,
 }
 const leaksAllowed = 1
 const catalogue = readFileSync(join(root, 'docs/errors.md'), 'utf8')

@@ -65,13 +65,14 @@ export function harden(baileys: Baileys): void {
 }
 
 function isTrustworthy(curve: Baileys['Curve']): boolean {
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
   const [signer, stranger] = [curve.generateKeyPair(), curve.generateKeyPair()]
-  const message = Buffer.from('verify must refuse a zero signature')
+  const message = bytes('verify must refuse a zero signature')
   const signature = curve.sign(signer.private, message)
   return (
     curve.verify(signer.public, message, signature) &&
     !curve.verify(signer.public, message, new Uint8Array(64)) &&
-    !curve.verify(signer.public, Buffer.from('another message'), signature) &&
+    !curve.verify(signer.public, bytes('another message'), signature) &&
     !curve.verify(stranger.public, message, signature)
   )
 }
