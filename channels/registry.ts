@@ -10,6 +10,7 @@ export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind>
   'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
   websocket: async () => (await import('./websocket/websocket.ts')).websocket,
   telegram: async () => (await import('./telegram/telegram.ts')).telegram,
+  whatsapp: async () => (await import('./whatsapp/whatsapp.ts')).whatsapp,
 }
 
 /** Those that are always there, under the names of their kinds. */
