@@ -12,6 +12,7 @@ import type {
   AgentRunner,
   Capabilities,
   Channel,
+  DeliveryId,
   ChannelHost,
   ChannelState,
   Ending,
@@ -103,6 +104,7 @@ export interface HubOptions {
 }
 
 export interface Notice {
+  readonly id: DeliveryId
   readonly channel: string
   readonly lane: string
   readonly to: Address
@@ -223,6 +225,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     post: async (notice) => {
       await options.post?.()
       notices.push(notice)
+      await deliver.post(notice)
     },
   })
   await pairings.start()
