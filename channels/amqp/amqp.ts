@@ -129,7 +129,7 @@ class AmqpChannel implements Channel {
         reason = error instanceof ChannelFault ? error.message : unavailable(brokerWords(error)).message
       }
       host.status('connecting', reason)
-      host.log.warn({ 'error.code': 'BROKER_UNAVAILABLE' }, reason)
+      host.log.warn({ 'error.code': 'AMQP_UNREACHABLE' }, reason)
       // One that is lost at once again is a failed attempt like any other.
       attempt = host.clock.now() - openedAt > SETTLED_MS ? 1 : attempt + 1
       await host.backoff(attempt, signal).catch(() => {})

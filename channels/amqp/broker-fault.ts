@@ -25,7 +25,7 @@ export function connectFault(error: unknown, address: string): ChannelFault {
   const words = brokerWords(error)
   if (error instanceof Error && /\b403 \(ACCESS-REFUSED\)/.test(error.message))
     return new ChannelFault(`The broker at ${address} refused the login (403). Check user and password in \`url\`.`, {
-      code: 'CHANNEL_AUTH_REJECTED',
+      code: 'AMQP_AUTH',
       fault: { is: 'auth' },
       cause: error,
     })
@@ -37,7 +37,7 @@ export function connectFault(error: unknown, address: string): ChannelFault {
 }
 
 export const settingsFault = (message: string, cause?: unknown): ChannelFault =>
-  new ChannelFault(message, { code: 'CHANNEL_SETTINGS_INVALID', fault: { is: 'config' }, cause })
+  new ChannelFault(message, { code: 'AMQP_SETTINGS', fault: { is: 'config' }, cause })
 
 export const unavailable = (message: string, { cause, maybeSent = false }: { cause?: unknown; maybeSent?: boolean } = {}): ChannelFault =>
-  new ChannelFault(message, { code: 'BROKER_UNAVAILABLE', fault: { is: 'transient', maybeSent }, cause })
+  new ChannelFault(message, { code: 'AMQP_UNREACHABLE', fault: { is: 'transient', maybeSent }, cause })

@@ -195,7 +195,7 @@ export class Intake {
   async #told(item: Item | undefined, answer: Accepted): Promise<void> {
     if (item === undefined || answer.status !== 'conflict') return
     const message = `Its message id was used for other content before, as ${answer.id}. A message id belongs to one message.`
-    const dead: Failure = { code: 'MESSAGE_ID_REUSED', message }
+    const dead: Failure = { code: 'AMQP_MESSAGE_ID_REUSED', message }
     if (!this.#refuse(item.message, dead)) await this.#parts.host.accept({ ...item.inbound, key: null, fingerprint: null, dead })
   }
 

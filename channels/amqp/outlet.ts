@@ -47,7 +47,7 @@ export class Outlet {
     if (target === null) return { id: null }
     const livesMs = expiresAt === undefined ? null : expiresAt - host.clock.now()
     if (livesMs !== null && livesMs <= 0)
-      throw permanent('REPLY_EXPIRED', 'Nobody waits for this reply any more: the time that its request allowed is over.')
+      throw permanent('AMQP_REPLY_EXPIRED', 'Nobody waits for this reply any more: the time that its request allowed is over.')
     if (connection.blocked !== null) await this.#untilUnblocked(signal)
     const channel = await this.#open()
     await this.#publish({ channel, target, part, livesMs, signal })
@@ -73,7 +73,8 @@ export class Outlet {
     }
     const confirmed = (error: unknown): void => {
       // The return comes before the confirmation.
-      if (this.#returned.delete(part.id)) reject(permanent('NO_ROUTE', `The broker has no queue for "${target.routingKey}" (NO_ROUTE).`))
+      if (this.#returned.delete(part.id))
+        reject(permanent('AMQP_NO_ROUTE', `The broker has no queue for "${target.routingKey}" (NO_ROUTE).`))
       else if (error === null) resolve()
       else reject(this.#unconfirmed(error))
     }
@@ -81,7 +82,7 @@ export class Outlet {
       channel.publish(target.exchange, target.routingKey, Buffer.from(part.rendered.text), options, confirmed)
     } catch (error) {
       throw error instanceof RangeError
-        ? permanent('BROKER_REFUSED', `The reply cannot be written as AMQP: ${error.message}.`)
+        ? permanent('AMQP_REFUSED', `The reply cannot be written as AMQP: ${error.message}.`)
         : unavailable('The connection to the broker was lost before the reply was written.', { cause: error })
     }
     signal.addEventListener('abort', cut, { once: true })
@@ -107,7 +108,7 @@ export class Outlet {
 
   /** The broker refused it (nack), or the channel ended: by the broker, over what it was told, or with the connection. */
   #unconfirmed(error: unknown): ChannelFault {
-    if (this.#closedBy !== null) return permanent('BROKER_REFUSED', `The broker refused to publish: ${brokerWords(this.#closedBy)}`)
+    if (this.#closedBy !== null) return permanent('AMQP_REFUSED', `The broker refused to publish: ${brokerWords(this.#closedBy)}`)
     return unavailable('The broker did not confirm the reply.', { cause: error, maybeSent: true })
   }
 
@@ -128,7 +129,7 @@ export class Outlet {
 function targetOf({ to }: Part, { replies, mayReplyTo }: Settings): Target | null {
   if (to.chat === '') return replies
   if (mayReplyTo(to.chat)) return { exchange: '', routingKey: to.chat }
-  throw permanent('REPLY_NOT_ALLOWED', `No reply may go to the queue "${to.chat}". If it should, add it to \`reply_allow\`.`)
+  throw permanent('AMQP_REPLY_REFUSED', `No reply may go to the queue "${to.chat}". If it should, add it to \`reply_allow\`.`)
 }
 
 /** https://www.rabbitmq.com/docs/direct-reply-to */
@@ -141,4 +142,4 @@ const fault = (code: string, message: string, is: SendFault, cause?: unknown): C
 const permanent = (code: string, message: string): ChannelFault => fault(code, message, { is: 'permanent' })
 /** Waiting is no attempt. */
 export const notNow = (message: string, cause?: unknown): ChannelFault =>
-  fault('BROKER_UNAVAILABLE', message, { is: 'rate', afterMs: AGAIN_MS, scope: 'account' }, cause)
+  fault('AMQP_UNREACHABLE', message, { is: 'rate', afterMs: AGAIN_MS, scope: 'account' }, cause)

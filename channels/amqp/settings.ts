@@ -130,7 +130,7 @@ export function readSettings(given: JsonObject): Settings {
 
 const DEFAULT_REPLY_ALLOW = ['amq.rabbitmq.reply-to.*', 'amq.gen-*']
 
-const wrong = (message: string): ChannelFault => new ChannelFault(message, { code: 'CHANNEL_SETTINGS_INVALID', fault: { is: 'config' } })
+const wrong = (message: string): ChannelFault => new ChannelFault(message, { code: 'AMQP_SETTINGS', fault: { is: 'config' } })
 
 const text = (value: JsonValue | undefined): string | null => (typeof value === 'string' && value !== '' ? value : null)
 const whole = (value: JsonValue | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback)

@@ -135,13 +135,13 @@ void describe('amqp with a broker', { skip }, () => {
 
   test('stops and says what differs when the queue exists with other arguments', async (t) => {
     await client.assertQueue(queue, { durable: true })
-    await assert.rejects(open(t), (error) => isFault('CHANNEL_SETTINGS_INVALID', 'config')(error) && /x-queue-type/.test(String(error)))
+    await assert.rejects(open(t), (error) => isFault('AMQP_SETTINGS', 'config')(error) && /x-queue-type/.test(String(error)))
     assert.equal(host.states.at(-1), 'stopped')
     assert.equal(host.clock.pending, 0)
   })
 
   test('uses the queue as it is where it is told not to declare, and makes none', async (t) => {
-    await assert.rejects(open(t, { declare: false }), isFault('CHANNEL_SETTINGS_INVALID', 'config'))
+    await assert.rejects(open(t, { declare: false }), isFault('AMQP_SETTINGS', 'config'))
     await client.assertQueue(queue, { durable: false, maxLength: 9 })
     await open(t, { declare: false })
     await say('hello')
@@ -161,10 +161,7 @@ void describe('amqp with a broker', { skip }, () => {
     await client.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } })
     await rabbitmq.ctl('add_user', `nobody-${queue}`, 'pass')
     await rabbitmq.ctl('set_permissions', `nobody-${queue}`, '^$', '^$', '^$')
-    await assert.rejects(
-      open(t, { url: `amqp://nobody-${queue}:pass@127.0.0.1:${rabbitmq.port}` }),
-      isFault('CHANNEL_SETTINGS_INVALID', 'config'),
-    )
+    await assert.rejects(open(t, { url: `amqp://nobody-${queue}:pass@127.0.0.1:${rabbitmq.port}` }), isFault('AMQP_SETTINGS', 'config'))
     assert.equal(host.states.at(-1), 'stopped')
   })
 
@@ -258,7 +255,7 @@ void describe('amqp with a broker', { skip }, () => {
     await host.handedIn(1)
     await say('two', 'same')
     await host.handedIn(3)
-    assert.deepEqual([host.handed[2]?.key, host.handed[2]?.dead?.code], [null, 'MESSAGE_ID_REUSED'])
+    assert.deepEqual([host.handed[2]?.key, host.handed[2]?.dead?.code], [null, 'AMQP_MESSAGE_ID_REUSED'])
     await eventually(async () => settled.length === 2, 'both acknowledgements')
   })
 
@@ -304,9 +301,12 @@ void describe('amqp with a broker', { skip }, () => {
   test('replies go only where they may, only in time, and only to a queue that is there', async (t) => {
     const channel = await open(t, { reply_allow: ['to-*'] })
     await client.assertQueue('elsewhere')
-    await assert.rejects(channel.send(part({ chat: 'elsewhere' }), never), isFault('REPLY_NOT_ALLOWED', 'permanent'))
-    await assert.rejects(channel.send(part({ chat: 'to-nobody' }), never), isFault('NO_ROUTE', 'permanent'))
-    await assert.rejects(channel.send(part({ chat: 'to-x', expiresAt: host.clock.now() }), never), isFault('REPLY_EXPIRED', 'permanent'))
+    await assert.rejects(channel.send(part({ chat: 'elsewhere' }), never), isFault('AMQP_REPLY_REFUSED', 'permanent'))
+    await assert.rejects(channel.send(part({ chat: 'to-nobody' }), never), isFault('AMQP_NO_ROUTE', 'permanent'))
+    await assert.rejects(
+      channel.send(part({ chat: 'to-x', expiresAt: host.clock.now() }), never),
+      isFault('AMQP_REPLY_EXPIRED', 'permanent'),
+    )
     assert.deepEqual(await channel.send(part({ chat: '' }), never), { id: null })
     assert.equal(await client.get('elsewhere'), false)
   })
@@ -319,7 +319,7 @@ void describe('amqp with a broker', { skip }, () => {
     await channel.send(part({ chat: '' }), never)
     assert.equal((await got(`all-${queue}`)).fields.routingKey, 'answers.shop')
     await client.deleteExchange(`replies-${queue}`)
-    await assert.rejects(channel.send(part({ chat: '' }), never), isFault('BROKER_REFUSED', 'permanent'))
+    await assert.rejects(channel.send(part({ chat: '' }), never), isFault('AMQP_REFUSED', 'permanent'))
     assert.equal(
       (await channel.send(part({ chat: `amq.rabbitmq.reply-to.x` }), never).catch((error: unknown) => error)) instanceof Error,
       false,
@@ -327,7 +327,7 @@ void describe('amqp with a broker', { skip }, () => {
   })
 
   test('an exchange for replies that does not exist stops the channel', async (t) => {
-    await assert.rejects(open(t, { reply_exchange: 'nope' }), isFault('CHANNEL_SETTINGS_INVALID', 'config'))
+    await assert.rejects(open(t, { reply_exchange: 'nope' }), isFault('AMQP_SETTINGS', 'config'))
   })
 
   test('a direct reply-to request is answered once', async (t) => {
@@ -367,7 +367,7 @@ void describe('amqp with a broker', { skip }, () => {
     const waiting = channel.send(part({ chat: `to-${queue}` }, 'second'), never)
     await host.clock.timerAt(host.clock.now() + 10_000)
     host.clock.advance(10_000)
-    await assert.rejects(waiting, isFault('BROKER_UNAVAILABLE', 'rate'))
+    await assert.rejects(waiting, isFault('AMQP_UNREACHABLE', 'rate'))
     const later = channel.send(part({ chat: `to-${queue}` }, 'third'), never)
     await rabbitmq.ctl('set_vm_memory_high_watermark', '0.4')
     await Promise.all([sending, later])
