@@ -1,6 +1,8 @@
 /** What this machine has beyond Node that tests can use, and how they learn of it. */
 import { accessSync, constants } from 'node:fs'
+import { delimiter, resolve } from 'node:path'
 import { delimiter, join } from 'node:path'
+import { hasKafkaJars } from './kafka-jars.ts'
 
 export interface Facility {
   readonly name: string
@@ -15,24 +17,40 @@ interface Wanted {
   readonly name: string
   readonly variable: string
   readonly programs: readonly string[]
+  /** What else has to be here. */
+  readonly also?: (env: NodeJS.ProcessEnv) => boolean
   readonly neededFor: string
 }
 
 const WANTED: readonly Wanted[] = [
   { name: 'Chromium', variable: 'CHROMIUM_PATH', programs: ['chromium', 'chromium-browser', 'google-chrome'], neededFor: 'test/console' },
+  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
+  {
+    name: 'RabbitMQ',
+    variable: 'RABBITMQ_SERVER_PATH',
+    // The first is what Debian's own `rabbitmq-server` starts as another user.
+    programs: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
+    neededFor: 'test/channels/amqp',
+    name: 'Kafka',
+    variable: 'KAFKA_JAVA',
+    programs: ['java'],
+    also: (env) => hasKafkaJars(env) || find(['mvn'], env['PATH'] ?? '') !== null,
+    neededFor: 'test/channels/kafka',
+  },
 ]
 
 export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
-  return WANTED.map(({ name, variable, programs, neededFor }) => {
+  return WANTED.map(({ name, variable, programs, also, neededFor }) => {
     const given = env[variable]
     const path = given ? (isProgram(given) ? given : null) : find(programs, env['PATH'] ?? '')
-    return { name, variable, path, neededFor }
+    return { name, variable, path: also === undefined || also(env) ? path : null, neededFor }
   })
 }
 
 function find(programs: readonly string[], searchPath: string): string | null {
-  const folders = [...searchPath.split(delimiter), '/usr/bin']
+  const folders = [...searchPath.split(delimiter), '/usr/bin', '/usr/sbin']
   return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((path) => isProgram(path)) ?? null
+  return programs.flatMap((program) => folders.map((folder) => resolve(folder, program))).find((path) => isProgram(path)) ?? null
 }
 
 function isProgram(path: string): boolean {
