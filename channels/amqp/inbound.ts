@@ -4,9 +4,8 @@
  */
 import { hash } from 'node:crypto'
 import type { ConsumeMessage } from 'amqplib'
-import { isTraceparent, readName } from '#contract'
+import { isTraceparent, readContent, readName } from '#contract'
 import type { Address, Inbound, Metadata } from '#contract'
-import { readContent } from './content.ts'
 import type { Settings } from './settings.ts'
 
 /** On everything we send: the part's id, and whose it is. */

@@ -1,7 +1,6 @@
 /** What this machine has beyond Node that tests can use, and how they learn of it. */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
-import { delimiter, join } from 'node:path'
 import { hasKafkaJars } from './kafka-jars.ts'
 
 export interface Facility {
@@ -31,6 +30,8 @@ const WANTED: readonly Wanted[] = [
     // The first is what Debian's own `rabbitmq-server` starts as another user.
     programs: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
     neededFor: 'test/channels/amqp',
+  },
+  {
     name: 'Kafka',
     variable: 'KAFKA_JAVA',
     programs: ['java'],
@@ -49,7 +50,6 @@ export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
 
 function find(programs: readonly string[], searchPath: string): string | null {
   const folders = [...searchPath.split(delimiter), '/usr/bin', '/usr/sbin']
-  return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((path) => isProgram(path)) ?? null
   return programs.flatMap((program) => folders.map((folder) => resolve(folder, program))).find((path) => isProgram(path)) ?? null
 }
 
