@@ -29,7 +29,7 @@ for (const [code, why] of [
   [401, /Link it again/],
   [403, /banned/],
 ] as const) {
-  test(`after ${code} it stops with a reason and does not come back`, async (t) => {
+  test(`after ${code} it stops with a reason and does not come back`, { timeout: 20_000 }, async (t) => {
     const { fake, host } = await linked(t)
     const reasons: (string | undefined)[] = []
     const stopped = Promise.withResolvers<void>()
