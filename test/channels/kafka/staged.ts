@@ -14,7 +14,7 @@ export interface Given {
 }
 
 /** Why none of it can run here. */
-export const lacking: string | false = javaPath() === null ? 'no Kafka broker on this machine' : false
+const lacking: string | false = javaPath() === null ? 'no Kafka broker on this machine' : false
 
 /** A broker for all tests that are then given by the returned function. */
 export async function stagedTests(): Promise<(name: string, run: (given: Given) => Promise<void>) => void> {

@@ -46,7 +46,6 @@ export class TelegramWorld implements ChannelWorld {
       ...(webhookUrl === null ? {} : { mode: 'webhook', webhook_url: webhookUrl, webhook_secret: SECRET }),
     }
     this.lacks = {
-      pause: 'its route comes with the next step',
       ...(webhookUrl === null ? {} : { cut: 'Telegram connects to us, for each message anew' }),
     }
     for (const [name, id] of Object.entries(CHATS)) {
