@@ -9,6 +9,8 @@ import type { JsonObject, JsonValue } from '#contract'
 import { gatewayDir } from '../gateway/config/environment.ts'
 import type { World } from './command.ts'
 import { rowsIn, text } from './document.ts'
+import { readEvents } from './event-lines.ts'
+import type { RemoteEvent } from './event-lines.ts'
 import { CommandError, EXIT } from './exit.ts'
 import type { ExitCode } from './exit.ts'
 
@@ -93,6 +95,28 @@ export class Remote {
   }
 
   async ask(path: string, ask: Ask = {}): Promise<Answer> {
+    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(ask.timeoutMs ?? 30_000)])
+    const response = await this.#request(path, ask, signal)
+    const text = await response.text().catch((error: unknown) => {
+      throw this.#unreachable(error)
+    })
+    const body = parse(text)
+    if (!response.ok && ask.also?.includes(response.status) !== true) throw refusal(response.status, body)
+    return { status: response.status, body }
+  }
+
+  /** Server-sent events, until they end or the reader stops. */
+  async *events(path: string, ask: Ask = {}): AsyncGenerator<RemoteEvent> {
+    const response = await this.#request(path, ask, this.#signal)
+    if (!response.ok) throw refusal(response.status, parse(await response.text()))
+    try {
+      yield* readEvents(response.body ?? [])
+    } catch (error) {
+      throw error instanceof CommandError ? error : this.#unreachable(error)
+    }
+  }
+
+  async #request(path: string, ask: Ask, signal: AbortSignal): Promise<Response> {
     const url = new URL(this.place.url + path)
     for (const [name, value] of Object.entries(ask.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value))
     const headers = {
@@ -100,17 +124,10 @@ export class Remote {
       ...(ask.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...ask.headers,
     }
-    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(ask.timeoutMs ?? 30_000)])
     const init = { method: ask.method ?? 'GET', headers, signal, ...(ask.body === undefined ? {} : { body: JSON.stringify(ask.body) }) }
-    const response = await fetch(url, init).catch((error: unknown) => {
+    return fetch(url, init).catch((error: unknown) => {
       throw this.#unreachable(error)
     })
-    const text = await response.text().catch((error: unknown) => {
-      throw this.#unreachable(error)
-    })
-    const body = parse(text)
-    if (!response.ok && ask.also?.includes(response.status) !== true) throw refusal(response.status, body)
-    return { status: response.status, body }
   }
 
   /** A document. */

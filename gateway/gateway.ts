@@ -24,7 +24,7 @@ import type { Config } from './config/config.ts'
 import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
-import type { Services } from './http/services.ts'
+import type { ChannelView, Services } from './http/services.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
 import { Channels } from './pipeline/channels.ts'
@@ -90,7 +90,7 @@ export class Gateway implements Lifecycle {
     this.#roster = new Roster(config.agents)
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
-    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#post(notice) })
+    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
     this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
@@ -199,7 +199,8 @@ export class Gateway implements Lifecycle {
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     this.#roster.register(await this.#registered())
     await this.#pairings.start()
-    this.#channels.start()
+    this.#tellOpen()
+    await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
     this.#deliver.start()
@@ -230,6 +231,7 @@ export class Gateway implements Lifecycle {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
     this.#access.replace(policiesOf(this.#parts.channels, config))
+    this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }
 
@@ -251,7 +253,14 @@ export class Gateway implements Lifecycle {
         find: (nameOrId) => this.#roster.find(nameOrId),
         register: (declaration) => this.#register(declaration),
       },
-      channels: { list: () => this.#channels.list() },
+      channels: {
+        list: () => this.#channelViews(),
+        setPaused: (name, isPaused) => this.#channels.setPaused(name, isPaused),
+        link: (name, request, signal) => this.#channels.link(name, request, signal),
+        media: (name, ref, signal) => this.#channels.media(name, ref, signal),
+        post: (posting) => this.#deliver.post(posting),
+      },
+      pairings: this.#pairings,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),
@@ -264,11 +273,29 @@ export class Gateway implements Lifecycle {
       { name: 'store', ok: store.ok, detail: store.ok ? null : `${store.code ?? 'STORE_FAILED'}: ${store.detail ?? ''}` },
       { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
     ]
-    return { live: true, started: this.#phase === 'open' || this.#phase === 'draining', ready: parts.every((part) => part.ok), parts }
+    return {
+      live: true,
+      started: this.#phase === 'open' || this.#phase === 'draining',
+      ready: parts.every((part) => part.ok),
+      parts,
+      channels: this.#channels.list(),
+    }
   }
 
-  async #post({ channel }: { readonly channel: string }): Promise<void> {
-    this.#parts.log.warn({ channel }, 'A notice cannot be sent yet.')
+  /** Also where it is a star in a list that opens it: nobody should learn that from the bill. */
+  #tellOpen(): void {
+    for (const { name } of this.#parts.channels) {
+      if (this.#access.policy(name)?.direct === 'open')
+        this.#parts.log.info({ channel: name }, `Channel "${name}" is open: everybody on its platform may write to it directly.`)
+    }
+  }
+
+  #channelViews(): readonly ChannelView[] {
+    return this.#channels.list().map((view) => ({
+      ...view,
+      access: this.#access.policy(view.name),
+      openPairings: this.#pairings.open(view.name).length,
+    }))
   }
 
   async #document(id: MessageId): Promise<JsonObject | null> {

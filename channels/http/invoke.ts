@@ -19,7 +19,7 @@ export const invokeRoute: Omit<Route, 'handle'> = {
       idempotency_key: { type: ['string', 'null'], minLength: 1, maxLength: 255 },
     },
     additionalProperties: false,
-    examples: [{ input: { query: 'status' }, context: { channel: 'telegram' } }],
+    examples: [{ input: { query: 'status' }, context: { channel: 'support' } }],
   },
   validates: 'handler',
   idempotency: 'own',

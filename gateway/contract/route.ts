@@ -82,6 +82,12 @@ export interface HttpRequest {
 export type HttpReply =
   | { readonly status: number; readonly headers?: { readonly [name: string]: string }; readonly body?: JsonValue }
   | { readonly status: number; readonly headers?: { readonly [name: string]: string }; readonly text: string; readonly contentType: string }
+  | {
+      readonly status: number
+      readonly headers?: { readonly [name: string]: string }
+      readonly bytes: Uint8Array
+      readonly contentType: string
+    }
   | { readonly status: 200; readonly events: (sink: EventSink) => Promise<void> }
 
 /** Server-sent events (WHATWG HTML §9.2). */

@@ -37,11 +37,20 @@ export interface Text {
   readonly headers: Headers
 }
 
+export type Bytes = Omit<Text, 'text'> & { readonly bytes: Uint8Array }
+
 export function writeText(response: ServerResponse, { id, status, text, contentType, headers }: Text): void {
   const fields = ['content-type', contentType, 'content-length', String(Buffer.byteLength(text)), 'x-request-id', id, ...SECURITY]
   if (headers !== NONE) appendFields(fields, headers)
   response.writeHead(status, fields)
   response.end(text)
+}
+
+export function writeBytes(response: ServerResponse, { id, status, bytes, contentType, headers }: Bytes): void {
+  const fields = ['content-type', contentType, 'content-length', String(bytes.byteLength), 'x-request-id', id, ...SECURITY]
+  appendFields(fields, headers)
+  response.writeHead(status, fields)
+  response.end(bytes)
 }
 
 /** An answer without content. */

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, may } from '#contract'
 import type { Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
-import { beginStream, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
+import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
@@ -217,6 +217,8 @@ function readQuery(text: string, check: Check): { readonly [name: string]: strin
 function write({ response, id }: Exchange, reply: Exclude<HttpReply, { events: unknown }>): void {
   const { status, headers } = reply
   if ('text' in reply) writeText(response, { id, status, text: reply.text, contentType: reply.contentType, headers: headers ?? {} })
+  else if ('bytes' in reply)
+    writeBytes(response, { id, status, bytes: reply.bytes, contentType: reply.contentType, headers: headers ?? {} })
   else if (reply.body === undefined) writeEmpty(response, id, status, headers)
   else writeJson(response, id, status, reply.body, headers)
 }

@@ -3,25 +3,35 @@
  * routes below this folder know these words only.
  */
 import type {
+  AccessPolicy,
   AgentDefinition,
   AgentId,
   Capabilities,
   ChannelState,
   DeadLetterId,
+  DeliveryId,
   FlowFeed,
+  Grant,
   JsonObject,
+  LinkRequest,
+  LinkStep,
+  Media,
+  MediaRef,
+  Pairing,
   Payload,
   ReplayResult,
   SessionKey,
   Store,
 } from '#contract'
+import type { Posting } from '../pipeline/deliver.ts'
 import type { Keys } from './keys.ts'
 
 export interface Services {
   readonly store: Store
   readonly feed: FlowFeed
   readonly agents: AgentDirectory
-  readonly channels: { list(): readonly ChannelView[] }
+  readonly channels: ChannelDirectory
+  readonly pairings: PairingDesk
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
     replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
@@ -50,14 +60,38 @@ export interface AgentView {
   readonly runningTurns: number
 }
 
+export interface ChannelDirectory {
+  list(): readonly ChannelView[]
+  /** All of these reject or throw with `NotFoundError` when there is no such channel. */
+  setPaused(name: string, isPaused: boolean): Promise<void>
+  link(name: string, request: LinkRequest, signal: AbortSignal): AsyncIterable<LinkStep>
+  media(name: string, ref: MediaRef, signal: AbortSignal): Promise<Media>
+  /** Something without a message before it. Answers the delivery of its first part. */
+  post(posting: Posting): Promise<DeliveryId>
+}
+
 export interface ChannelView {
   readonly name: string
   readonly kind: string
   readonly state: ChannelState
   readonly reason: string | null
+  readonly isPaused: boolean
   readonly lastInboundAt: number | null
   readonly lastSentAt: number | null
-  readonly delivery: Capabilities['delivery']
+  readonly capabilities: Capabilities
+  readonly isLinkable: boolean
+  /** The rules in force; null: no stranger reaches it. */
+  readonly access: AccessPolicy | null
+  readonly openPairings: number
+}
+
+/** Strangers who were given a code, and senders who were let in. */
+export interface PairingDesk {
+  open(channel: string): readonly Pairing[]
+  grants(channel: string): readonly Grant[]
+  approve(channel: string, code: string, by: string): Promise<Grant>
+  deny(channel: string, code: string): Promise<void>
+  revoke(channel: string, sender: string): Promise<void>
 }
 
 /** live: do not kill it. started: it came up. ready: send it work. A broken channel is told, but makes nothing unready. */
@@ -66,4 +100,5 @@ export interface Readiness {
   readonly started: boolean
   readonly ready: boolean
   readonly parts: readonly { readonly name: string; readonly ok: boolean; readonly detail: string | null }[]
+  readonly channels: readonly Pick<ChannelView, 'name' | 'state' | 'reason' | 'isPaused'>[]
 }

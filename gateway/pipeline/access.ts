@@ -38,6 +38,11 @@ export class Access {
     this.#rules = compile(policies)
   }
 
+  /** The rules in force; null: there are none, because no stranger reaches the channel. */
+  policy(channel: string): AccessPolicy | null {
+    return this.#rules.get(channel)?.policy ?? null
+  }
+
   /** Null: it may come in. */
   refusal(channel: string, message: Inbound): Refusal | null {
     const { author = 'person' } = message

@@ -1,31 +1,28 @@
 /**
- * The running channels: starts each, gives it its host, keeps its status, pauses and stops it. A channel that cannot
+ * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, describeError } from '#contract'
+import { ChannelFault, ConflictError, NotFoundError, describeError } from '#contract'
 import type {
-  Accepted,
   AccessPolicy,
   Body,
+  Capabilities,
   Channel,
-  ChannelHost,
   ChannelState,
-  Clock,
-  DeliveryNews,
-  Inbound,
-  JsonObject,
-  Log,
-  MessageId,
-  Metrics,
+  Counter,
+  LinkRequest,
+  LinkStep,
+  Media,
+  MediaRef,
   Rendered,
   Route,
-  StateChanges,
-  Store,
   UpgradeRoute,
 } from '#contract'
-import type { Feed } from './feed.ts'
-import { render } from './render.ts'
-import { backoffMs } from './retry.ts'
+import { hostOf } from './channel-host.ts'
+import type { HostParts, Hosted } from './channel-host.ts'
+import { measureChannels } from './channel-metrics.ts'
+import { loadParse, parseWords, render } from './render.ts'
+import type { Parse } from './render.ts'
 
 export interface ConfiguredChannel {
   readonly name: string
@@ -39,40 +36,36 @@ export interface ChannelView {
   readonly kind: string
   readonly state: ChannelState
   readonly reason: string | null
-  readonly delivery: 'push' | 'collect'
+  readonly isPaused: boolean
+  readonly capabilities: Capabilities
+  readonly isLinkable: boolean
   readonly lastInboundAt: number | null
   readonly lastSentAt: number | null
 }
 
-export interface ChannelsParts {
-  readonly store: Store
-  readonly feed: Feed
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly accept: (channel: string, message: Inbound, state: StateChanges) => Promise<Accepted>
-  readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges) => Promise<readonly Accepted[]>
-  readonly update: (channel: string, platformId: string, news: DeliveryNews) => Promise<void>
-  readonly fetch: ChannelHost['fetch']
-  readonly random: () => number
-  readonly document: (id: MessageId) => Promise<JsonObject | null>
+export interface ChannelsParts extends HostParts {
   /** A lane of a pushing channel has something to send. */
   readonly onDelivery: (channel: string, lane: string) => void
   /** A channel can send: what waited for it can go. */
   readonly onOpen: (channel: string) => void
 }
 
-interface Entry extends ConfiguredChannel {
+interface Entry extends ConfiguredChannel, Hosted {
+  readonly name: string
   readonly stop: AbortController
   state: ChannelState
   reason: string | null
-  lastInboundAt: number | null
   lastSentAt: number | null
+  isPaused: boolean
+  isShut: boolean
+  isLinking: boolean
 }
 
 export class Channels {
   readonly #parts: ChannelsParts
   readonly #entries = new Map<string, Entry>()
+  #parse: Parse = parseWords
+  readonly #connects: Counter
 
   constructor(parts: ChannelsParts, channels: readonly ConfiguredChannel[]) {
     this.#parts = parts
@@ -84,10 +77,11 @@ export class Channels {
         reason: null,
         lastInboundAt: null,
         lastSentAt: null,
+        isPaused: false,
+        isShut: false,
+        isLinking: false,
       })
-    parts.metrics
-      .gauge({ name: 'openclaw_channel_up', help: '1 while the channel is open.', labels: ['channel'] })
-      .collect((set) => this.#entries.forEach((entry) => set(entry.state === 'open' ? 1 : 0, [entry.name])))
+    this.#connects = measureChannels(parts, () => this.list())
   }
 
   get routes(): readonly Route[] {
@@ -98,9 +92,15 @@ export class Channels {
     return [...this.#entries.values()].flatMap((entry) => entry.channel.upgrades ?? [])
   }
 
-  /** Starts all without waiting for the slow ones: each tells its state by itself. */
-  start(): void {
-    for (const entry of this.#entries.values()) void this.#start(entry)
+  /** Starts all without waiting for the slow ones: each tells its state by itself. From here on replies can be rendered. */
+  async start(): Promise<void> {
+    const hasDialect = [...this.#entries.values()].some(({ channel }) => channel.capabilities.text.dialect !== null)
+    if (hasDialect) this.#parse = await loadParse()
+    const kept = new Set(await this.#parts.store.channelState.keys(HUB))
+    for (const entry of this.#entries.values()) {
+      entry.isPaused = entry.isShut = kept.has(pauseKey(entry.name))
+      void this.#start(entry)
+    }
   }
 
   async stop(): Promise<void> {
@@ -114,15 +114,54 @@ export class Channels {
   }
 
   list(): readonly ChannelView[] {
-    return [...this.#entries.values()].map(({ name, kind, state, reason, lastInboundAt, lastSentAt, channel }) => ({
+    return [...this.#entries.values()].map(({ name, kind, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
       name,
       kind,
       state,
       reason,
-      delivery: channel.capabilities.delivery,
+      isPaused,
+      capabilities: channel.capabilities,
+      isLinkable: channel.link !== undefined,
       lastInboundAt,
       lastSentAt,
     }))
+  }
+
+  /**
+   * Whether it takes messages in, from now on and after restarts; sending goes on.
+   * @throws NotFoundError when there is no such channel
+   */
+  async setPaused(name: string, isPaused: boolean): Promise<void> {
+    const entry = this.#entry(name)
+    await this.#parts.store.channelState.write(HUB, { [pauseKey(name)]: isPaused ? new Uint8Array(0) : null })
+    entry.isPaused = isPaused
+    if (!isPaused) entry.isShut = false
+    if (isPaused) entry.channel.pause()
+    else entry.channel.resume()
+    this.#parts.log.info({ channel: name }, isPaused ? 'channel paused' : 'channel resumed')
+    this.#tell(entry)
+  }
+
+  /**
+   * Begins linking it to a phone; one at a time.
+   * @throws NotFoundError when there is no such channel; ConflictError when it cannot be linked, or is being linked
+   */
+  link(name: string, request: LinkRequest, signal: AbortSignal): AsyncIterable<LinkStep> {
+    const entry = this.#entry(name)
+    if (entry.channel.link === undefined) {
+      throw new ConflictError(`Channel "${name}" is not linked to a phone. Give it its credentials in channels.${name}.`, {
+        code: 'CHANNEL_NOT_LINKABLE',
+      })
+    }
+    checkNotLinking(entry)
+    return linking(entry, request, AbortSignal.any([signal, entry.stop.signal]))
+  }
+
+  /** @throws NotFoundError when the channel, or what it referred to, is gone; ChannelFault when it cannot be had now */
+  async media(name: string, ref: MediaRef, signal: AbortSignal): Promise<Media> {
+    const channel = this.#entries.get(name)?.channel
+    if (channel?.media !== undefined) return channel.media(ref, signal)
+    throw new NotFoundError(`Channel "${name}" does not hold what came with its messages.`, { code: 'MEDIA_NOT_FOUND' })
   }
 
   /** The channel, if deliveries can be tried on it now. */
@@ -142,7 +181,7 @@ export class Channels {
   /** A channel that is no longer configured renders nothing: its reply waits whole until it is back. */
   render(name: string, body: Body): readonly Rendered[] {
     const channel = this.#entries.get(name)?.channel
-    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text)
+    return channel === undefined ? [{ text: body.text }] : render(body, channel.capabilities.text, this.#parse)
   }
 
   deliver(name: string, lane: string): void {
@@ -163,7 +202,12 @@ export class Channels {
   async #start(entry: Entry): Promise<void> {
     this.#status(entry, 'connecting', null)
     try {
-      await entry.channel.start(this.#host(entry), entry.stop.signal)
+      const starting = entry.channel.start(
+        hostOf(entry, this.#parts, (state, reason) => this.#status(entry, state, reason)),
+        entry.stop.signal,
+      )
+      if (entry.isPaused) entry.channel.pause()
+      await starting
       if (entry.state === 'connecting') this.#status(entry, 'open', null)
     } catch (error) {
       this.#status(entry, 'stopped', describeError(error).message)
@@ -172,68 +216,47 @@ export class Channels {
     }
   }
 
-  #host(entry: Entry): ChannelHost {
-    const { store, feed, clock, log, metrics, accept, acceptAll, update, document, fetch, random } = this.#parts
-    const { name } = entry
-    return {
-      name,
-      clock,
-      feed,
-      metrics,
-      log: log.child({ channel: name }),
-      accept: (message, state = {}) => {
-        entry.lastInboundAt = clock.now()
-        return accept(name, message, state)
-      },
-      acceptAll: async (messages, state = {}) => {
-        if (messages.length === 0) {
-          if (Object.keys(state).length > 0) await store.channelState.write(name, state)
-          return []
-        }
-        entry.lastInboundAt = clock.now()
-        return acceptAll(name, messages, state)
-      },
-      update: (platformId, news) => update(name, platformId, news),
-      backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
-      fetch,
-      document,
-      readState: (key) => store.channelState.read(name, key),
-      writeState: (changes) => store.channelState.write(name, changes),
-      replies: (lane, afterSeq, limit) => store.inbox.repliesOfLane(name, lane, afterSeq, limit),
-      status: (state, reason) => this.#status(entry, state, reason ?? null),
-    }
-  }
-
   #status(entry: Entry, state: ChannelState, reason: string | null): void {
     if (entry.state === state && entry.reason === reason) return
+    if (state === 'open' && entry.state !== 'open') this.#connects.inc([entry.name])
     entry.state = state
     entry.reason = reason
-    const { log, feed, onOpen } = this.#parts
+    const { log, onOpen } = this.#parts
     log[state === 'stopped' && reason !== null ? 'error' : 'debug'](
       { channel: entry.name, state, ...(reason === null ? {} : { reason }) },
       'channel status',
     )
-    feed.emit({ type: 'event', name: 'channel.status', data: { channel: entry.name, state, reason } })
+    this.#tell(entry)
     if (state === 'open' || state === 'degraded') onOpen(entry.name)
+  }
+
+  #tell({ name: channel, state, reason, isPaused }: Entry): void {
+    this.#parts.feed.emit({ type: 'event', name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name)
+    if (entry !== undefined) return entry
+    throw new NotFoundError(`There is no channel "${name}". GET /v1/channels lists those there are.`, { code: 'CHANNEL_UNKNOWN' })
   }
 }
 
-/** Reconnects never end, so no attempt is the last. */
-const RECONNECT = { attempts: Infinity, baseMs: 1_000, capMs: 60_000 }
+/** Where the hub keeps values of its own: a name that no channel can have. */
+const HUB = ''
+const pauseKey = (channel: string): string => `paused/${channel}`
 
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(asError(signal.reason))
-    const aborted = (): void => {
-      cancel()
-      reject(asError(signal.reason))
-    }
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', aborted)
-      resolve()
-    })
-    signal.addEventListener('abort', aborted, { once: true })
-  })
+function checkNotLinking({ name, isLinking }: Entry): void {
+  if (isLinking) throw new ConflictError(`Channel "${name}" is being linked already. End that first.`, { code: 'CHANNEL_LINKING' })
+}
+
+async function* linking(entry: Entry, request: LinkRequest, signal: AbortSignal): AsyncGenerator<LinkStep> {
+  checkNotLinking(entry)
+  entry.isLinking = true
+  try {
+    yield* entry.channel.link?.(request, signal) ?? []
+  } finally {
+    entry.isLinking = false
+  }
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -83,7 +83,7 @@ export class LaneQueue {
     if (!this.#isOpen) return
     if (this.#nextAt <= this.#options.clock.now()) this.#admit()
     for (const lane of this.#waiting) {
-      if (this.#isFull()) return
+      if (this.#isFull()) break
       this.#waiting.delete(lane)
       void this.#run(lane, false)
     }

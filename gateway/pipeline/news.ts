@@ -54,6 +54,7 @@ export class News {
     const early = this.#early.get(key)
     if (early === undefined) return
     this.#early.delete(key)
+    if (early.until <= this.#parts.clock.now()) return
     await this.#parts.patience.persist(() => this.#note(channel, platformId, early.news))
   }
 

@@ -2,8 +2,8 @@
  * Pairing: a stranger is given a code once, and may write when the operator approved it. Codes and grants are durable in the store and whole in
  * memory, since every message of a channel asks for them; this is the only writer, so both always say the same.
  */
-import { NotFoundError } from '#contract'
-import type { Address, Clock, Grant, Inbound, Log, Pairing, Store } from '#contract'
+import { NotFoundError, newDeliveryId } from '#contract'
+import type { Address, Clock, DeliveryId, Grant, Inbound, Log, Pairing, Store } from '#contract'
 import type { Feed } from './feed.ts'
 import { newPairingCode, readPairingCode } from './pairing-code.ts'
 
@@ -14,6 +14,7 @@ export interface PairingParts {
   readonly feed: Pick<Feed, 'emit'>
   /** Sends words without a message of anybody's, through the outbox. */
   readonly post: (notice: {
+    readonly id: DeliveryId
     readonly channel: string
     readonly lane: string
     readonly to: Address
@@ -119,8 +120,8 @@ export class Pairings {
     const pairing = this.#of(channel, stranger) ?? (await this.#mint(channel, stranger))
     if (pairing === null || pairing.status !== 'open' || pairing.noticedAt !== null) return
     const { code } = pairing
-    // After a crash between these two it is said twice rather than never.
-    await post({ channel, lane: stranger.lane, to: stranger.reply, text: noticeText(channel, code) })
+    // After a crash between these two it is posted again, under the same id.
+    await post({ id: pairing.notice, channel, lane: stranger.lane, to: stranger.reply, text: noticeText(channel, code) })
     const noticedAt = clock.now()
     await store.pairing.noticed(channel, code, noticedAt)
     this.#change(channel, code, { noticedAt })
@@ -140,7 +141,8 @@ export class Pairings {
     const now = clock.now()
     let code = newPairingCode()
     while (live.some((pairing) => pairing.code === code)) code = newPairingCode()
-    const pairing: Pairing = { channel, code, sender, aliases, status: 'open', createdAt: now, expiresAt: now + LIFE_MS, noticedAt: null }
+    const times = { createdAt: now, expiresAt: now + LIFE_MS, noticedAt: null }
+    const pairing: Pairing = { channel, code, sender, aliases, status: 'open', notice: newDeliveryId(now), ...times }
     // In memory first, so that strangers who come at the same time are counted.
     this.#pairings.set(channel, [...live, pairing])
     try {

@@ -131,11 +131,18 @@ export const channelStateReads = {
   },
 }
 
-export const channelStateWrites: { write(sql: Sql, channel: string, changes: TextChanges): void } = { write: writeState }
+export const channelStateWrites: Handlers<Pick<ChannelStateStore, 'keys'>> & {
+  write(sql: Sql, channel: string, changes: TextChanges): void
+} = {
+  write: writeState,
+  keys: (sql, channel) =>
+    sql.all<{ key: string }>('SELECT key FROM channel_state WHERE channel = ? ORDER BY key', channel).map(({ key }) => key),
+}
 
 /** The same methods on either side of the wire, bytes outside, base64 inside. */
 export function channelState(wire: {
   read(channel: string, key: string): Promise<string | null>
+  keys(channel: string): Promise<readonly string[]>
   write(channel: string, changes: TextChanges): Promise<void>
 }): ChannelStateStore {
   return {
@@ -143,6 +150,7 @@ export function channelState(wire: {
       const value = await wire.read(channel, key)
       return value === null ? null : new Uint8Array(Buffer.from(value, 'base64'))
     },
+    keys: (channel) => wire.keys(channel),
     write: (channel, changes) => wire.write(channel, toText(changes)),
   }
 }

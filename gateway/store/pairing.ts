@@ -1,4 +1,5 @@
 /** Codes for strangers, and the senders who were let in by one. */
+import { asDeliveryId } from '#contract'
 import type { Grant, Pairing, PairingStore } from '#contract'
 import type { Handlers } from './command.ts'
 import type { Sql } from './sql.ts'
@@ -11,6 +12,7 @@ interface PairingRow {
   readonly status: Pairing['status']
   readonly created_at: number
   readonly expires_at: number
+  readonly notice: string
   readonly noticed_at: number | null
 }
 
@@ -29,7 +31,7 @@ export const pairingWrites: Handlers<PairingStore> = {
   add(sql, pairing, now) {
     sql.run('DELETE FROM pairing WHERE expires_at <= ?', now)
     sql.run(
-      'INSERT INTO pairing (channel, code, sender, aliases, status, created_at, expires_at, noticed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO pairing (channel, code, sender, aliases, status, created_at, expires_at, notice, noticed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       pairing.channel,
       pairing.code,
       pairing.sender,
@@ -37,6 +39,7 @@ export const pairingWrites: Handlers<PairingStore> = {
       pairing.status,
       pairing.createdAt,
       pairing.expiresAt,
+      pairing.notice,
       pairing.noticedAt,
     )
   },
@@ -82,6 +85,7 @@ const toPairing = (row: PairingRow): Pairing => ({
   status: row.status,
   createdAt: row.created_at,
   expiresAt: row.expires_at,
+  notice: asDeliveryId(row.notice),
   noticedAt: row.noticed_at,
 })
 

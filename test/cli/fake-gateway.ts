@@ -18,6 +18,8 @@ export class FakeGateway {
   readonly requests: Request[] = []
   /** `METHOD /path` → the answer; else 404. */
   readonly routes: Map<string, Respond> = new Map()
+  /** `METHOD /path` → what is answered as server-sent events. */
+  readonly streams: Map<string, readonly (readonly [event: string, data: object])[]> = new Map()
   /** Called for each WebSocket connection that the token opens. */
   onSocket: (socket: WebSocket, send: (frame: object) => void) => void = () => undefined
   readonly token: string = 'secret-token'
@@ -82,6 +84,13 @@ export class FakeGateway {
       body: raw === '' ? undefined : JSON.parse(raw),
     }
     this.requests.push(seen)
+    const stream = this.streams.get(`${seen.method} ${seen.path}`)
+    if (stream !== undefined) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('retry: 3000\n\n:\n\n')
+      response.end(stream.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(''))
+      return
+    }
     const [status, body] = this.#respond(seen)
     response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' })
     response.end(body === undefined ? '' : JSON.stringify(body))

@@ -1,7 +1,7 @@
 /** Whether everybody can use the chat page: by keyboard, by screen reader, on a small screen, in light and dark. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
-import { enter, inBrowser, send, useBrowser } from './browser.ts'
+import { CONTRAST, enter, inBrowser, send, useBrowser } from './browser.ts'
 
 useBrowser()
 
@@ -46,7 +46,7 @@ inBrowser('everything is reached and done with the keyboard alone', async (visit
   }
   assert.deepEqual(order.slice(0, 2), ['skip', 'new-conversation'])
   assert.match(order[2] ?? '', /^About boats/)
-  assert.deepEqual(order.slice(3), ['sign-out', 'transcript', 'Say hello'])
+  assert.deepEqual(order.slice(3), ['channels-link', 'sign-out', 'transcript'])
 })
 
 inBrowser('a slash lists the commands, which are walked with the arrows, picked with Enter and left with Escape', async (visit) => {
@@ -158,38 +158,6 @@ inBrowser(
   },
   NARROW,
 )
-
-/** WCAG 2.2 §1.4.3 over every text that is shown, from the computed colours. */
-const CONTRAST = `(() => {
-  const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
-  const over = (colour, base) => {
-    paint.fillStyle = base
-    paint.fillRect(0, 0, 1, 1)
-    paint.fillStyle = colour
-    paint.fillRect(0, 0, 1, 1)
-    return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3)
-  }
-  const light = (rgb) => {
-    const [r, g, b] = rgb.map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-  }
-  const poor = []
-  for (const node of document.querySelectorAll('body *')) {
-    const hasText = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim() !== '')
-    if (!hasText || !node.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue
-    const layers = []
-    let opacity = 1
-    for (let at = node; at; at = at.parentElement) {
-      layers.unshift(getComputedStyle(at).backgroundColor)
-      opacity *= Number(getComputedStyle(at).opacity)
-    }
-    const back = layers.reduce((base, layer) => 'rgb(' + over(layer, base).join(' ') + ')', 'white')
-    const [a, b] = [light(over(getComputedStyle(node).color, back)), light(over('transparent', back))].sort((x, y) => y - x)
-    const ratio = ((a + 0.05) / (b + 0.05)) * (opacity < 1 ? opacity : 1)
-    if (ratio < 4.5) poor.push(node.tagName + '.' + node.className + ' ' + ratio.toFixed(2))
-  }
-  return poor
-})()`
 
 for (const colorScheme of ['light', 'dark'] as const) {
   inBrowser(

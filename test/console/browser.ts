@@ -90,3 +90,35 @@ function listen(page: Page): string[] {
   })
   return complaints
 }
+
+/** Evaluated in a page: WCAG 2.2 §1.4.3 over every text that is shown, from the computed colours; answers those that fail. */
+export const CONTRAST: string = `(() => {
+  const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
+  const over = (colour, base) => {
+    paint.fillStyle = base
+    paint.fillRect(0, 0, 1, 1)
+    paint.fillStyle = colour
+    paint.fillRect(0, 0, 1, 1)
+    return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3)
+  }
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const poor = []
+  for (const node of document.querySelectorAll('body *')) {
+    const hasText = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim() !== '')
+    if (!hasText || !node.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue
+    const layers = []
+    let opacity = 1
+    for (let at = node; at; at = at.parentElement) {
+      layers.unshift(getComputedStyle(at).backgroundColor)
+      opacity *= Number(getComputedStyle(at).opacity)
+    }
+    const back = layers.reduce((base, layer) => 'rgb(' + over(layer, base).join(' ') + ')', 'white')
+    const [a, b] = [light(over(getComputedStyle(node).color, back)), light(over('transparent', back))].sort((x, y) => y - x)
+    const ratio = ((a + 0.05) / (b + 0.05)) * (opacity < 1 ? opacity : 1)
+    if (ratio < 4.5) poor.push(node.tagName + '.' + node.className + ' ' + ratio.toFixed(2))
+  }
+  return poor
+})()`

@@ -17,6 +17,17 @@ export interface FakeReply {
   readonly of: number
 }
 
+export interface FakeChannel {
+  readonly name: string
+  readonly kind: string
+  state: string
+  reason: string | null
+  paused: boolean
+  readonly canLink: boolean
+  readonly access: { readonly access: string; readonly group_access: string } | null
+  pairings: { readonly code: string; readonly sender: string; readonly aliases: readonly string[] }[]
+}
+
 export interface FakeMessage {
   readonly id: string
   readonly clientId: string
@@ -64,6 +75,11 @@ export class FakeGateway {
   /** Answers the next message frame with this error instead of accepting it. */
   refuseNext: { readonly code: string; readonly detail: string; readonly retryable: boolean; readonly retry_after_ms?: number } | null =
     null
+  readonly channels: FakeChannel[] = []
+  /** Why the next change of a channel is refused. */
+  refuseChange: string | null = null
+  /** Streams on which a channel is being linked, newest last, with what was asked for. */
+  readonly linkings: { readonly body: unknown; readonly response: ServerResponse }[] = []
   readonly #delayedAcks: (() => void)[] = []
   #codeUsed = false
   #signedIn = true
@@ -258,10 +274,43 @@ export class FakeGateway {
     if (collection === 'whoami') return json(response, { principal: PRINCIPAL, scopes: this.scopes })
     if (collection === 'sessions' && part === 'messages') return json(response, { data: this.#memory(id), cursor: null })
     if (collection === 'sessions') return json(response, { data: this.#sessions(), cursor: null })
+    if (collection === 'channels') return this.#channel(request, response, pathname.split('/').slice(3).map(decodeURIComponent))
     if (collection !== 'messages') return problem(response, 404, 'There is no such resource.')
     if (id === '') return json(response, this.#page(searchParams))
     const message = this.#messages.find((message) => message.id === id)
     return message ? json(response, documentOf(message)) : problem(response, 404, 'There is no such message.')
+  }
+
+  /** Resolves when somebody began linking for the `count`th time. */
+  async linkingBegun(count: number): Promise<void> {
+    while (this.linkings.length < count) await once(this.#events, 'request', { signal: AbortSignal.timeout(10_000) })
+  }
+
+  /** Tells everybody who is linking. */
+  linkStep(event: string, data: object): void {
+    for (const { response } of this.linkings.filter((each) => !each.response.destroyed))
+      response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  }
+
+  async #channel(request: IncomingMessage, response: ServerResponse, [name, verb, code, what]: readonly string[]): Promise<void> {
+    if (name === undefined) return json(response, { data: this.channels.map(channelDocument), cursor: null })
+    const channel = this.channels.find((each) => each.name === name)
+    if (channel === undefined) return problem(response, 404, 'There is no channel of this name.')
+    if (request.method === 'GET') return json(response, { data: channel.pairings, cursor: null })
+    if (request.headers['x-openclaw-csrf'] !== '1') return problem(response, 403, 'The header X-OpenClaw-CSRF is missing.')
+    if (this.refuseChange !== null) return problem(response, 409, this.refuseChange)
+    if (verb === 'link') {
+      const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as unknown
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 3000\n\n:\n\n')
+      this.linkings.push({ body, response })
+      this.#events.emit('request')
+      return
+    }
+    if (verb === 'pause' || verb === 'resume') channel.paused = verb === 'pause'
+    else if (what === 'approve' || request.method === 'DELETE') channel.pairings = channel.pairings.filter((each) => each.code !== code)
+    this.requests.push(`done ${verb ?? ''}`)
+    this.#events.emit('request')
+    json(response, channelDocument(channel))
   }
 
   async #file(name: string, response: ServerResponse): Promise<void> {
@@ -309,6 +358,16 @@ export class FakeGateway {
 }
 
 const sessionOf = (conversation: string): string => `agent:main:websocket:${PRINCIPAL}:direct:${encodeURIComponent(conversation)}`
+
+const channelDocument = (channel: FakeChannel): object => ({
+  ...channel,
+  pairings: undefined,
+  canLink: undefined,
+  last_inbound_at: '2030-01-01T10:00:00.000Z',
+  last_sent_at: null,
+  capabilities: { link: channel.canLink },
+  open_pairings: channel.pairings.length,
+})
 
 function documentOf(message: FakeMessage): object {
   return {

@@ -12,6 +12,7 @@ import type {
   AgentRunner,
   Capabilities,
   Channel,
+  DeliveryId,
   ChannelHost,
   ChannelState,
   Ending,
@@ -103,6 +104,7 @@ export interface HubOptions {
 }
 
 export interface Notice {
+  readonly id: DeliveryId
   readonly channel: string
   readonly lane: string
   readonly to: Address
@@ -223,6 +225,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     post: async (notice) => {
       await options.post?.()
       notices.push(notice)
+      await deliver.post(notice)
     },
   })
   await pairings.start()
@@ -260,7 +263,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
   const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan() })
-  channels.start()
+  await channels.start()
   dispatch.start()
   deliver.start()
 
@@ -324,7 +327,8 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     async stop(keep = false): Promise<void> {
       ingress.close()
       const drained = Promise.all([dispatch.drain(1_000), deliver.drain(1_000)])
-      clock.advance(1_001)
+      // The bound of the drain, and the grace of a call that was cut.
+      clock.advance(2_001)
       await drained
       await channels.stop()
       await store.stop()

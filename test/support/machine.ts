@@ -1,6 +1,6 @@
 /** What this machine has beyond Node that tests can use, and how they learn of it. */
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, resolve } from 'node:path'
 import { hasKafkaJars } from './kafka-jars.ts'
 
 export interface Facility {
@@ -23,6 +23,14 @@ interface Wanted {
 
 const WANTED: readonly Wanted[] = [
   { name: 'Chromium', variable: 'CHROMIUM_PATH', programs: ['chromium', 'chromium-browser', 'google-chrome'], neededFor: 'test/console' },
+  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
+  {
+    name: 'RabbitMQ',
+    variable: 'RABBITMQ_SERVER_PATH',
+    // The first is what Debian's own `rabbitmq-server` starts as another user.
+    programs: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
+    neededFor: 'test/channels/amqp',
+  },
   {
     name: 'Kafka',
     variable: 'KAFKA_JAVA',
@@ -41,8 +49,8 @@ export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
 }
 
 function find(programs: readonly string[], searchPath: string): string | null {
-  const folders = [...searchPath.split(delimiter), '/usr/bin']
-  return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((path) => isProgram(path)) ?? null
+  const folders = [...searchPath.split(delimiter), '/usr/bin', '/usr/sbin']
+  return programs.flatMap((program) => folders.map((folder) => resolve(folder, program))).find((path) => isProgram(path)) ?? null
 }
 
 function isProgram(path: string): boolean {

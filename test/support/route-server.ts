@@ -163,6 +163,7 @@ function problem(error: unknown): HttpReply {
 
 function send(response: ServerResponse, reply: HttpReply): void {
   if ('events' in reply) throw new Error('no streams are known here')
+  if ('bytes' in reply) throw new Error('no bytes are known here')
   if ('text' in reply) {
     response.writeHead(reply.status, { 'content-type': reply.contentType, ...reply.headers }).end(reply.text)
     return

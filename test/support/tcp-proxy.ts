@@ -23,7 +23,11 @@ interface Late {
   readonly run: () => void
 }
 
+/** Told of all bytes before they go on, in both directions of each line; `cut`: they do not, and the line dies. */
+export type Tap = (bytes: Buffer, direction: Direction, line: number) => 'pass' | 'cut'
+
 interface Line {
+  readonly number: number
   readonly client: Socket
   readonly server: Socket
   /** What it lost makes the stream after it worthless. */
@@ -36,6 +40,7 @@ export class TcpProxy {
   target: number
   /** Connections that were let in, ever. */
   opened = 0
+  tap: Tap | null = null
   #isRefusing = false
   readonly #lines = new Set<Line>()
   readonly #faults: Readonly<Record<Direction, Fault>> = { up: newFault(), down: newFault() }
@@ -88,10 +93,7 @@ export class TcpProxy {
 
   /** All connections die (RST). */
   cut(): void {
-    for (const { client, server } of this.#lines) {
-      client.resetAndDestroy()
-      server.resetAndDestroy()
-    }
+    for (const line of this.#lines) destroy(line)
   }
 
   /** Who connects is reset, as where nobody listens. Those that are open stay. */
@@ -104,11 +106,7 @@ export class TcpProxy {
     this.#isRefusing = false
     for (const direction of BOTH) Object.assign(this.#faults[direction], newFault())
     this.#applyBlocks()
-    for (const { client, server, hasLost } of this.#lines) {
-      if (!hasLost) continue
-      client.resetAndDestroy()
-      server.resetAndDestroy()
-    }
+    for (const line of this.#lines) if (line.hasLost) destroy(line)
   }
 
   /** Resolves when so many connections have been let in since it was opened. */
@@ -139,10 +137,10 @@ export class TcpProxy {
     this.opened++
     const server = connect({ port: this.target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     server.on('error', () => {})
-    const line: Line = { client, server, hasLost: false }
+    const line: Line = { number: this.opened, client, server, hasLost: false }
     this.#lines.add(line)
-    this.#carry(line, client, server, this.#faults.up)
-    this.#carry(line, server, client, this.#faults.down)
+    this.#carry(line, 'up')
+    this.#carry(line, 'down')
     for (const [end, other] of [
       [client, server],
       [server, client],
@@ -158,11 +156,15 @@ export class TcpProxy {
     this.#look()
   }
 
-  #carry(line: Line, from: Socket, to: Socket, fault: Fault): void {
+  #carry(line: Line, direction: Direction): void {
+    const { number, client, server } = line
+    const [from, to] = direction === 'up' ? [client, server] : [server, client]
+    const fault = this.#faults[direction]
     const late: Late[] = []
     const inTime = (run: () => void): void => this.#inTime(late, fault.delayMs, run)
     from.on('data', (chunk: Buffer) => {
-      if (fault.isSwallowing) line.hasLost = true
+      if (this.tap?.(chunk, direction, number) === 'cut') destroy(line)
+      else if (fault.isSwallowing) line.hasLost = true
       else inTime(() => pass(chunk, from, to, fault))
     })
     from.on('end', () => {
@@ -222,6 +224,11 @@ export class TcpProxy {
       look()
     })
   }
+}
+
+function destroy({ client, server }: Line): void {
+  client.resetAndDestroy()
+  server.resetAndDestroy()
 }
 
 function pass(chunk: Buffer, from: Socket, to: Socket, fault: Fault): void {

@@ -51,7 +51,10 @@ export interface IdempotencyStore {
   abandon(key: string): Promise<void>
 }
 
+/** The hub's own values are those of the channel '', a name that none can have. */
 export interface ChannelStateStore {
   read(channel: string, key: string): Promise<Uint8Array | null>
+  /** In their order. */
+  keys(channel: string): Promise<readonly string[]>
   write(channel: string, changes: { readonly [key: string]: Uint8Array | null }): Promise<void>
 }

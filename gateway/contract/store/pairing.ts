@@ -1,4 +1,5 @@
 /** Pairing: strangers who were given a code, and senders who were let in by one. Small: read whole at the start. */
+import type { DeliveryId } from '../ids.ts'
 
 export interface Pairing {
   readonly channel: string
@@ -10,7 +11,9 @@ export interface Pairing {
   readonly status: 'open' | 'denied' | 'used'
   readonly createdAt: number
   readonly expiresAt: number
-  /** When the sender was told the code; null: not yet. */
+  /** The delivery that tells the sender the code: sent again it is the same. */
+  readonly notice: DeliveryId
+  /** When it was posted; null: not yet. */
   readonly noticedAt: number | null
 }
 

@@ -1,7 +1,9 @@
-/** Channels: by what ways messages come and go, and how those do. */
-import { isoTime } from '#contract'
-import type { Route } from '#contract'
-import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+/** Channels: by what ways messages come and go, how those do, pausing them, and sending by one without being asked. */
+import { NotFoundError, isJsonObject, isoTime } from '#contract'
+import type { Address, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
+import type { Posting } from '../../pipeline/deliver.ts'
+import type { ChannelView, Services } from '../services.ts'
+import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 const CHANNEL = objectOf({
@@ -9,12 +11,70 @@ const CHANNEL = objectOf({
   kind: TEXT,
   state: { enum: ['linking', 'connecting', 'open', 'degraded', 'stopped'] },
   reason: TEXT_OR_NULL,
+  paused: { type: 'boolean', description: 'It takes nothing in; what is to go out goes out.' },
   delivery: { enum: ['push', 'collect'] },
   last_inbound_at: TIME_OR_NULL,
   last_sent_at: TIME_OR_NULL,
+  capabilities: objectOf({
+    strangers: FLAG,
+    groups: FLAG,
+    threads: FLAG,
+    media: FLAG,
+    typing: FLAG,
+    link: { type: 'boolean', description: 'It can be linked to a phone.' },
+    max_text: objectOf({ max: COUNT, unit: { enum: ['utf16', 'bytes'] } }),
+  }),
+  access: {
+    description: 'Who may write; null: no stranger reaches it.',
+    oneOf: [
+      objectOf({
+        access: { enum: ['allowlist', 'pairing', 'open', 'off'] },
+        allow: { type: 'array', items: TEXT },
+        group_access: { enum: ['allowlist', 'open', 'off'] },
+        group_allow: { type: 'array', items: TEXT },
+        require_mention: FLAG,
+        bots: { enum: ['ignore', 'allow'] },
+      }),
+      { type: 'null' },
+    ],
+  },
+  open_pairings: COUNT,
 })
 
+const NAME = { type: 'string', minLength: 1, maxLength: 1_000 }
+const POSTING: JsonObject = {
+  type: 'object',
+  required: ['to'],
+  additionalProperties: false,
+  properties: {
+    to: {
+      type: 'object',
+      description: "Where to, in the channel's own terms.",
+      required: ['chat'],
+      additionalProperties: false,
+      properties: { chat: NAME, thread: NAME, kind: { enum: ['direct', 'group', 'channel'] } },
+    },
+    text: { type: 'string', minLength: 1, maxLength: 100_000, description: 'CommonMark.' },
+    extra: { description: 'What only this platform knows, such as a template.' },
+  },
+  anyOf: [{ required: ['text'] }, { required: ['extra'] }],
+}
+
 export function channelRoutes({ services }: Hub): readonly Route[] {
+  const { channels } = services
+  const switching = (verb: 'pause' | 'resume', summary: string): Route => ({
+    method: 'POST',
+    path: `/v1/channels/{name}/${verb}`,
+    permission: 'channels:write',
+    summary,
+    tag: 'channels',
+    responses: { 200: { description: 'The channel as it is now.', schema: CHANNEL } },
+    handle: async (request) => {
+      const { name } = viewOf(services, request)
+      await channels.setPaused(name, verb === 'pause')
+      return { status: 200, body: channelDocument(viewOf(services, request)) }
+    },
+  })
   return [
     {
       method: 'GET',
@@ -23,18 +83,100 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
       summary: 'All channels and their state',
       tag: 'channels',
       responses: { 200: { description: 'All of them.', schema: pageOf(CHANNEL) } },
-      handle: () => {
-        const data = services.channels.list().map((view) => ({
-          name: view.name,
-          kind: view.kind,
-          state: view.state,
-          reason: view.reason,
-          delivery: view.delivery,
-          last_inbound_at: isoTime(view.lastInboundAt),
-          last_sent_at: isoTime(view.lastSentAt),
-        }))
-        return { status: 200, body: { data, cursor: null } }
+      handle: () => ({ status: 200, body: { data: channels.list().map(channelDocument), cursor: null } }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/channels/{name}',
+      permission: 'channels:read',
+      summary: 'One channel, its state and its rules',
+      tag: 'channels',
+      responses: { 200: { description: 'The channel.', schema: CHANNEL } },
+      handle: (request) => ({ status: 200, body: channelDocument(viewOf(services, request)) }),
+    },
+    switching('pause', 'Takes nothing in by this channel until it is resumed, also after a restart'),
+    switching('resume', 'Takes in by this channel again'),
+    {
+      method: 'POST',
+      path: '/v1/channels/{name}/send',
+      permission: 'channels:write',
+      summary: 'Sends by this channel without a message before it',
+      tag: 'channels',
+      body: POSTING,
+      idempotency: 'kept',
+      responses: {
+        202: {
+          description: 'It is stored and on its way; the id is that of its first part.',
+          schema: objectOf({ delivery_id: TEXT }),
+        },
       },
+      handle: (request) => send(services, request),
     },
   ]
+}
+
+/** @throws NotFoundError when there is no such channel */
+export function viewOf({ channels }: Services, { params }: HttpRequest): ChannelView {
+  const name = params['name'] ?? ''
+  const view = channels.list().find((each) => each.name === name)
+  if (view !== undefined) return view
+  throw new NotFoundError('There is no channel of this name. GET /v1/channels lists those there are.', { code: 'CHANNEL_UNKNOWN' })
+}
+
+async function send(services: Services, request: HttpRequest): Promise<HttpReply> {
+  const { name } = viewOf(services, request)
+  const id = await services.channels.post(postingOf(name, isJsonObject(request.body) ? request.body : {}))
+  return { status: 202, headers: { location: `/v1/deliveries/${id}` }, body: { delivery_id: id } }
+}
+
+function postingOf(channel: string, { to, text, extra }: JsonObject): Posting {
+  const given = isJsonObject(to) ? to : {}
+  const { chat, thread, kind } = given
+  const address: Address = {
+    chat: typeof chat === 'string' ? chat : '',
+    ...(typeof thread === 'string' && { thread }),
+    ...(isKind(kind) && { kind }),
+  }
+  // In order among what is sent there; how a channel names the lanes of what comes in is its own affair.
+  const lane = address.thread === undefined ? address.chat : `${address.chat}/${address.thread}`
+  const words = typeof text === 'string' ? text : ''
+  return { channel, lane, to: address, ...(extra === undefined ? { text: words } : { rendered: { text: words, extra } }) }
+}
+
+const isKind = (value: unknown): value is NonNullable<Address['kind']> => value === 'direct' || value === 'group' || value === 'channel'
+
+function channelDocument(view: ChannelView): JsonObject {
+  const { capabilities, access } = view
+  const { strangers, groups, threads, media, typingMs, text } = capabilities
+  return {
+    name: view.name,
+    kind: view.kind,
+    state: view.state,
+    reason: view.reason,
+    paused: view.isPaused,
+    delivery: capabilities.delivery,
+    last_inbound_at: isoTime(view.lastInboundAt),
+    last_sent_at: isoTime(view.lastSentAt),
+    capabilities: {
+      strangers,
+      groups,
+      threads,
+      media,
+      typing: typingMs !== null,
+      link: view.isLinkable,
+      max_text: { max: text.max, unit: text.unit },
+    },
+    access:
+      access === null
+        ? null
+        : {
+            access: access.direct,
+            allow: access.allow,
+            group_access: access.group,
+            group_allow: access.groupAllow,
+            require_mention: access.isMentionRequired,
+            bots: access.bots,
+          },
+    open_pairings: view.openPairings,
+  }
 }

@@ -63,6 +63,11 @@ const PROBE = {
     status: { enum: ['ok', 'unavailable'] },
     failing: { type: 'array', items: TEXT, description: 'Names of the parts that fail.' },
     dead_letters: { type: ['object', 'null'], description: 'How many are open and since when the oldest (/api/health).' },
+    channels: {
+      type: 'array',
+      items: objectOf({ name: TEXT, state: TEXT, reason: TEXT_OR_NULL, paused: { type: 'boolean' } }),
+      description: 'One that is not open makes the gateway neither unready nor unwell.',
+    },
     parts: { type: 'array', items: objectOf({ name: TEXT, ok: { type: 'boolean' }, detail: TEXT_OR_NULL }) },
   },
 }
@@ -73,6 +78,11 @@ function answer(readiness: Readiness, question: Question, request: HttpRequest):
   const isTrue = readiness[question]
   const failing = readiness.parts.filter((part) => !part.ok).map((part) => part.name)
   const named = isTrue ? {} : { failing }
-  const details = mayKnow(request) ? { parts: readiness.parts.map((part) => ({ ...part })) } : {}
+  const details = mayKnow(request)
+    ? {
+        parts: readiness.parts.map((part) => ({ ...part })),
+        channels: readiness.channels.map(({ name, state, reason, isPaused }) => ({ name, state, reason, paused: isPaused })),
+      }
+    : {}
   return { status: isTrue ? 200 : 503, body: { status: isTrue ? 'ok' : 'unavailable', ...named, ...details } }
 }

@@ -5,6 +5,7 @@ export const TEXT: JsonObject = { type: 'string' }
 export const TEXT_OR_NULL: JsonObject = { type: ['string', 'null'] }
 export const TIME: JsonObject = { type: 'string', description: 'ISO 8601, UTC.' }
 export const TIME_OR_NULL: JsonObject = { type: ['string', 'null'], description: 'ISO 8601, UTC.' }
+export const FLAG: JsonObject = { type: 'boolean' }
 export const COUNT: JsonObject = { type: 'integer', minimum: 0 }
 
 export const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object', required: Object.keys(properties), properties })

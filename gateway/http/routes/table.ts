@@ -2,11 +2,15 @@
 import type { Route, UpgradeRoute } from '#contract'
 import { openApi } from '../openapi.ts'
 import { agentRoutes } from './agents.ts'
+import { channelLinkRoutes } from './channel-link.ts'
+import { channelPairingRoutes } from './channel-pairings.ts'
 import { channelRoutes } from './channels.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
+import { deliveryRoutes } from './deliveries.ts'
 import { eventRoutes } from './events.ts'
 import type { Hub } from './hub.ts'
 import { keyRoutes } from './keys.ts'
+import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
@@ -18,9 +22,13 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
   const routes: readonly Route[] = [
     ...lent,
     ...messageRoutes(hub),
+    ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
     ...channelRoutes(hub),
+    ...channelLinkRoutes(hub),
+    ...channelPairingRoutes(hub),
+    ...deliveryRoutes(hub),
     ...deadLetterRoutes(hub),
     ...eventRoutes(hub),
     ...keyRoutes(hub),

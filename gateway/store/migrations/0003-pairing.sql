@@ -7,6 +7,7 @@ CREATE TABLE pairing (
   status TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
+  notice TEXT NOT NULL,
   noticed_at INTEGER,
   PRIMARY KEY (channel, code)
 ) STRICT, WITHOUT ROWID;

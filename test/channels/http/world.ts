@@ -21,7 +21,6 @@ export class HttpWorld implements ChannelWorld {
   readonly resend = 'id' as const
   readonly maxText: null = null
   readonly lacks: ChannelWorld['lacks'] = {
-    pause: 'its route comes with the next step',
     push: COLLECTED,
     permanent: COLLECTED,
     transient: COLLECTED,

@@ -73,6 +73,8 @@ export function accessSuite(use: UseStore): void {
         await store.channelState.write('b', { x: Uint8Array.of(2) })
         await store.channelState.write('a', { z: null, ['__proto__']: Uint8Array.of(3) })
         const later = await crash()
+        assert.deepEqual(await later.channelState.keys('a'), ['__proto__', 'x', 'y'])
+        assert.deepEqual(await later.channelState.keys('none'), [])
         assert.deepEqual(await later.channelState.read('a', 'x'), bytes)
         assert.deepEqual(await later.channelState.read('a', 'y'), new Uint8Array(0))
         assert.equal(await later.channelState.read('a', 'z'), null)

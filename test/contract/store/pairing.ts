@@ -1,5 +1,6 @@
 /** Codes of strangers, and senders who were let in. */
 import type { Pairing } from '#contract'
+import { newDeliveryId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -13,6 +14,7 @@ const pairing = (code: string, change: Partial<Pairing> = {}): Pairing => ({
   status: 'open',
   createdAt: T,
   expiresAt: T + 1_000,
+  notice: newDeliveryId(T),
   noticedAt: null,
   ...change,
 })

@@ -7,8 +7,10 @@ import type { TestContext } from 'node:test'
 import type {
   AgentDefinition,
   DeadLetterView,
+  DeliveryView,
   FlowEvent,
   FlowFeed,
+  Grant,
   JsonObject,
   KeptAnswer,
   KeyRecord,
@@ -17,6 +19,7 @@ import type {
   MessageId,
   MessageView,
   Metrics,
+  Pairing,
   Principal,
   ReplyView,
   Route,
@@ -26,10 +29,11 @@ import type {
   Store,
   UpgradeRoute,
 } from '#contract'
-import { asAgentId, asMessageId, asSessionKey, asTurnId } from '#contract'
+import { NotFoundError, asAgentId, asDeliveryId, asMessageId, asSessionKey, asTurnId } from '#contract'
 import { Keys } from '../../../gateway/http/keys.ts'
 import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
+import type { Posting } from '../../../gateway/pipeline/deliver.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 export class FakeFeed implements FlowFeed {
@@ -119,13 +123,19 @@ export class Hub {
   readonly kept: Map<string, KeptAnswer> = new Map()
   readonly agents: AgentDefinition[] = [AGENT]
   readonly channels: ChannelView[] = []
+  readonly pairings: Pairing[] = []
+  readonly grants: Grant[] = []
+  readonly posted: Posting[] = []
+  readonly deliveries: DeliveryView[] = []
+  link: Services['channels']['link'] = () => assert.fail('the double links nothing')
+  media: Services['channels']['media'] = async () => assert.fail('the double has no media')
   readonly replays: { readonly id: string; readonly edit: unknown }[] = []
   readonly feed: FakeFeed = new FakeFeed()
   readonly clock: FakeClock = new FakeClock(Date.UTC(2030, 0, 1))
   readonly log: FakeLog = new FakeLog()
   readonly metrics: FakeMetrics = new FakeMetrics()
   registrations = 0
-  readiness: Readiness = { live: true, started: true, ready: true, parts: [{ name: 'store', ok: true, detail: null }] }
+  readiness: Readiness = { live: true, started: true, ready: true, parts: [{ name: 'store', ok: true, detail: null }], channels: [] }
   readonly keys: Keys = new Keys({
     clock: this.clock,
     log: this.log,
@@ -161,7 +171,43 @@ export class Hub {
         return { id, name }
       },
     },
-    channels: { list: () => this.channels },
+    channels: {
+      list: () => this.channels,
+      setPaused: async (name, isPaused) => {
+        const at = this.channels.findIndex((view) => view.name === name)
+        const view = this.channels[at]
+        if (view !== undefined) this.channels[at] = { ...view, isPaused }
+      },
+      link: (name, request, signal) => this.link(name, request, signal),
+      media: (channel, ref, signal) => this.media(channel, ref, signal),
+      post: async (posting) => {
+        this.posted.push(posting)
+        return asDeliveryId(`dlv-${this.posted.length}`)
+      },
+    },
+    pairings: {
+      open: (channel) => this.pairings.filter((pairing) => pairing.channel === channel),
+      grants: (channel) => this.grants.filter((grant) => grant.channel === channel),
+      approve: async (channel, code, by) => {
+        const at = this.pairings.findIndex((pairing) => pairing.channel === channel && pairing.code === code)
+        const [pairing] = at < 0 ? [] : this.pairings.splice(at, 1)
+        if (pairing === undefined) throw new NotFoundError('none', { code: 'PAIRING_NOT_FOUND' })
+        const { sender, aliases } = pairing
+        const grant = { channel, sender, aliases, since: this.clock.now(), by }
+        this.grants.push(grant)
+        return grant
+      },
+      deny: async (channel, code) => {
+        const at = this.pairings.findIndex((pairing) => pairing.channel === channel && pairing.code === code)
+        if (at < 0) throw new NotFoundError('none', { code: 'PAIRING_NOT_FOUND' })
+        this.pairings.splice(at, 1)
+      },
+      revoke: async (channel, sender) => {
+        const at = this.grants.findIndex((grant) => grant.channel === channel && grant.sender === sender)
+        if (at < 0) throw new NotFoundError('none', { code: 'GRANT_NOT_FOUND' })
+        this.grants.splice(at, 1)
+      },
+    },
     deadLetters: {
       replay: async (id, edit) => {
         this.replays.push({ id, edit })
@@ -228,7 +274,9 @@ export class Hub {
       },
       keys: absent as Store['keys'],
       turns: absent as Store['turns'],
-      outbox: absent as Store['outbox'],
+      outbox: Object.assign(Object.create(absent) as Store['outbox'], {
+        get: async (id: string) => this.deliveries.find((view) => view.id === id) ?? null,
+      }),
       agents: absent as Store['agents'],
       channelState: absent as Store['channelState'],
       pairing: absent as Store['pairing'],
@@ -249,6 +297,31 @@ export const AGENT: AgentDefinition = {
   queue: { mode: 'followup', cap: 1, debounceMs: 0 },
   sessionScope: 'per-channel-peer',
 }
+
+/** An open channel without access rules. */
+export const channelView = (name: string, change: Partial<ChannelView> = {}): ChannelView => ({
+  name,
+  kind: name,
+  state: 'open',
+  reason: null,
+  isPaused: false,
+  lastInboundAt: null,
+  lastSentAt: null,
+  capabilities: {
+    delivery: 'push',
+    resend: 'id',
+    text: { max: 4_096, unit: 'utf16', dialect: null },
+    strangers: false,
+    typingMs: null,
+    threads: false,
+    groups: true,
+    media: true,
+  },
+  isLinkable: false,
+  access: null,
+  openPairings: 0,
+  ...change,
+})
 
 /** A message as the store would show it. */
 export function messageView(seq: number, change: Partial<MessageView> = {}): MessageView {

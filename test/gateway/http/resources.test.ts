@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetterView, JsonObject, SessionView } from '#contract'
 import { asAgentId, asDeadLetterId, asSessionKey, asTurnId } from '#contract'
-import { AGENT, problem, startServer } from './double.ts'
+import { AGENT, channelView, problem, startServer } from './double.ts'
 
 const SESSION: SessionView = {
   key: asSessionKey('agent:main:http:admin:direct:a%2Fb'),
@@ -103,25 +103,6 @@ test('an agent is registered as the guide says', async (t) => {
   await problem(await call('/v1/agents', { method: 'POST', json: { name: '../x' } }), 422)
 })
 
-test('channels are listed', async (t) => {
-  const { hub, call } = await startServer(t)
-  hub.channels.push({ name: 'http', kind: 'http', state: 'open', reason: null, lastInboundAt: 0, lastSentAt: null, delivery: 'collect' })
-  assert.deepEqual(await (await call('/v1/channels')).json(), {
-    data: [
-      {
-        name: 'http',
-        kind: 'http',
-        state: 'open',
-        reason: null,
-        delivery: 'collect',
-        last_inbound_at: '1970-01-01T00:00:00.000Z',
-        last_sent_at: null,
-      },
-    ],
-    cursor: null,
-  })
-})
-
 test('dead letters are listed without content, shown whole, replayed and discarded', async (t) => {
   const { hub, call } = await startServer(t)
   hub.letters.push(LETTER, { ...LETTER, id: asDeadLetterId('dl-2'), seq: 2, status: 'replayed', settledAt: 5 })
@@ -167,7 +148,13 @@ test('probes tell strangers the word and the part, and operators why', async (t)
     { name: 'store', ok: false, detail: 'STORE_LOCKED' },
     { name: 'draining', ok: true, detail: null },
   ]
-  hub.readiness = { live: true, started: true, ready: false, parts }
+  hub.readiness = {
+    live: true,
+    started: true,
+    ready: false,
+    parts,
+    channels: [channelView('phone', { state: 'stopped', reason: 'refused' })],
+  }
   const ask = (path: string, authorization: string) => call(path, { headers: { authorization } })
   for (const path of ['/healthz', '/startupz', '/api/health', '/v1/health']) {
     const response = await ask(path, 'none')
@@ -180,7 +167,11 @@ test('probes tell strangers the word and the part, and operators why', async (t)
   assert.deepEqual(await stranger.json(), named)
   assert.deepEqual(await (await ask('/readyz', 'Bearer wrong')).json(), named)
   const { secret } = await keyFor(['logs:read'])
-  assert.deepEqual(await (await ask('/readyz', `Bearer ${secret}`)).json(), { ...named, parts })
+  assert.deepEqual(await (await ask('/readyz', `Bearer ${secret}`)).json(), {
+    ...named,
+    parts,
+    channels: [{ name: 'phone', state: 'stopped', reason: 'refused', paused: false }],
+  })
   const health = (await (await ask('/api/health', `Bearer ${secret}`)).json()) as { readonly dead_letters: unknown }
   assert.deepEqual(health.dead_letters, { open: 2, oldest_at: '1970-01-01T00:00:05.000Z' })
   assert.deepEqual(await (await ask('/version', 'none')).json(), { name: 'openclaw', version: '1.2.3' })

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { ChannelFault } from '#contract'
 import type { Dialect, Part, SendFault } from '#contract'
-import { reply, startHub } from '../../support/hub.ts'
-import type { Hub, HubOptions } from '../../support/hub.ts'
-
-const fault = (of: SendFault): ChannelFault => new ChannelFault(`the platform says ${of.is}`, { code: 'PLATFORM', fault: of })
+import { reply } from '../../support/hub.ts'
+import type { HubOptions } from '../../support/hub.ts'
+import { counted, failing, fault, withHub } from './delivering.ts'
 
 const same = (inner: string): string => inner
 const starred: Dialect = {
@@ -19,43 +16,6 @@ const starred: Dialect = {
   heading: same,
   quote: same,
   item: same,
-}
-
-/** Fails as told, one after the other, then sends. */
-const failing = (...faults: readonly (SendFault | Error)[]): { readonly send: NonNullable<HubOptions['send']>; readonly tries: Part[] } => {
-  const left = [...faults]
-  const tries: Part[] = []
-  return {
-    tries,
-    send: async (part) => {
-      tries.push(part)
-      const next = left.shift()
-      if (next !== undefined) throw next instanceof Error ? next : fault(next)
-      return { id: 'platform-id' }
-    },
-  }
-}
-
-const withHub = (name: string, options: HubOptions, run: (hub: Hub) => Promise<void>): void => {
-  test(name, async () => {
-    const hub = await startHub(options)
-    try {
-      await run(hub)
-    } finally {
-      await hub.stop()
-    }
-  })
-}
-
-/** Until deliveries rest and the counts are as expected. */
-async function counted(hub: Hub, expected: Partial<Record<'pending' | 'sent' | 'unknown' | 'dead', number>>): Promise<void> {
-  const deadline = Date.now() + 10_000
-  for (;;) {
-    const counts = await hub.store.outbox.counts()
-    if (hub.deliver.running === 0 && Object.entries(expected).every(([status, count]) => counts[status as keyof typeof counts] === count))
-      return
-    assert.ok(Date.now() < deadline, JSON.stringify(counts))
-  }
 }
 
 {
@@ -244,3 +204,16 @@ withHub(
     await counted(hub, { sent: 1 })
   },
 )
+
+withHub('looks again in a second when the store cannot be had', {}, async (hub) => {
+  await hub.became(await hub.say('a'), 'done')
+  await counted(hub, { sent: 1 })
+  await hub.store.stop()
+  const from = hub.clock.now()
+  hub.deliver.scan()
+  await hub.clock.timerAt(from + 1_000)
+  hub.clock.advance(1_000)
+  await hub.clock.timerAt(from + 2_000)
+  hub.deliver.hint('wire', 'ann')
+  while (hub.deliver.running > 0) await new Promise(setImmediate)
+})

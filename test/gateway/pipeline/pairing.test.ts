@@ -34,8 +34,10 @@ withHub('a stranger is told a code and what to do with it, by the way of the mes
   const code = codeOf(hub, 'eve')
   assert.match(code, /^[2-9A-HJKMNP-Z]{8}$/)
   const [notice = assert.fail()] = hub.notices
-  assert.deepEqual({ ...notice, text: '' }, { channel: 'wire', lane: 'eve', to: reply, text: '' })
+  assert.deepEqual({ ...notice, text: '' }, { id: notice.id, channel: 'wire', lane: 'eve', to: reply, text: '' })
   assert.ok(notice.text.includes(`openclaw channels pairings approve wire ${code}`))
+  const [part = assert.fail()] = await hub.delivered(1)
+  assert.deepEqual([part.id, part.messageId, part.to], [notice.id, null, reply], 'through the outbox')
   assert.equal((await hub.store.inbox.ledger()).accepted, 0)
   const told = hub.events.filter((event) => event.type === 'event' && event.name === 'channel.pairings')
   assert.ok(told.length > 0 && !JSON.stringify(told).includes(code), 'who watches events learns no code')

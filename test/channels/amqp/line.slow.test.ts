@@ -1,0 +1,196 @@
+/** The gateway with its RabbitMQ when things break: the broker killed, the line cut, deaf, half-closed, the gateway killed in a burst. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test as plainTest } from 'node:test'
+import { connect } from 'amqplib'
+import type { ChannelModel, ConfirmChannel } from 'amqplib'
+import type { JsonObject } from '#contract'
+import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
+import { Rabbitmq, rabbitmqPath } from '../../support/rabbitmq.ts'
+import { TcpProxy } from '../../support/tcp-proxy.ts'
+import { eventually } from './eventually.ts'
+
+const skip = rabbitmqPath() === null ? 'there is no RabbitMQ here; set RABBITMQ_SERVER_PATH' : false
+const LIMIT_MS = 120_000
+
+void describe('amqp on a bad line', { skip }, () => {
+  const sweeps: (() => Promise<void>)[] = []
+  let rabbitmq: Rabbitmq
+  let count = 0
+
+  before(async () => {
+    rabbitmq = await Rabbitmq.start({ after: (run) => void sweeps.push(run) })
+  })
+  after(async () => {
+    for (const run of sweeps) await run()
+  })
+
+  /** The gateway is swept away before what it is connected to. */
+  const test = (name: string, run: (scope: Scope) => Promise<void>): void =>
+    void plainTest(name, { timeout: LIMIT_MS }, async () => {
+      const hooks: (() => Promise<void>)[] = []
+      try {
+        await run({ after: (hook) => void hooks.push(hook) })
+      } finally {
+        for (const hook of hooks.toReversed()) await hook()
+      }
+    })
+
+  interface Client {
+    readonly model: ChannelModel
+    readonly channel: ConfirmChannel
+    /** Texts of the replies by their message ids. */
+    readonly replies: Map<string, string>
+  }
+
+  async function client(scope: Scope, queue: string): Promise<Client> {
+    const model = await connect(rabbitmq.url())
+    model.on('error', () => {})
+    scope.after(() => model.close().catch(() => {}))
+    const channel = await model.createConfirmChannel()
+    channel.on('error', () => {})
+    await channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } })
+    await channel.assertQueue(`to-${queue}`, { arguments: { 'x-queue-type': 'quorum' } })
+    const replies = new Map<string, string>()
+    await channel.consume(
+      `to-${queue}`,
+      (message) => {
+        if (message !== null) replies.set(String(message.properties.messageId), message.content.toString())
+      },
+      { noAck: true },
+    )
+    return { model, channel, replies }
+  }
+
+  async function say(
+    { channel }: Client,
+    queue: string,
+    texts: readonly string[],
+    user = (text: string) => text.split('.')[0],
+  ): Promise<void> {
+    for (const text of texts)
+      channel.sendToQueue(queue, Buffer.from(text), {
+        persistent: true,
+        messageId: text,
+        replyTo: `to-${queue}`,
+        headers: { 'x-user-id': user(text) },
+      })
+    await channel.waitForConfirms()
+  }
+
+  const config = (queue: string, port: number, settings: JsonObject = {}): JsonObject => ({
+    agents: { assistant: { queue: { cap: 1 } } },
+    delivery: { base: '100ms', cap: '500ms' },
+    channels: { orders: { kind: 'amqp', url: rabbitmq.url(port), queue, reply_allow: ['to-*'], ...settings } },
+  })
+
+  const has = ({ replies }: Client, text: string): boolean => [...replies.values()].some((reply) => reply.includes(`You said: ${text}`))
+
+  async function stateOf(gateway: GatewayProcess): Promise<string> {
+    const { data } = (await (await gateway.fetch('/v1/channels')).json()) as { readonly data: readonly { name: string; state: string }[] }
+    return data.find(({ name }) => name === 'orders')?.state ?? 'none'
+  }
+
+  test('a burst of 2,000 and a gateway killed in its middle: none is lost, one reply each, in the order of each sender', async (scope) => {
+    const queue = `burst-${++count}`
+    const sender = await client(scope, queue)
+    const proxy = await TcpProxy.open(scope, rabbitmq.port)
+    const dir = temporaryFolder(scope)
+    const texts = Array.from({ length: 2_000 }, (_, at) => `user${at % 20}.${Math.floor(at / 20)}.`)
+    const first = await startGateway(scope, { dir, config: config(queue, proxy.port) })
+    await say(sender, queue, texts)
+    await eventually(async () => sender.replies.size >= 200, 'the first replies', 60_000)
+    await first.kill9()
+    await startGateway(scope, { dir, config: config(queue, proxy.port) })
+    await eventually(async () => sender.replies.size >= texts.length, 'all replies', 90_000)
+    const replies = [...sender.replies.values()]
+    assert.equal(replies.length, texts.length)
+    for (const user of Array.from({ length: 20 }, (_, at) => `user${at}`)) {
+      const said = replies.flatMap((reply) => new RegExp(`You said: ${user}\\.(\\d+)\\.`).exec(reply)?.[1] ?? []).map(Number)
+      assert.deepEqual(
+        said,
+        Array.from({ length: 100 }, (_, at) => at),
+        user,
+      )
+    }
+    assert.equal((await sender.channel.checkQueue(queue)).messageCount, 0)
+  })
+
+  test('a broker that is stopped, or killed and brought back, is read again, and has lost nothing', async (scope) => {
+    const queue = `killed-${++count}`
+    const gateway = await startGateway(scope, { config: config(queue, rabbitmq.port) })
+    const one = await client(scope, queue)
+    await say(one, queue, ['one.'])
+    await eventually(async () => has(one, 'one.'), 'the first reply')
+    // In good order first: RabbitMQ 3.10 writes down a new quorum queue some seconds late, and without that no kill -9 is survived.
+    for (const [end, text] of [
+      ['stop', 'two.'],
+      ['kill9', 'three.'],
+    ] as const) {
+      await rabbitmq[end]()
+      await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+      await rabbitmq.up()
+      const next = await client(scope, queue)
+      await say(next, queue, [text])
+      await eventually(async () => has(next, text), 'the next reply', 60_000)
+    }
+    assert.equal(await stateOf(gateway), 'open')
+    assert.equal((await rabbitmq.list('consumers', 'queue_name')).filter((row) => row['queue_name'] === queue).length, 1)
+  })
+
+  test('a line that swallows everything is found dead by the heartbeat and replaced', async (scope) => {
+    const queue = `deaf-${++count}`
+    const sender = await client(scope, queue)
+    const proxy = await TcpProxy.open(scope, rabbitmq.port)
+    await startGateway(scope, { config: config(queue, proxy.port, { url: `${rabbitmq.url(proxy.port)}?heartbeat=1` }) })
+    await say(sender, queue, ['before.'])
+    await eventually(async () => has(sender, 'before.'), 'the reply')
+    proxy.swallow()
+    const gone = proxy.settled(0, 20_000)
+    await say(sender, queue, ['meanwhile.'])
+    await gone
+    proxy.heal()
+    await eventually(async () => has(sender, 'meanwhile.'), 'the reply', 60_000)
+    assert.equal(sender.replies.size, 2)
+  })
+
+  test('a half-closed, a delayed and a refused line lose nothing', async (scope) => {
+    const queue = `bad-${++count}`
+    const sender = await client(scope, queue)
+    const proxy = await TcpProxy.open(scope, rabbitmq.port)
+    const gateway = await startGateway(scope, { config: config(queue, proxy.port) })
+    await say(sender, queue, ['one.'])
+    await eventually(async () => has(sender, 'one.'), 'the first reply')
+    proxy.halfClose('down')
+    await say(sender, queue, ['two.'])
+    await eventually(async () => has(sender, 'two.'), 'the reply after the half close', 60_000)
+    proxy.delay(200)
+    await say(sender, queue, ['three.'])
+    await eventually(async () => has(sender, 'three.'), 'the delayed reply')
+    proxy.refuse()
+    proxy.cut()
+    await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+    await say(sender, queue, ['four.'])
+    proxy.heal()
+    await eventually(async () => has(sender, 'four.'), 'the last reply', 60_000)
+    assert.equal(sender.replies.size, 4)
+  })
+
+  test('ten restarts leave one connection and one consumer', async (scope) => {
+    const queue = `often-${++count}`
+    const dir = temporaryFolder(scope)
+    let gateway: GatewayProcess | null = null
+    for (let round = 0; round < 10; round++) {
+      gateway = await startGateway(scope, { dir, config: config(queue, rabbitmq.port) })
+      if (round % 2 === 0) await gateway.kill9()
+      else await gateway.stop()
+    }
+    gateway = await startGateway(scope, { dir, config: config(queue, rabbitmq.port) })
+    const sender = await client(scope, queue)
+    await say(sender, queue, ['there.'])
+    await eventually(async () => has(sender, 'there.'), 'the reply')
+    const consumers = await rabbitmq.list('consumers', 'queue_name')
+    assert.equal(consumers.filter((row) => row['queue_name'] === queue).length, 1)
+    const names = await rabbitmq.list('connections', 'client_properties')
+    assert.equal(names.filter((row) => JSON.stringify(row).includes('openclaw/orders')).length, 1)
+  })
+})
