@@ -4,10 +4,13 @@ import type { ChannelKind } from '#contract'
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   amqp: async () => (await import('./amqp/amqp.ts')).amqp,
   http: async () => (await import('./http/http.ts')).http,
+  kafka: async () => (await import('./kafka/kafka.ts')).kafka,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,
-  'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
-  websocket: async () => (await import('./websocket/websocket.ts')).websocket,
+  slack: async () => (await import('./slack/slack.ts')).slack,
   telegram: async () => (await import('./telegram/telegram.ts')).telegram,
+  websocket: async () => (await import('./websocket/websocket.ts')).websocket,
+  'whatsapp-cloud': async () => (await import('./whatsapp-cloud/whatsapp-cloud.ts')).whatsappCloud,
+  whatsapp: async () => (await import('./whatsapp/whatsapp.ts')).whatsapp,
 }
 
 /** Those that are always there, under the names of their kinds. */

@@ -57,13 +57,17 @@ const rules: ImportRules = {
     amqplib: ['channels/amqp'],
     ws: ['channels/websocket'],
     grammy: ['channels/telegram'],
+    '@slack/socket-mode': ['channels/slack'],
+    '@slack/web-api': ['channels/slack'],
     mqtt: ['channels/mqtt'],
+    kafkajs: ['channels/kafka'],
     undici: ['agents'],
     dockerode: ['skills'],
     mdast: ['gateway/pipeline'],
     'mdast-util-from-markdown': ['gateway/pipeline'],
     'mdast-util-gfm': ['gateway/pipeline'],
     'micromark-extension-gfm': ['gateway/pipeline'],
+    baileys: ['channels/whatsapp'],
   },
   door: { folder: contract, specifier: '#contract' },
   free: ['test/fakes'],
@@ -76,8 +80,8 @@ const fakes = tests.filter(({ path }) => within(path, 'test/fakes'))
 const leakRules: LeakRules = {
   kinds: globSync('channels/*/', { cwd: root }).map((folder) => basename(folder)),
   registry: 'channels/registry.ts',
-  ordinary: new Set(['http', 'websocket', 'email', 'signal', 'matrix', 'slack']),
-  otherSense: /upgrade|protocol|scheme|\b(part|tag):/i,
+  ordinary: new Set(['http', 'websocket', 'email', 'signal', 'matrix', 'slack', 'whatsapp']),
+  otherSense: /upgrade|protocol|scheme|messaging_product|channel_id|\b(part|tag):/i,
 }
 const leaksAllowed = 1
 const catalogue = readFileSync(join(root, 'docs/errors.md'), 'utf8')

@@ -10,7 +10,7 @@ export interface Outage {
 }
 
 /** Other than backoff: two that take turns too fast would only throw each other out. */
-export const CONFLICT_MS = 30_000
+const CONFLICT_MS = 30_000
 
 /** Resolves when it may be tried again, or `signal` aborted. Throws what no waiting mends. */
 export async function sitOut(error: unknown, { host, attempt, signal }: Outage): Promise<void> {

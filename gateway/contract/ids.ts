@@ -58,3 +58,10 @@ export const asDeadLetterId = (text: string): DeadLetterId => text as DeadLetter
 export const asKeyId = (text: string): KeyId => text as KeyId
 export const asAgentId = (text: string): AgentId => text as AgentId
 export const asSessionKey = (text: string): SessionKey => text as SessionKey
+
+/** When an id was made, epoch milliseconds. */
+export function idTime(id: string): number {
+  let time = 0
+  for (const digit of id.slice(-26, -16)) time = time * 32 + ALPHABET.indexOf(digit)
+  return time
+}

@@ -94,10 +94,11 @@ export class Rates {
   }
 
   #forgetOldest(): void {
-    const [oldest] = this.#buckets.keys()
-    if (oldest === undefined) return
-    this.#buckets.delete(oldest)
-    this.#forgotten.inc()
+    for (const oldest of this.#buckets.keys()) {
+      this.#buckets.delete(oldest)
+      this.#forgotten.inc()
+      return
+    }
   }
 }
 

@@ -28,9 +28,8 @@ export function render(body: Body, { max, unit, dialect }: Capabilities['text'],
 
 /** Platforms refuse control characters and halves of surrogate pairs. */
 function acceptable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
   return text
     .toWellFormed()
     .replaceAll(/\r\n?/g, '\n')
-    .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g, '')
+    .replaceAll(/(?![\t\n])\p{Cc}/gu, '')
 }

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { accept } from './accept.ts'
 import { amqp } from './amqp.ts'
 import { generator } from './generator.ts'
+import { kafka } from './kafka.ts'
 import type { Bench } from './measure.ts'
 import { figures, machine, table, type Figure } from './report.ts'
 import { restart } from './restart.ts'
@@ -15,7 +16,7 @@ import { start } from './start.ts'
 import { turns } from './turns.ts'
 import { ws } from './ws.ts'
 
-const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, restart, soak }
+const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, kafka, restart, soak }
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, seconds: { type: 'string', default: '10' }, json: { type: 'string' } },

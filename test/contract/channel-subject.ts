@@ -53,3 +53,5 @@ function around(store: Store): Store {
 
 if (preload !== undefined) await import(preload)
 await serve({ env: process.env, print: (line) => void process.stdout.write(`${line}\n`), around: { store: around } })
+// As gateway/main.ts does: a library may leave timers behind.
+process.exit(0)

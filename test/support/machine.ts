@@ -1,6 +1,7 @@
 /** What this machine has beyond Node that tests can use, and how they learn of it. */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
+import { hasKafkaJars } from './kafka-jars.ts'
 
 export interface Facility {
   readonly name: string
@@ -15,11 +16,14 @@ interface Wanted {
   readonly name: string
   readonly variable: string
   readonly programs: readonly string[]
+  /** What else has to be here. */
+  readonly also?: (env: NodeJS.ProcessEnv) => boolean
   readonly neededFor: string
 }
 
 const WANTED: readonly Wanted[] = [
   { name: 'Chromium', variable: 'CHROMIUM_PATH', programs: ['chromium', 'chromium-browser', 'google-chrome'], neededFor: 'test/console' },
+  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
   {
     name: 'RabbitMQ',
     variable: 'RABBITMQ_SERVER_PATH',
@@ -27,14 +31,20 @@ const WANTED: readonly Wanted[] = [
     programs: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'],
     neededFor: 'test/channels/amqp',
   },
-  { name: 'Mosquitto', variable: 'MOSQUITTO_PATH', programs: ['mosquitto'], neededFor: 'test/channels/mqtt' },
+  {
+    name: 'Kafka',
+    variable: 'KAFKA_JAVA',
+    programs: ['java'],
+    also: (env) => hasKafkaJars(env) || find(['mvn'], env['PATH'] ?? '') !== null,
+    neededFor: 'test/channels/kafka',
+  },
 ]
 
 export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
-  return WANTED.map(({ name, variable, programs, neededFor }) => {
+  return WANTED.map(({ name, variable, programs, also, neededFor }) => {
     const given = env[variable]
     const path = given ? (isProgram(given) ? given : null) : find(programs, env['PATH'] ?? '')
-    return { name, variable, path, neededFor }
+    return { name, variable, path: also === undefined || also(env) ? path : null, neededFor }
   })
 }
 

@@ -12,7 +12,7 @@ export type Limit = Pick<Capabilities['text'], 'max' | 'unit'>
 
 export function pack(leaves: readonly Leaf[], limit: Limit, write: Write): readonly Rendered[] {
   const packer = new Packer(limit, write)
-  const queue = leaves.map((leaf) => packer.afford(leaf))
+  const queue = leaves.map((leaf) => (packer.fits([leaf]) ? leaf : packer.afford(leaf)))
   const parts: Rendered[] = []
   for (let at = 0; at < queue.length;) {
     let count = most(queue.length - at, (n) => packer.fits(queue.slice(at, at + n)))

@@ -11,13 +11,10 @@ import type { Leaf, Mark, Run } from './leaf.ts'
 import { sections } from './section.ts'
 import { tableLeaf } from './table.ts'
 
-/** Longer texts go by their words: a second's work is too much for what fills fifteen messages. */
-const LONGEST = 65_536
 /** Marks, quotes and lists in one another; what lies deeper stays as it was written. */
 const MAX_DEPTH = 32
 
 export function parse(text: string): readonly Leaf[] {
-  if (text.length > LONGEST) return [textLeaf([textRun(text)])]
   const leaves = sections(text).flatMap(({ source, isWords }) => (isWords ? asWords(source) : leavesOf(source)))
   // A text of nothing but marks means them: the answer to which sign begins a heading.
   return leaves.some(({ runs, marker }) => marker !== null || runs.some((run) => run.text.trim() !== '')) ? leaves : asWords(text)
@@ -65,7 +62,13 @@ class Reader {
       case 'heading':
         return [{ ...leaf(this.#inlines(node.children, [], 0)), form: { is: 'heading', level: node.depth } }]
       case 'code':
-        return [{ ...leaf([textRun(node.value)]), form: { is: 'fence', language: node.lang ?? null } }]
+        return [
+          // A language is a matter of colours; what stands behind it, a file's name mostly, is words.
+          ...(node.meta ? [leaf([textRun(node.meta)])] : []),
+          ...(node.value.trim() === ''
+            ? []
+            : [{ ...leaf([textRun(node.value)]), form: { is: 'fence', language: node.lang ?? null } as const }]),
+        ]
       case 'blockquote':
         return this.blocks(node.children, { ...at, quotes: [...place.quotes, node], indent: '' })
       case 'list':

@@ -45,11 +45,14 @@ withHub(
 
 withHub(
   'posts what is rendered already as it is, and at once',
-  { capabilities: { text: { max: 3, unit: 'utf16', dialect: starred } } },
+  { capabilities: { text: { max: 8, unit: 'utf16', dialect: starred } } },
   async (hub) => {
-    await hub.deliver.post({ ...TO, rendered: { text: '*long as it is*', extra: { template: 'x' } } })
+    // The look at the start is over, and the next is far away.
+    await hub.say('a')
     await counted(hub, { sent: 1 })
-    assert.deepEqual(hub.sent[0]?.rendered, { text: '*long as it is*', extra: { template: 'x' } })
+    await hub.deliver.post({ ...TO, rendered: { text: '*long as it is*', extra: { template: 'x' } } })
+    await counted(hub, { sent: 2 })
+    assert.deepEqual(hub.sent[1]?.rendered, { text: '*long as it is*', extra: { template: 'x' } })
   },
 )
 

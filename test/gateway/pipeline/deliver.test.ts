@@ -204,3 +204,16 @@ withHub(
     await counted(hub, { sent: 1 })
   },
 )
+
+withHub('looks again in a second when the store cannot be had', {}, async (hub) => {
+  await hub.became(await hub.say('a'), 'done')
+  await counted(hub, { sent: 1 })
+  await hub.store.stop()
+  const from = hub.clock.now()
+  hub.deliver.scan()
+  await hub.clock.timerAt(from + 1_000)
+  hub.clock.advance(1_000)
+  await hub.clock.timerAt(from + 2_000)
+  hub.deliver.hint('wire', 'ann')
+  while (hub.deliver.running > 0) await new Promise(setImmediate)
+})
