@@ -9,7 +9,7 @@ import { startGateway } from '../support/gateway-process.ts'
 
 const OF_CHANNELS =
   /^(grammy|@grammyjs\/.*|@slack\/.*|axios|baileys|libsignal|protobufjs|amqplib|mqtt|mqtt-packet|kafkajs|mdast-.*|micromark.*|uqr)$/
-const ENTRY = join(import.meta.dirname, 'lazy-subject.ts')
+const ENTRY = new URL('./lazy-subject.ts', import.meta.url).pathname
 
 async function loadedBy(context: TestContext, channels: object): Promise<readonly string[]> {
   const gateway = await startGateway(context, { entry: ENTRY, config: { channels } })
