@@ -36,8 +36,8 @@ export const staticParts: readonly Part[] = [
 ]
 
 /** `node --test` over these files. With no list it would run every file below `test`, fakes and benches included. */
-export function testPart(files: readonly string[]): Part {
-  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`]
+export function testPart(files: readonly string[], atOnce: number = availableParallelism()): Part {
+  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${atOnce}`]
   return { name: 'tests', command: process.execPath, args: [...flags, ...files] }
 }
 

@@ -2,10 +2,13 @@
  * `npm test`: what `npm run check` does, and every test there is, the whole gateway and the browser included. A test whose facility this
  * machine lacks is skipped by name; with CI=true a lack is a failure. The test runner's own summary comes last.
  */
+import { availableParallelism } from 'node:os'
 import { facilities } from './machine.ts'
 import { runPart, staticParts, tell, testFiles, testPart } from './part.ts'
 
 const STATIC_LIMIT_MS = 300_000
+/** The long tests mostly wait for a broker, a line or a process. */
+const AT_ONCE = Math.max(4, availableParallelism())
 const TESTS_LIMIT_MS = 60 * 60_000
 
 const isCi = process.env['CI'] === 'true'
@@ -20,7 +23,7 @@ const outcomes = await Promise.all(staticParts.map((part) => runPart(part, { lim
 outcomes.forEach(tell)
 
 const env = Object.fromEntries(found.flatMap(({ variable, path }) => (path === null ? [] : [[variable, path]])))
-const tests = await runPart(testPart(testFiles()), { limitMs: TESTS_LIMIT_MS, isLive: true, env })
+const tests = await runPart(testPart(testFiles(), AT_ONCE), { limitMs: TESTS_LIMIT_MS, isLive: true, env })
 
 const red = [...outcomes, tests].filter(({ isGreen }) => !isGreen).map(({ part }) => part.name)
 const lacks = isCi ? missing.map(({ name }) => name) : []
