@@ -24,7 +24,7 @@ const RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartO
 
 export class KafkaClient {
   readonly #options: ClientOptions
-  #writer: Promise<Writer> | null = null
+  #writer: Writer | null = null
   #lastSend: Promise<unknown> = Promise.resolve()
 
   constructor(options: ClientOptions) {
@@ -120,23 +120,25 @@ export class KafkaClient {
     await this.#lastSend
     const writer = this.#writer
     this.#writer = null
-    await writer?.then(({ producer, sockets }) => sockets.close(() => producer.disconnect())).catch(() => {})
+    await writer?.sockets.close(async () => (await writer.connected).disconnect())
   }
 
   async #produce({ topic, key, value, headers }: NewRecord, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
-    const writer = (this.#writer ??= connectProducer(this.#options))
+    const { sockets, connected } = (this.#writer ??= connectProducer(this.#options))
+    const cut = (): void => sockets.cut()
+    signal.addEventListener('abort', cut, { once: true })
     try {
-      const { producer, sockets } = await writer
-      const cut = (): void => sockets.cut()
-      signal.addEventListener('abort', cut, { once: true })
+      const producer = await connected
       const messages = [{ key, value, headers: headersOf(headers) }]
-      const [written] = await producer.send({ topic, acks: -1, messages }).finally(() => signal.removeEventListener('abort', cut))
+      const [written] = await producer.send({ topic, acks: -1, messages })
       return `${topic}-${written?.partition ?? '?'}-${written?.baseOffset ?? '?'}`
     } catch (error) {
       this.#writer = null
-      void writer.then(({ sockets }) => sockets.cut()).catch(() => {})
+      cut()
       throw error
+    } finally {
+      signal.removeEventListener('abort', cut)
     }
   }
 }
@@ -192,11 +194,11 @@ function readZstd(): void {
 }
 
 interface Writer {
-  readonly producer: Producer
   readonly sockets: Sockets
+  readonly connected: Promise<Producer>
 }
 
-async function connectProducer(options: ClientOptions): Promise<Writer> {
+function connectProducer(options: ClientOptions): Writer {
   const sockets = new Sockets()
   const producer = openKafka(options, sockets).producer({
     // Its own repeats are dropped by the broker.
@@ -204,13 +206,8 @@ async function connectProducer(options: ClientOptions): Promise<Writer> {
     maxInFlightRequests: 1,
     createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
   })
-  try {
-    await producer.connect()
-  } catch (error) {
-    sockets.cut()
-    throw error
-  }
-  return { producer, sockets }
+  const connected = producer.connect().then(() => producer)
+  return { sockets, connected }
 }
 
 interface Position {

@@ -16,8 +16,8 @@ export function faultOf(error: unknown, attempted: Attempted): ChannelFault {
   const settings = `channels.${account}`
   const causes = [...causesOf(error)]
   const told = (code: string, is: SendFault, message: string): ChannelFault => new ChannelFault(message, { code, fault: is, cause: error })
-  for (const { type, name } of causes) {
-    if (name === 'KafkaJSSASLAuthenticationError' || SIGN_IN.has(type))
+  for (const { type, name, message } of causes) {
+    if (SIGN_IN.has(type) || (name === 'KafkaJSSASLAuthenticationError' && !BROKEN.test(message)))
       return told(
         'KAFKA_AUTH_REJECTED',
         { is: 'auth' },
@@ -64,7 +64,9 @@ export function faultOf(error: unknown, attempted: Attempted): ChannelFault {
   )
 }
 
-const SIGN_IN: ReadonlySet<string> = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE'])
+const SIGN_IN: ReadonlySet<string> = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM'])
+/** The library calls it a refusal too when the line breaks while we sign in, and leaves nothing but its words to tell the two apart. */
+const BROKEN = /closed connection|connection (?:error|closed|timeout)|not connected|timed out/i
 const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 const MISTAKEN: ReadonlySet<string> = new Set([
   'INVALID_TOPIC_EXCEPTION',

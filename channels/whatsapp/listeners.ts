@@ -44,9 +44,7 @@ export function queueMessages(ws: Socket, before: (stanza: BinaryNode, waiting: 
     before(stanza, ++waiting)
     // The mark of the backlog sends it past this queue into another one.
     delete stanza.attrs['offline']
-    const handled = work.then(() => handle(stanza))
-    work = handled.catch(() => undefined)
-    return handled
+    work = work.then(() => handle(stanza)).catch(() => undefined)
   })
 }
 

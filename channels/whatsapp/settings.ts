@@ -47,8 +47,8 @@ export function readSettings(settings: JsonObject): Settings {
   const { web_socket_url: socketUrl, media_url: mediaUrl, version, max_age_days: days } = settings
   const [major, minor, patch] = typeof version === 'string' ? version.split('.').map(Number) : []
   return {
-    socketUrl: String(socketUrl),
-    mediaUrl: String(mediaUrl),
+    socketUrl: typeof socketUrl === 'string' ? socketUrl : '',
+    mediaUrl: typeof mediaUrl === 'string' ? mediaUrl : '',
     version: major === undefined || minor === undefined || patch === undefined ? null : [major, minor, patch],
     maxAgeMs: Number(days) * DAY_MS,
   }

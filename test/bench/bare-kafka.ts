@@ -20,9 +20,11 @@ await consumer.run({
   autoCommit: false,
   eachBatchAutoResolve: true,
   partitionsConsumedConcurrently: 4,
-  eachBatch: async ({ batch: { partition, messages }, commitOffsetsIfNecessary: commit }) => {
+  eachBatch: async (payload) => {
+    const { partition, messages } = payload.batch
     const committed = after === 'record' ? messages : messages.slice(-1)
-    for (const { offset } of committed) await commit({ topics: [{ topic, partitions: [{ partition, offset: next(offset) }] }] })
+    for (const { offset } of committed)
+      await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: next(offset) }] }] })
     read += messages.length
     if (read === Number(count)) console.log(`read ${Math.round((read / (performance.now() - begunAt)) * 1_000)} a second`)
   },

@@ -115,7 +115,7 @@ inBrowser('the list holds only conversations of whoever is signed in, the newest
   gateway.seed('c-new', 'About the car', 'Wheels.')
   gateway.seed('c-new', 'And its colour?', 'Red.')
   await enter(visit)
-  const titles = page.getByRole('navigation', { name: 'Conversations' }).getByRole('link')
+  const titles = page.locator('#conversation-list').getByRole('link')
   await page.getByRole('link', { name: 'About the garden' }).waitFor()
   assert.deepEqual(await titles.evaluateAll((links) => links.map((link) => link.getAttribute('aria-label'))), [
     'About the car',

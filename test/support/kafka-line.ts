@@ -9,6 +9,7 @@ import type { Scope } from './gateway-process.ts'
 /** By the numbers of the protocol (kafka.apache.org/protocol). */
 const PRODUCE = 0
 const SASL_HANDSHAKE = 17
+const SASL_AUTHENTICATE = 36
 export const PRODUCE_ERROR = { MESSAGE_TOO_LARGE: 10, NOT_ENOUGH_REPLICAS: 19 } as const
 
 type Spoil = { readonly error: number } | 'lose the answer'
@@ -22,6 +23,8 @@ export class KafkaLine {
   #isMeant: (topic: string) => boolean = () => true
   /** How often somebody began to sign in. */
   signIns = 0
+  /** So many of the next break in the middle. */
+  brokenSignIns = 0
 
   private constructor(target: number) {
     this.#target = target
@@ -66,6 +69,11 @@ export class KafkaLine {
     frames(client, (frame) => {
       const api = frame.readInt16BE(4)
       if (api === SASL_HANDSHAKE) this.signIns++
+      if (api === SASL_AUTHENTICATE && this.brokenSignIns > 0) {
+        this.brokenSignIns--
+        client.resetAndDestroy()
+        return
+      }
       const spoil = api === PRODUCE ? this.#next(frame) : null
       if (spoil === null || spoil === 'lose the answer') {
         if (spoil !== null) lost.add(frame.readInt32BE(8))

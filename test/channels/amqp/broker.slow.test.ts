@@ -60,9 +60,12 @@ void describe('amqp with a broker', { skip }, () => {
       }
       return 'pass'
     }
-    const url = String(settings['url'] ?? rabbitmq.url()).replace(`:${rabbitmq.port}`, `:${proxy.port}`)
+    const url = (typeof settings['url'] === 'string' ? settings['url'] : rabbitmq.url()).replace(`:${rabbitmq.port}`, `:${proxy.port}`)
     const channel = amqp.create('orders', { queue, ...settings, url })
-    t.after(() => channel.stop())
+    t.after(() => {
+      host.release()
+      return channel.stop()
+    })
     await channel.start(host, new AbortController().signal)
     return channel
   }

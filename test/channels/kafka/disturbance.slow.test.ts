@@ -117,3 +117,10 @@ staged('without a broker the gateway starts and says what it waits for, and begi
   await attach(stage.gateway)
   await stage.ask('now there is')
 })
+
+staged('a line that breaks while the gateway signs in is no refusal', async ({ stage, line }) => {
+  line.brokenSignIns = 3
+  await stage.start()
+  assert.equal(line.brokenSignIns, 0)
+  await stage.ask('in spite of it')
+})

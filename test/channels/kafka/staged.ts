@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Stage } from '../../contract/channel/given.ts'
+import type { KafkaLine } from '../../support/kafka-line.ts'
 import { Kafka, javaPath } from '../../support/kafka.ts'
 import { KafkaWorld, openSite, type KafkaSite } from './world.ts'
 
@@ -11,10 +12,11 @@ export interface Given {
   readonly stage: Stage
   readonly world: KafkaWorld
   readonly kafka: Kafka
+  readonly line: KafkaLine
 }
 
 /** Why none of it can run here. */
-export const lacking: string | false = javaPath() === null ? 'no Kafka broker on this machine' : false
+const lacking: string | false = javaPath() === null ? 'no Kafka broker on this machine' : false
 
 /** A broker for all tests that are then given by the returned function. */
 export async function stagedTests(): Promise<(name: string, run: (given: Given) => Promise<void>) => void> {
@@ -27,7 +29,7 @@ export async function stagedTests(): Promise<(name: string, run: (given: Given) 
       const own = { after: (hook: () => Promise<void>): void => void hooks.push(hook) }
       try {
         const world = await KafkaWorld.open(own, site)
-        await run({ stage: new Stage(world, own), world, kafka: site.kafka })
+        await run({ ...site, stage: new Stage(world, own), world })
       } finally {
         for (const hook of hooks.toReversed()) await hook()
         site.kafka.proxy.heal()

@@ -48,7 +48,6 @@ export class KafkaWorld implements ChannelWorld {
   readonly resend = 'id' as const
   readonly maxText: null = null
   readonly lacks: ChannelWorld['lacks'] = {
-    pause: 'its route comes with the next step',
     rate: 'a broker that has too much to do answers later and refuses nothing',
     split: 'a record takes a million bytes',
     groups: 'there are none',

@@ -45,10 +45,7 @@ export class TelegramWorld implements ChannelWorld {
       api_root: fake.root,
       ...(webhookUrl === null ? {} : { mode: 'webhook', webhook_url: webhookUrl, webhook_secret: SECRET }),
     }
-    this.lacks = {
-      pause: 'its route comes with the next step',
-      ...(webhookUrl === null ? {} : { cut: 'Telegram connects to us, for each message anew' }),
-    }
+    this.lacks = webhookUrl === null ? {} : { cut: 'Telegram connects to us, for each message anew' }
     for (const [name, id] of Object.entries(CHATS)) {
       if (id < 0) fake.world.group(id, { title: name })
       else fake.world.person(id, { name, username: name })

@@ -50,7 +50,7 @@ for (const forgery of ['zero signature', 'foreign root', 'another key'] as const
 test('nothing that libsignal prints reaches stdout or stderr', async (t) => {
   const { fake, host, alice, link, heard } = await unlinked(t)
   const printed: string[] = []
-  const [out, err] = [process.stdout.write, process.stderr.write]
+  const [out, err] = [process.stdout.write.bind(process.stdout), process.stderr.write.bind(process.stderr)]
   // The test runner speaks through stdout itself, in frames of its own.
   const keep = (chunk: unknown): boolean => typeof chunk !== 'string' || printed.push(chunk) > 0
   process.stdout.write = keep

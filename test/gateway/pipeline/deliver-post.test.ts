@@ -45,7 +45,7 @@ withHub(
 
 withHub(
   'posts what is rendered already as it is, and at once',
-  { capabilities: { text: { max: 3, unit: 'utf16', dialect: starred } } },
+  { capabilities: { text: { max: 8, unit: 'utf16', dialect: starred } } },
   async (hub) => {
     // The look at the start is over, and the next is far away.
     await hub.say('a')

@@ -1,0 +1,36 @@
+/** Channels that are installed and not configured cost nothing: none of their libraries is loaded. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { answerTo } from '../support/conversation.ts'
+import { startGateway } from '../support/gateway-process.ts'
+
+const OF_CHANNELS =
+  /^(grammy|@grammyjs\/.*|@slack\/.*|axios|baileys|libsignal|protobufjs|amqplib|mqtt|mqtt-packet|kafkajs|mdast-.*|micromark.*|uqr)$/
+const ENTRY = new URL('./lazy-subject.ts', import.meta.url).pathname
+
+async function loadedBy(context: TestContext, channels: object): Promise<readonly string[]> {
+  const gateway = await startGateway(context, { entry: ENTRY, config: { channels } })
+  await answerTo(gateway, 'anything')
+  await gateway.stop()
+  return JSON.parse(readFileSync(join(gateway.dir, 'packages.json'), 'utf8')) as readonly string[]
+}
+
+test('a gateway without channels of its own loads none of their libraries', { timeout: 30_000 }, async (context) => {
+  const packages = await loadedBy(context, {})
+  assert.ok(packages.includes('express'), 'it sees what is loaded')
+  assert.deepEqual(
+    packages.filter((name) => OF_CHANNELS.test(name)),
+    [],
+  )
+})
+
+test('one that has a broker loads the library of that broker alone', { timeout: 30_000 }, async (context) => {
+  const packages = await loadedBy(context, { devices: { kind: 'mqtt', url: 'mqtt://127.0.0.1:9', topic: 'a' } })
+  assert.deepEqual(
+    packages.filter((name) => OF_CHANNELS.test(name)),
+    ['mqtt', 'mqtt-packet'],
+  )
+})
