@@ -12,6 +12,7 @@ import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
 import { RunningTurn } from './turn.ts'
 import type { TurnParts } from './turn.ts'
+import { Typing } from './typing.ts'
 
 export interface DispatchOptions {
   readonly retry: RetryPolicy
@@ -57,6 +58,7 @@ export class Dispatch {
   readonly #lanes: Lanes
   readonly #running = new Map<SessionKey, Running>()
   readonly #metrics: RunMetrics
+  readonly #typing: Typing
   #wakeAt = Infinity
   #cancelWake: () => void = () => undefined
   #cancelRenewal: () => void = () => undefined
@@ -68,6 +70,7 @@ export class Dispatch {
     this.#parts = parts
     this.#options = options
     this.#metrics = runMetrics(parts.metrics)
+    this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
       limitOf: (agent) => parts.roster.find(agent)?.limits.maxConcurrentTurns ?? 1,
@@ -194,12 +197,14 @@ export class Dispatch {
     this.#metrics.runs.inc([agent.name])
     turn.announceAll('running', null)
     if (claimed.resumed) turn.say(null)
+    const stopTyping = this.#typing.begin({ ...turn.destination, maxMs: agent.limits.turnTimeoutMs })
     try {
       await turn.finish(await agents.run(turn))
       return turn.ended?.more ?? claimed.more
     } catch (error) {
       return await this.#failed(turn, claimed, stop.signal.aborted ? stop.signal.reason : error)
     } finally {
+      stopTyping()
       cancelDeadline()
       this.#parts.pressure.ended()
       this.#running.delete(claimed.session)

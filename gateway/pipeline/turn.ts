@@ -5,6 +5,7 @@
  */
 import { newDeliveryId, toolText } from '#contract'
 import type {
+  Address,
   AgentDefinition,
   ClaimedMessage,
   ClaimedTurn,
@@ -80,6 +81,12 @@ export class RunningTurn implements Turn {
 
   get ref(): TurnRef {
     return this.#ref
+  }
+
+  /** Where its answer goes. */
+  get destination(): { readonly channel: string; readonly to: Address } {
+    const { envelope, reply } = this.#last()
+    return { channel: envelope.channel, to: reply }
   }
 
   /** Set once the turn is over and durably so. */

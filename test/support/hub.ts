@@ -92,6 +92,7 @@ export interface HubOptions {
   }
   readonly send?: (part: Part, signal: AbortSignal) => Promise<{ readonly id: string | null }>
   readonly confirm?: NonNullable<Channel['confirm']>
+  readonly typing?: NonNullable<Channel['typing']>
   readonly capabilities?: Partial<Capabilities>
   readonly access?: AccessPolicy
   /** Going on with what a former hub left. */
@@ -189,6 +190,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       return result
     },
     ...(options.confirm !== undefined && { confirm: options.confirm }),
+    ...(options.typing !== undefined && { typing: options.typing }),
   }
   let setChannelStatus: (state: ChannelState) => void = () => undefined
   let update: ChannelHost['update'] = async () => undefined
