@@ -14,7 +14,7 @@ interface Scene {
   /** What the platform was told: `+ann` it is being thought about, `-ann` no more. */
   readonly shown: readonly string[]
   /** The turn under way. */
-  answer(ending: Ending | Error): void
+  readonly answer: (ending: Ending | Error) => void
 }
 
 /** An agent that thinks until the test says what came of it. */
