@@ -13,6 +13,8 @@ export class SlackWorld implements ChannelWorld {
   readonly strangers: boolean = true
   readonly resend = 'confirm' as const
   readonly maxText: number = 4_000
+  // One message a second to a channel.
+  readonly most: number = 12
   readonly rateMs: number = RATE_S * 1_000
   readonly secrets: readonly string[]
   readonly lacks: ChannelWorld['lacks']

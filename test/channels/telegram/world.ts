@@ -30,6 +30,8 @@ export class TelegramWorld implements ChannelWorld {
   readonly secrets: readonly string[]
   readonly lacks: ChannelWorld['lacks']
   readonly maxText: number = 4_096
+  // One message a second to a chat.
+  readonly most: number = 12
   readonly rateMs: number = RATE_MS
   readonly #fake: FakeTelegram
   readonly #news = new News()

@@ -2,4 +2,3 @@ import { channelSuite } from '../../contract/channel.suite.ts'
 import { TelegramWorld } from './world.ts'
 
 channelSuite('telegram, polling', (scope) => TelegramWorld.open(scope))
-channelSuite('telegram, webhook', (scope) => TelegramWorld.open(scope, 'webhook'))
