@@ -39,13 +39,16 @@ export class Connection {
   /** Resolves with the reason when it is over, however that came about. */
   readonly lost: Promise<ChannelFault>
   readonly version: 4 | 5
+  /** The broker has kept the session, and with it its numbers of what is under way. */
+  readonly isResumed: boolean
   readonly #client: MqttClient
   readonly #lose: (why: ChannelFault) => void
   #isOver = false
 
-  private constructor(client: MqttClient, version: 4 | 5) {
+  private constructor(client: MqttClient, version: 4 | 5, isResumed: boolean) {
     this.#client = client
     this.version = version
+    this.isResumed = isResumed
     const { promise, resolve } = Promise.withResolvers<ChannelFault>()
     this.lost = promise
     this.#lose = resolve
@@ -68,9 +71,11 @@ export class Connection {
     const abort = (): void => reject(broken())
     signal.addEventListener('abort', abort, { once: true })
     try {
-      await promise
-      const connection = new Connection(client, version)
-      await connection.#subscribe(settings)
+      const { sessionPresent } = await promise
+      const connection = new Connection(client, version, sessionPresent)
+      // The library never settles it when the line dies before the answer.
+      const gone = connection.lost.then((why) => Promise.reject(why))
+      await Promise.race([connection.#subscribe(settings), gone])
       return connection
     } catch (error) {
       client.end(true)

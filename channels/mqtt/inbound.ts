@@ -21,9 +21,9 @@ export interface Around {
 
 export const bytesOf = ({ payload }: IPublishPacket): Buffer => (typeof payload === 'string' ? Buffer.from(payload) : payload)
 
-/** What tells one message from another, whatever session it comes by. */
+/** What tells one message from another, whatever session it comes by. No topic has the character between them (MQTT 5 §4.7.3). */
 export const digestOf = (packet: IPublishPacket): string =>
-  hash('sha256', Buffer.concat([Buffer.from(`${packet.topic}\n`), bytesOf(packet)]), 'base64url')
+  hash('sha256', Buffer.concat([Buffer.from(`${packet.topic}\0`), bytesOf(packet)]), 'base64url')
 
 export function inboundOf(packet: IPublishPacket, { settings, origin, now }: Around): Inbound {
   const { properties, topic } = packet
@@ -95,8 +95,9 @@ function metadataOf(said: Metadata, headers: { readonly [name: string]: string }
 function headersOf(given: { readonly [name: string]: string | readonly string[] } | undefined): { readonly [name: string]: string } {
   const headers: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(given ?? {})) {
-    if (FORBIDDEN.has(name)) continue
-    headers[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ')
+    const lower = name.toLowerCase()
+    if (FORBIDDEN.has(lower)) continue
+    headers[lower] = typeof value === 'string' ? value : value.join(', ')
   }
   return headers
 }

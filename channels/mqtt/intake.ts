@@ -14,6 +14,8 @@ export interface IntakeParts {
   readonly host: ChannelHost
   readonly around: () => Around
   readonly connection: Connection
+  /** Names the session whose numbers the broker's are. */
+  readonly session: string
   readonly onUndecodable: (packet: IPublishPacket, reason: string) => void
 }
 
@@ -45,11 +47,11 @@ export class Intake {
     this.#waiting.push({ packet, messageId })
     const { batch } = this.#parts.around().settings
     if (batch !== null && this.#waiting.length < batch.size) {
-      this.#cancelWait ??= this.#parts.host.clock.after(batch.waitMs, () => this.#start())
+      this.#cancelWait ??= this.#parts.host.clock.after(batch.waitMs, () => this.#start(true))
       return
     }
     // What else is in the same read of the socket is handed in together with it.
-    setImmediate(() => this.#start())
+    setImmediate(() => this.#start(false))
   }
 
   /** Takes nothing more. Resolves when what was being accepted is settled; the rest comes again. */
@@ -60,15 +62,21 @@ export class Intake {
     await this.#working
   }
 
-  #start(): void {
+  /** `isDue`: a batch goes though it is not full. */
+  #start(isDue: boolean): void {
     this.#cancelWait?.()
     this.#cancelWait = null
-    this.#working ??= this.#drain().finally(() => (this.#working = null))
+    this.#working ??= this.#drain(isDue).finally(() => (this.#working = null))
   }
 
-  async #drain(): Promise<void> {
+  async #drain(isDue: boolean): Promise<void> {
     while (!this.#isOver && this.#waiting.length > 0) {
       const { batch } = this.#parts.around().settings
+      if (batch !== null && this.#waiting.length < batch.size && !isDue) {
+        this.#cancelWait ??= this.#parts.host.clock.after(batch.waitMs, () => this.#start(true))
+        return
+      }
+      isDue = false
       const taken = this.#waiting.splice(0, batch?.size ?? LARGEST_BATCH)
       try {
         await this.#accept(taken)
@@ -92,7 +100,7 @@ export class Intake {
     for (const item of items) if (await this.#isKnown(item)) known.add(item)
     const fresh = items.filter((item) => !known.has(item))
     const state: { [slot: string]: Uint8Array } = {}
-    for (const { slot, digest, messageId } of fresh) if (slot !== null) state[slot] = Buffer.from(`${messageId}:${digest}`)
+    for (const { slot, digest, messageId } of fresh) if (slot !== null) state[slot] = Buffer.from(this.#mark(messageId, digest))
     await this.#hand(host, around().settings.batch !== null, fresh, state)
     for (const { messageId, inbound, packet } of items) {
       if (inbound.dead !== undefined) onUndecodable(packet, inbound.dead.code)
@@ -120,6 +128,10 @@ export class Intake {
   async #isKnown({ packet, slot, messageId, digest }: Item): Promise<boolean> {
     if (slot === null || !packet.dup) return false
     const stored = await this.#parts.host.readState(slot)
-    return stored !== null && Buffer.from(stored).toString() === `${messageId}:${digest}`
+    return stored !== null && Buffer.from(stored).toString() === this.#mark(messageId, digest)
+  }
+
+  #mark(messageId: number | null, digest: string): string {
+    return `${this.#parts.session}:${messageId}:${digest}`
   }
 }

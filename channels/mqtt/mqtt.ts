@@ -20,6 +20,7 @@ export const mqtt: ChannelKind = {
 }
 
 const CLIENT_ID = 'client-id'
+const SESSION = 'session'
 
 class MqttChannel implements Channel {
   readonly capabilities: Capabilities = {
@@ -114,6 +115,8 @@ class MqttChannel implements Channel {
       try {
         const connection = await this.#open(host)
         attempt = 0
+        // It was paused while it connected.
+        if (this.#isPaused) await this.#letGo()
         host.status('open')
         started()
         const why = await connection.lost
@@ -156,7 +159,8 @@ class MqttChannel implements Channel {
         else intake.take(packet, messageId)
       },
     })
-    intake = new Intake({ host, around, connection, onUndecodable: (packet, reason) => this.#putAside(packet, reason) })
+    const session = await keptSession(host, connection.isResumed)
+    intake = new Intake({ host, around, connection, session, onUndecodable: (packet, reason) => this.#putAside(packet, reason) })
     this.#intake = intake
     this.#connection = connection
     for (const [packet, messageId] of early) intake.take(packet, messageId)
@@ -173,6 +177,15 @@ class MqttChannel implements Channel {
       this.#host?.log.warn({ 'error.code': describeError(error).code }, 'A message could not be put aside on the broker.'),
     )
   }
+}
+
+/** Numbers of a session that is gone say nothing about those of the next one. */
+async function keptSession(host: ChannelHost, isResumed: boolean): Promise<string> {
+  const kept = isResumed ? await host.readState(SESSION) : null
+  if (kept !== null) return Buffer.from(kept).toString()
+  const made = randomUUID()
+  await host.writeState({ [SESSION]: Buffer.from(made) })
+  return made
 }
 
 async function keptId(host: ChannelHost): Promise<string> {
