@@ -69,7 +69,8 @@ export class Intake {
     this.#working ??= this.#drain(isDue).finally(() => (this.#working = null))
   }
 
-  async #drain(isDue: boolean): Promise<void> {
+  async #drain(isDueNow: boolean): Promise<void> {
+    let isDue = isDueNow
     while (!this.#isOver && this.#waiting.length > 0) {
       const { batch } = this.#parts.around().settings
       if (batch !== null && this.#waiting.length < batch.size && !isDue) {

@@ -128,7 +128,7 @@ describe('hostile words', () => {
     assert.deepEqual(read({ user: { Tag: ['a', 'b'] } }).metadata.headers, { tag: 'a, b' })
   })
 
-  for (const topic of ['', '/', '//__proto__//', '__proto__', '$SYS/x', 'ünï/☃/💥', 'a b\tc', '\u{FFFD}', `${'x/'.repeat(32_000)}`])
+  for (const topic of ['', '/', '//__proto__//', '__proto__', '$SYS/x', 'ünï/☃/💥', 'a b\tc', '\u{FFFD}', 'x/'.repeat(32_000)])
     test(`the topic ${JSON.stringify(topic.slice(0, 20))} is read`, () => {
       const { lane, metadata, key } = read({ topic, user: { id: '1' } })
       assert.equal(lane, `topic:${topic}`)
