@@ -115,9 +115,9 @@ class MqttChannel implements Channel {
       try {
         const connection = await this.#open(host)
         attempt = 0
-        // It was paused while it connected.
-        if (this.#isPaused) await this.#letGo()
-        host.status('open')
+        // It was paused or stopped while it connected.
+        if (this.#isPaused || signal.aborted) await this.#letGo()
+        else host.status('open')
         started()
         const why = await connection.lost
         await this.#intake?.end()
@@ -159,10 +159,20 @@ class MqttChannel implements Channel {
         else intake.take(packet, messageId)
       },
     })
-    const session = await keptSession(host, connection.isResumed)
+    // From here on `stop` closes it; what it cannot be used for without is known below.
+    this.#connection = connection
+    const session = await keptSession(host, connection.isResumed).catch((error: unknown) => {
+      connection.drop(
+        new ChannelFault(describeError(error).message, {
+          code: 'MQTT_NOT_ACCEPTED',
+          fault: { is: 'transient', maybeSent: false },
+          cause: error,
+        }),
+      )
+      throw error
+    })
     intake = new Intake({ host, around, connection, session, onUndecodable: (packet, reason) => this.#putAside(packet, reason) })
     this.#intake = intake
-    this.#connection = connection
     for (const [packet, messageId] of early) intake.take(packet, messageId)
     return connection
   }

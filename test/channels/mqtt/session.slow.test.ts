@@ -145,7 +145,9 @@ void describe('mqtt alone', { skip, timeout: 60_000 }, () => {
     await say('after')
     await eventually(async () => texts().includes('after'), 'the next message')
     assert.deepEqual(
-      texts().toSorted((a, b) => a.localeCompare(b)),
+      texts()
+        .map(String)
+        .toSorted((a, b) => a.localeCompare(b)),
       ['after', 'off', 'on', 'on'],
     )
     assert.ok(before.length > 0)
