@@ -69,15 +69,15 @@ export class Intake {
     this.#working ??= this.#drain(isDue).finally(() => (this.#working = null))
   }
 
-  async #drain(isDueNow: boolean): Promise<void> {
-    let isDue = isDueNow
+  async #drain(isDue: boolean): Promise<void> {
+    let isSmallFine = isDue
     while (!this.#isOver && this.#waiting.length > 0) {
       const { batch } = this.#parts.around().settings
-      if (batch !== null && this.#waiting.length < batch.size && !isDue) {
+      if (batch !== null && this.#waiting.length < batch.size && !isSmallFine) {
         this.#cancelWait ??= this.#parts.host.clock.after(batch.waitMs, () => this.#start(true))
         return
       }
-      isDue = false
+      isSmallFine = false
       const taken = this.#waiting.splice(0, batch?.size ?? LARGEST_BATCH)
       try {
         await this.#accept(taken)
