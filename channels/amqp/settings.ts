@@ -2,7 +2,7 @@
  * The settings of an account and what they come to: which broker and queue, what is bound to it, where refused messages and replies
  * go. That they are of the right form was checked by the schema; what cannot go together is refused here.
  */
-import { ChannelFault, isJsonObject } from '#contract'
+import { ChannelFault, isJsonObject, matchesAny } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 
 export interface Settings {
@@ -122,7 +122,7 @@ export function readSettings(given: JsonObject): Settings {
     retryCount: whole(given['retryCount'], 3),
     deadLetterExchange: text(given['deadLetterExchange']),
     maxBytes: whole(given['max_bytes'], 1_048_576),
-    mayReplyTo: oneOf(given['reply_allow'] === undefined ? DEFAULT_REPLY_ALLOW : texts(given['reply_allow'])),
+    mayReplyTo: matchesAny(given['reply_allow'] === undefined ? DEFAULT_REPLY_ALLOW : texts(given['reply_allow'])),
     replies:
       replyExchange === null && replyRoutingKey === null ? null : { exchange: replyExchange ?? '', routingKey: replyRoutingKey ?? '' },
   }
@@ -144,11 +144,3 @@ function texts(value: JsonValue | undefined, fallback?: string): readonly string
 function typeOf(value: JsonValue | undefined): Binding['type'] {
   return value === 'direct' || value === 'fanout' || value === 'headers' ? value : 'topic'
 }
-
-/** `*` stands for any characters. */
-function oneOf(patterns: readonly string[]): (name: string) => boolean {
-  const all = patterns.map((pattern) => new RegExp(`^${pattern.split('*').map(escape).join('.*')}$`, 's'))
-  return (name) => all.some((pattern) => pattern.test(name))
-}
-
-const escape = (words: string): string => words.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)

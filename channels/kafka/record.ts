@@ -2,8 +2,8 @@
  * What a record becomes as a message, and what it cannot become. Pure; when to hand it in and what to do with the rest is `intake.ts`.
  */
 import { createHash } from 'node:crypto'
-import { InvalidError, fingerprint, isJsonObject, isTraceparent, parsePublish, readName, readPayload } from '#contract'
-import type { Address, Failure, Fault, Inbound, JsonValue, Metadata, Payload, Publish } from '#contract'
+import { fingerprint, isTraceparent, readContent, readName } from '#contract'
+import type { Address, Failure, Inbound, JsonValue, Metadata, Payload, Publish } from '#contract'
 import type { KafkaRecord } from './seam.ts'
 
 /** By this header consumers know a repeat of our replies, and we our own words. */
@@ -21,10 +21,11 @@ export interface ReadOptions {
 export type Reading = { readonly message: Inbound } | { readonly unfit: Failure }
 
 export function readRecord(record: KafkaRecord, options: ReadOptions): Reading {
-  const said = readValue(record)
-  if ('unfit' in said) return said
   const headers = textHeaders(record)
-  const { payload, metadata, sender, at, key: idOfBody } = said.publish
+  const bytes = record.value ?? Buffer.alloc(0)
+  const content = readContent({ bytes, contentType: headers['content-type'] ?? null, contentEncoding: null, maxBytes: MAX_BYTES })
+  if (content.flaw !== null) return { unfit: content.flaw }
+  const { payload, metadata, sender, at, key: idOfBody } = content.publish ?? { ...UNSAID, payload: content.payload }
   const named = nameOf(record.key)
   const conversation = named ?? metadata.session_id ?? metadata.user_id ?? `${record.topic}-${record.partition}`
   const id = nameIn(headers['id']) ?? nameIn(headers['idempotency-key']) ?? idOfBody
@@ -70,6 +71,8 @@ export function batchedValue(payload: Payload): JsonValue {
   if ('json' in payload) return payload.json
   return 'text' in payload ? payload.text : { binary: payload.binary, media_type: payload.media_type }
 }
+
+const UNSAID: Omit<Publish, 'payload'> = { metadata: {}, sender: null, at: null, key: null }
 
 /** Offsets begin again in a topic that was deleted and made anew; the time makes the difference. */
 export const placeOf = ({ topic, partition, offset, timestamp }: KafkaRecord): string => `at:${topic}-${partition}-${offset}-${timestamp}`
@@ -120,58 +123,6 @@ function textHeaders({ headers }: KafkaRecord): TextHeaders {
   }
   return texts
 }
-
-type Value = { readonly publish: Publish } | { readonly unfit: Failure }
-
-function readValue(record: KafkaRecord): Value {
-  const { value } = record
-  if (value === null || value.length === 0) return unfit('KAFKA_RECORD_EMPTY', 'The record has no value, so there is nothing to answer.')
-  if (value.length > MAX_BYTES) return unfit('KAFKA_RECORD_TOO_LARGE', `The record has ${value.length} bytes; ${MAX_BYTES} are taken.`)
-  const declared = textHeaders(record)['content-type'] ?? ''
-  const text = utf8(value)
-  if (text === null || IS_BINARY.test(declared)) {
-    const mediaType = MEDIA_TYPE.test(declared) ? declared : 'application/octet-stream'
-    return published({ binary: value.toString('base64'), media_type: mediaType })
-  }
-  if (declared.startsWith('text/')) return published({ text })
-  const isJson = /\bjson\b/.test(declared)
-  if (!isJson && !/^\s*[[{]/.test(text)) return published({ text })
-  return readJson(text, isJson)
-}
-
-function readJson(text: string, isDeclared: boolean): Value {
-  let json: JsonValue
-  try {
-    json = JSON.parse(text) as JsonValue
-  } catch {
-    return isDeclared ? unfit('KAFKA_RECORD_UNREADABLE', 'The record says that it is JSON, and is not.') : published({ text })
-  }
-  if (typeof json !== 'object' || json === null) return published(typeof json === 'string' && json !== '' ? { text: json } : { json })
-  const publish = isJsonObject(json) ? publishOf(json) : null
-  if (publish !== null) return { publish }
-  const faults: Fault[] = []
-  const payload = readPayload(json, '#', faults)
-  if (payload !== null && faults.length === 0) return published(payload)
-  return unfit('KAFKA_RECORD_UNREADABLE', `The record is JSON that is not taken, at ${faults[0]?.pointer}: ${faults[0]?.detail}`)
-}
-
-/** null: not one of our forms, like the bodies of many producers that also have a member called payload. */
-function publishOf(json: JsonValue): Publish | null {
-  if (!isJsonObject(json) || (json['payload'] === undefined && json['content'] === undefined)) return null
-  try {
-    return parsePublish(json)
-  } catch (error) {
-    if (error instanceof InvalidError) return null
-    throw error
-  }
-}
-
-const published = (payload: Payload): Value => ({ publish: { payload, metadata: {}, sender: null, at: null, key: null } })
-const unfit = (code: UnfitCode, message: string): { readonly unfit: Failure } => ({ unfit: { code, message } })
-type UnfitCode = 'KAFKA_RECORD_EMPTY' | 'KAFKA_RECORD_TOO_LARGE' | 'KAFKA_RECORD_UNREADABLE'
-
-const IS_BINARY = /^(?:image|audio|video)\/|octet-stream|avro|protobuf/
-const MEDIA_TYPE = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}$/
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 function utf8(bytes: Uint8Array): string | null {

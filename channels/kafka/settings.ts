@@ -1,5 +1,5 @@
 /** The settings of an account: their schema, and their reading into what the rest of the folder works with. */
-import { ChannelFault, isJsonObject } from '#contract'
+import { ChannelFault, isJsonObject, matchesAny } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 import type { ClientOptions } from './seam.ts'
 
@@ -100,7 +100,7 @@ export function readSettings(name: string, settings: JsonObject): KafkaSettings 
       `Channel "${name}" reads the topic "${deadLetterTopic}", to which it writes what it cannot read. Set \`channels.${name}.dead_letter_topic\` to another.`,
     )
   const { batchSize, from_beginning: fromBeginning } = settings
-  const allowed = texts(settings['reply_allow']).map(patternOf)
+  const isAllowed = matchesAny(texts(settings['reply_allow']))
   return {
     brokers: texts(settings['brokers']),
     topics,
@@ -108,20 +108,21 @@ export function readSettings(name: string, settings: JsonObject): KafkaSettings 
     fromBeginning: fromBeginning === true,
     batchSize: typeof batchSize === 'number' ? batchSize : 1,
     replyTopic: text(settings['reply_topic']),
-    mayReplyTo: (topic) => allowed.some((pattern) => pattern.test(topic)),
+    mayReplyTo: (topic) => TOPIC_NAME.test(topic) && isAllowed(topic),
     deadLetterTopic: (topic) => deadLetterTopic ?? `${topic}.dlt`,
     ssl: tlsOf(settings['ssl']),
     sasl: saslOf(settings['sasl']),
   }
 }
 
+/** What Kafka takes as a name. */
+const TOPIC_NAME = /^[A-Za-z0-9._-]{1,249}$/
+
 const mistake = (message: string): ChannelFault => new ChannelFault(message, { code: 'KAFKA_REFUSED', fault: { is: 'config' } })
 
 const text = (value: JsonValue | undefined): string | null => (typeof value === 'string' ? value : null)
 const texts = (value: JsonValue | undefined): readonly string[] =>
   Array.isArray(value) ? value.filter((item: JsonValue) => typeof item === 'string') : []
-
-const patternOf = (pattern: string): RegExp => new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[A-Za-z0-9._-]*')}$`)
 
 function tlsOf(value: JsonValue | undefined): KafkaSettings['ssl'] {
   if (!isJsonObject(value)) return value === true

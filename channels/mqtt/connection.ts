@@ -43,6 +43,8 @@ export class Connection {
   readonly isResumed: boolean
   readonly #client: MqttClient
   readonly #lose: (why: ChannelFault) => void
+  /** Ends what waits for the broker's word when the connection ends; a promise to race with would be kept by each. */
+  readonly #underWay = new Set<(why: ChannelFault) => void>()
   #isOver = false
 
   private constructor(client: MqttClient, version: 4 | 5, isResumed: boolean) {
@@ -111,8 +113,10 @@ export class Connection {
     const abort = (): void => reject(gone(true))
     signal.addEventListener('abort', abort, { once: true })
     try {
-      await Promise.race([promise, this.lost.then(() => Promise.reject(gone(true)))])
+      this.#underWay.add(reject)
+      await promise
     } finally {
+      this.#underWay.delete(reject)
       signal.removeEventListener('abort', abort)
     }
   }
@@ -124,15 +128,20 @@ export class Connection {
     const bound = setTimeout(() => this.#client.end(true), CLOSE_LIMIT_MS)
     await this.#client.endAsync(false).catch(() => {})
     clearTimeout(bound)
-    this.#lose(broken())
+    this.#ended(broken())
   }
 
   /** At once: the broker gives again what was not acknowledged. */
   drop(why: ChannelFault): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#lose(why)
+    this.#ended(why)
     this.#client.end(true)
+  }
+
+  #ended(why: ChannelFault): void {
+    this.#lose(why)
+    for (const reject of this.#underWay) reject(gone(true))
   }
 
   async #subscribe({ topics, qos }: Settings): Promise<void> {

@@ -73,7 +73,7 @@ class MqttChannel implements Channel {
     const { mayReplyTo, replyTopic } = this.#settings
     const topic = to.chat === '' ? replyTopic : to.chat
     if (topic === null) return { id: null }
-    if (!mayReplyTo(topic) && topic !== replyTopic) {
+    if (!mayReplyTo(topic)) {
       throw new ChannelFault('The response topic of the message is not allowed. Add it to `reply_allow`.', {
         code: 'MQTT_REPLY_REFUSED',
         fault: { is: 'permanent' },

@@ -2,6 +2,7 @@
  * The settings of an account and what they come to: which broker, what is subscribed to, where replies and refused messages go. That they are
  * of the right form was checked by the schema.
  */
+import { isJsonObject, matchesAny } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 
 export interface Settings {
@@ -83,7 +84,7 @@ export const settingsSchema: JsonObject = {
 export function readSettings(given: JsonObject): Settings {
   const replyTopic = text(given['reply_topic'])
   const allowed = Array.isArray(given['reply_allow']) ? given['reply_allow'].filter((pattern) => typeof pattern === 'string') : []
-  const patterns = [...(replyTopic === null ? [] : [replyTopic.replaceAll('*', '')]), ...allowed].map(compiled)
+  const isAllowed = matchesAny(allowed)
   const batch = given['batch']
   return {
     url: text(given['url']) ?? '',
@@ -96,18 +97,13 @@ export function readSettings(given: JsonObject): Settings {
     receiveMaximum: whole(given['receive_maximum'], 500),
     maxBytes: whole(given['max_bytes'], 1_048_576),
     replyTopic,
-    mayReplyTo: (topic) => !/[+#\0]/.test(topic) && patterns.some((pattern) => pattern.test(topic)),
+    mayReplyTo: (topic) => !/[+#\0]/.test(topic) && (topic === replyTopic || isAllowed(topic)),
     deadTopic: text(given['dead_topic']),
-    batch: isObject(batch) ? { size: whole(batch['size'], 50), waitMs: whole(batch['wait'], 1_000) } : null,
+    batch: isJsonObject(batch) ? { size: whole(batch['size'], 50), waitMs: whole(batch['wait'], 1_000) } : null,
   }
 }
 
-const isObject = (value: JsonValue | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
 const text = (value: JsonValue | undefined): string | null => (typeof value === 'string' && value !== '' ? value : null)
 const texts = (value: JsonValue | undefined): readonly string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 const whole = (value: JsonValue | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback)
-
-/** `*` stands for any characters, everything else for itself. */
-const compiled = (pattern: string): RegExp => new RegExp(`^${pattern.split('*').map(escape).join('.*')}$`, 's')
-const escape = (words: string): string => words.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)

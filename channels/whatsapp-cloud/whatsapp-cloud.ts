@@ -4,7 +4,7 @@
  * WhatsApp posts for it, which carries our delivery's id.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { ChannelFault, DeniedError, NotFoundError, UnavailableError, describeError, isJsonObject } from '#contract'
+import { ChannelFault, DeniedError, NotFoundError, UnavailableError, describeError, isJsonObject, starDialect } from '#contract'
 import type {
   Address,
   Capabilities,
@@ -21,7 +21,6 @@ import type {
   Route,
   Sent,
 } from '#contract'
-import { whatsappMarkup } from './dialect.ts'
 import { Graph } from './graph.ts'
 import { readNotification } from './notification.ts'
 import { Seen } from './seen.ts'
@@ -56,7 +55,7 @@ class WhatsAppCloud implements Channel {
   readonly capabilities: Capabilities = {
     delivery: 'push',
     resend: 'confirm',
-    text: { max: 4_096, unit: 'utf16', dialect: whatsappMarkup },
+    text: { max: 4_096, unit: 'utf16', dialect: starDialect },
     // 80 a second for a number; to one person one in six seconds, after a burst.
     rate: { account: { count: 80, perMs: 1_000 }, chat: { count: 10, perMs: 60_000 } },
     strangers: true,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { proto } from 'baileys'
-import { ChannelFault, ConflictError } from '#contract'
+import { ChannelFault, ConflictError, starDialect } from '#contract'
 import type {
   Address,
   Capabilities,
@@ -20,7 +20,6 @@ import type {
 } from '#contract'
 import { Account } from './account.ts'
 import { Connection } from './connection.ts'
-import { dialect } from './dialect.ts'
 import { after } from './ending.ts'
 import type { Next } from './ending.ts'
 import { Gate } from './gate.ts'
@@ -52,7 +51,7 @@ class WhatsAppChannel implements Channel {
     delivery: 'push',
     // Whoever receives a message with an id that they have drops it, and ours come from the part.
     resend: 'id',
-    text: { max: 4_096, unit: 'utf16', dialect },
+    text: { max: 4_096, unit: 'utf16', dialect: starDialect },
     // WhatsApp publishes no limits, and bans what is fast.
     rate: { chat: { count: 5, perMs: 5_000 }, group: { count: 5, perMs: 5_000 }, account: { count: 20, perMs: 10_000 } },
     strangers: true,

@@ -3,7 +3,7 @@
  * metadata, that more than headers, topic, account and channel together, and a plain value more than a pattern. Among
  * equals the first in the file wins. Pure; sessions are `session-key.ts`.
  */
-import { isJsonObject } from '#contract'
+import { isJsonObject, matchesPieces } from '#contract'
 import type { Inbound, JsonValue, Metadata, RouteMatch, RouteRule, Routing } from '#contract'
 
 export type Routed = { readonly agent: string; readonly rule: string } | null
@@ -80,21 +80,6 @@ function onText(pattern: string, read: (message: Routable) => string | undefined
     const text = read(message)
     return text !== undefined && matchesPieces(text, pieces)
   }
-}
-
-/** `a*b*c` without a regular expression, so that no pattern can be slow: each piece at its first place after the last. */
-function matchesPieces(text: string, pieces: readonly string[]): boolean {
-  const first = pieces[0] ?? ''
-  const last = pieces.at(-1) ?? ''
-  if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
-  let at = first.length
-  const end = text.length - last.length
-  for (const piece of pieces.slice(1, -1)) {
-    const found = text.indexOf(piece, at)
-    if (found < 0 || found + piece.length > end) return false
-    at = found + piece.length
-  }
-  return true
 }
 
 function onTopic(pattern: string): (message: Routable) => boolean {

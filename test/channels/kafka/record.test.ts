@@ -96,12 +96,12 @@ describe('a record', () => {
   })
 
   test('without a value, too large, or not the JSON that it says it is, is not fit for a message', () => {
-    assert.equal(unfit({ value: null }), 'KAFKA_RECORD_EMPTY')
-    assert.equal(unfit({ value: '' }), 'KAFKA_RECORD_EMPTY')
-    assert.equal(unfit({ value: 'x'.repeat(1024 * 1024 + 1) }), 'KAFKA_RECORD_TOO_LARGE')
-    assert.equal(unfit({ value: '{', headers: { 'content-type': 'application/json' } }), 'KAFKA_RECORD_UNREADABLE')
-    assert.equal(unfit({ value: `${'['.repeat(40)}${']'.repeat(40)}` }), 'KAFKA_RECORD_UNREADABLE')
-    assert.equal(unfit({ value: '{"__proto__":{"a":1}}' }), 'KAFKA_RECORD_UNREADABLE')
+    assert.equal(unfit({ value: null }), 'MESSAGE_EMPTY')
+    assert.equal(unfit({ value: '' }), 'MESSAGE_EMPTY')
+    assert.equal(unfit({ value: 'x'.repeat(1024 * 1024 + 1) }), 'MESSAGE_TOO_LARGE')
+    assert.equal(unfit({ value: '{', headers: { 'content-type': 'application/json' } }), 'MESSAGE_UNREADABLE')
+    assert.equal(unfit({ value: `${'['.repeat(40)}${']'.repeat(40)}` }), 'MESSAGE_UNREADABLE')
+    assert.equal(unfit({ value: '{"__proto__":{"a":1}}' }), 'MESSAGE_UNREADABLE')
   })
 
   test('keeps headers that are text, and no credentials', () => {

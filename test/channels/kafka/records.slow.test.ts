@@ -42,11 +42,11 @@ staged(
     const [garbage, empty] = await world.read(`${world.topic}.dlt`, 2)
     assert.equal(String(garbage?.value), '{"half": ')
     assert.deepEqual([String(garbage?.key), header(garbage, 'content-type')], ['ann', 'application/json'])
-    assert.equal(header(garbage, 'openclaw-error'), 'KAFKA_RECORD_UNREADABLE')
+    assert.equal(header(garbage, 'openclaw-error'), 'MESSAGE_UNREADABLE')
     assert.equal(header(garbage, 'openclaw-original-topic'), world.topic)
     assert.match(header(garbage, 'openclaw-original-partition') + header(garbage, 'openclaw-original-offset'), /^\d\d$/)
     assert.ok(Math.abs(Number(header(garbage, 'openclaw-original-timestamp')) - Date.now()) < 60_000)
-    assert.deepEqual([empty?.value, header(empty, 'note'), header(empty, 'openclaw-error')], [null, 'nothing', 'KAFKA_RECORD_EMPTY'])
+    assert.deepEqual([empty?.value, header(empty, 'note'), header(empty, 'openclaw-error')], [null, 'nothing', 'MESSAGE_EMPTY'])
   },
 )
 
@@ -55,7 +55,7 @@ staged('a record that the dead-letter topic does not take either is a dead lette
   await stage.start()
   await world.write('bob', 'x'.repeat(1_500_000))
   await stage.until(async () => (await stage.deadLetters()).length === 1, 'the dead letter')
-  assert.equal((await stage.deadLetters())[0]?.reason.code, 'KAFKA_RECORD_TOO_LARGE')
+  assert.equal((await stage.deadLetters())[0]?.reason.code, 'MESSAGE_TOO_LARGE')
   await stage.until(() => world.unacknowledged().length === 0, 'the acknowledgement')
 })
 

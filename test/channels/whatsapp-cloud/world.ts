@@ -80,7 +80,7 @@ export class CloudWorld implements ChannelWorld {
     return this.fake.sent.map(({ id, to, body, at }) => {
       const raw = (body['text'] as { readonly body?: string } | undefined)?.body ?? ''
       const chat = Object.entries(PEOPLE).find(([, number]) => number === to)?.[0] ?? to
-      return { id, chat, raw, text: raw.replaceAll('\u200B', ''), at }
+      return { id, chat, raw, text: raw, at }
     })
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dialect } from '../../../channels/whatsapp/dialect.ts'
+import { starDialect as dialect } from '#contract'
 
 test('marks stand right beside the words, line by line', () => {
   assert.equal(dialect.strong('yes'), '*yes*')

@@ -1,10 +1,10 @@
 /**
- * How WhatsApp writes emphasis: `*strong*`, `_emphasis_`, `~strike~`, backticks, `>`. Nothing can be escaped there, so words go as they
+ * Markup of stars and underscores that knows no escape: `*strong*`, `_emphasis_`, `~strike~`, backticks, `>`. Words go as they
  * are: a pair of stars in them may show as bold, which is a smaller harm than invisible characters in what people copy.
  */
-import type { Dialect } from '#contract'
+import type { Dialect } from './dialect.ts'
 
-export const dialect: Dialect = {
+export const starDialect: Dialect = {
   text: (plain) => plain,
   strong: (inner) => marked(inner, '*'),
   emphasis: (inner) => marked(inner, '_'),
