@@ -141,6 +141,7 @@ export class Gateway implements Lifecycle {
       dispatch: this.#dispatch,
       roster: this.#roster,
       onDelivery: () => this.#deliver.scan(),
+      onRun: () => undefined,
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#keys = new Keys({ store: store.keys, clock, log })

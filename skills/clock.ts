@@ -1,8 +1,10 @@
 /** The time, by the gateway's clock. */
+import { INSIDE } from './in-process.ts'
 import type { InProcessSkill } from './in-process.ts'
 
 export const clock: InProcessSkill = {
   descriptor: {
+    ...INSIDE,
     id: 'clock',
     version: '1.0.0',
     description: 'Tells the current date and time in UTC.',

@@ -51,6 +51,11 @@ export class InProcessSkills implements SkillRunner {
     }
   }
 
+  /** Nothing that runs in this process outlives it. */
+  adopt(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort()
     await Promise.all(this.#running)

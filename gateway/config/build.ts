@@ -4,7 +4,7 @@ import { accessPolicy, withoutShared } from './access.ts'
 import { agentFromSettings } from './agent.ts'
 import type { AgentSettings } from './agent.ts'
 import type { Origin } from './check.ts'
-import type { ChannelDeclaration, Config, ConfiguredRoute, LlmConfig, ProviderConfig, RetryConfig } from './config.ts'
+import type { ChannelDeclaration, Config, ConfiguredRoute, LlmConfig, ProviderConfig, RetryConfig, SkillsConfig } from './config.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
 import { resolveModel } from './settings.ts'
 import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
@@ -37,6 +37,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       settings: withoutShared(channel),
     })),
     llm: llmConfig(settings),
+    skills: skillsConfig(settings.skills),
     session: { identityLinks: settings.session.identity_links },
     delivery: retry(settings.delivery),
     turns: { ...retry(turns), maxConcurrent: turns.max_concurrent, leaseMs: ms(turns.lease) },
@@ -94,6 +95,24 @@ function llmConfig(settings: Settings): LlmConfig {
           output: price.output_usd,
           ...(price.cache_read_usd === undefined ? {} : { cacheRead: price.cache_read_usd }),
         },
+      ]),
+    ),
+  }
+}
+
+function skillsConfig({ docker, max_concurrent, queue, queue_time, private_hosts, entries, ...skills }: Settings['skills']): SkillsConfig {
+  const { max_containers, ...engine } = docker
+  return {
+    ...skills,
+    docker: { ...engine, maxContainers: max_containers },
+    maxConcurrent: max_concurrent,
+    maxQueued: queue,
+    queueMs: ms(queue_time),
+    privateHosts: private_hosts,
+    entries: Object.fromEntries(
+      Object.entries(entries).map(([id, { enabled, network, secrets, grade }]) => [
+        id,
+        { isEnabled: enabled, network: network?.allow ?? null, secrets, grade: grade ?? null },
       ]),
     ),
   }

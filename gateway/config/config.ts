@@ -16,6 +16,7 @@ export interface Config {
   readonly fallback: string | null
   readonly channels: readonly ChannelDeclaration[]
   readonly llm: LlmConfig
+  readonly skills: SkillsConfig
   readonly session: SessionConfig
   readonly delivery: RetryConfig
   readonly turns: TurnsConfig
@@ -78,6 +79,34 @@ export interface ModelPrice {
   readonly output: number
   readonly cacheRead?: number
 }
+
+/** As `SkillsSettings` of the skills; what each means stands there. */
+export interface SkillsConfig {
+  readonly sandbox: 'auto' | 'docker' | 'bubblewrap' | 'none'
+  readonly docker: {
+    readonly socket: string | null
+    readonly image: string
+    readonly runtime: string | null
+    readonly maxContainers: number
+    readonly parked: number
+  }
+  readonly grade: SkillGrade
+  readonly maxConcurrent: number
+  readonly maxQueued: number
+  readonly queueMs: number
+  readonly signatures: { readonly policy: 'off' | 'warn' | 'enforce'; readonly keys: { readonly [kid: string]: string } }
+  readonly hooks: { readonly before: readonly string[]; readonly after: readonly string[] }
+  readonly privateHosts: readonly string[]
+  readonly entries: {
+    readonly [id: string]: {
+      readonly isEnabled: boolean
+      readonly network: readonly string[] | null
+      readonly secrets: { readonly [name: string]: string }
+      readonly grade: SkillGrade | null
+    }
+  }
+}
+export type SkillGrade = 'fresh' | 'lease' | 'resident'
 
 export interface SessionConfig {
   /** Person → that person's accounts as `channel:sender`. */

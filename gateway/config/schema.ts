@@ -7,6 +7,7 @@
 import type { JsonObject } from '#contract'
 import { accessSchema } from './access.ts'
 import { agentSchema } from './agent-schema.ts'
+import { skillsSchema } from './skills-schema.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
@@ -105,6 +106,7 @@ export const configSchema: JsonObject = {
       }),
       prices: map('Prices by `provider/model`, over the built-in table', { ...price, required: ['input_usd', 'output_usd'] }),
     }),
+    skills: skillsSchema,
     session: object('Sessions', {
       identity_links: map('Person → accounts as `channel:sender`', { type: 'array', items: { type: 'string', pattern: '^[^:]+:.+$' } }),
     }),

@@ -5,7 +5,7 @@
 import { nearest } from '#contract'
 import type { ChannelSettings } from './access.ts'
 import type { AgentSettings } from './agent.ts'
-import type { LogFormat, LogLevel } from './config.ts'
+import type { LogFormat, LogLevel, SkillGrade, SkillsConfig } from './config.ts'
 import { durationMs } from './quantity.ts'
 
 export interface Settings {
@@ -37,6 +37,31 @@ export interface Settings {
     }
     readonly prices: {
       readonly [model: string]: { readonly input_usd: number; readonly output_usd: number; readonly cache_read_usd?: number }
+    }
+  }
+  readonly skills: {
+    readonly sandbox: SkillsConfig['sandbox']
+    readonly docker: {
+      readonly socket: string | null
+      readonly image: string
+      readonly runtime: string | null
+      readonly max_containers: number
+      readonly parked: number
+    }
+    readonly grade: SkillGrade
+    readonly max_concurrent: number
+    readonly queue: number
+    readonly queue_time: Wait
+    readonly signatures: SkillsConfig['signatures']
+    readonly hooks: SkillsConfig['hooks']
+    readonly private_hosts: readonly string[]
+    readonly entries: {
+      readonly [id: string]: {
+        readonly enabled: boolean
+        readonly network?: { readonly allow: readonly string[] }
+        readonly secrets: { readonly [name: string]: string }
+        readonly grade?: SkillGrade
+      }
     }
   }
   readonly session: { readonly identity_links: { readonly [person: string]: readonly string[] } }

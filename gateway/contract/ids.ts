@@ -20,6 +20,8 @@ export type DeadLetterId = Id<'dead letter'>
 export type KeyId = Id<'key'>
 /** A registered agent, `agent-…`. */
 export type AgentId = Id<'agent'>
+/** One execution of a skill, `run-…`. */
+export type RunId = Id<'run'>
 /**
  * The memory of one agent with one sender:
  * `agent:<agent>:<channel>:<account>:<direct|group|channel>:<peer>[:thread:<id>]`, each part percent-encoded.
@@ -48,6 +50,7 @@ export const newTurnId = (at: number): TurnId => unique('turn', at) as TurnId
 export const newDeliveryId = (at: number): DeliveryId => unique('dlv', at) as DeliveryId
 export const newDeadLetterId = (at: number): DeadLetterId => unique('dl', at) as DeadLetterId
 export const newKeyId = (at: number): KeyId => unique('key', at) as KeyId
+export const newRunId = (at: number): RunId => unique('run', at) as RunId
 export const newAgentId = (at: number): AgentId => unique('agent', at) as AgentId
 
 /** Ids that come from outside (a path, a database row) enter the program here and nowhere else. */
@@ -56,6 +59,7 @@ export const asTurnId = (text: string): TurnId => text as TurnId
 export const asDeliveryId = (text: string): DeliveryId => text as DeliveryId
 export const asDeadLetterId = (text: string): DeadLetterId => text as DeadLetterId
 export const asKeyId = (text: string): KeyId => text as KeyId
+export const asRunId = (text: string): RunId => text as RunId
 export const asAgentId = (text: string): AgentId => text as AgentId
 export const asSessionKey = (text: string): SessionKey => text as SessionKey
 

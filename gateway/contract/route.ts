@@ -19,11 +19,17 @@ export type Permission =
   | 'channels:write'
   | 'deadletters:read'
   | 'deadletters:replay'
+  | 'skills:read'
+  | 'skills:write'
+  | 'skills:execute'
   | 'keys:read'
   | 'keys:write'
   | 'events:read'
   | 'metrics:read'
   | 'logs:read'
+
+/** All there is, until there are more. */
+export const DEFAULT_TENANT: string = 'default'
 
 /** Who is asking, from the server's own records only. */
 export interface Principal {

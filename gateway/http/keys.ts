@@ -3,7 +3,7 @@
  * hash). All records are held in memory, so that recognising one costs no question to the store.
  */
 import { hash, randomBytes } from 'node:crypto'
-import { ConflictError, InvalidError, newKeyId } from '#contract'
+import { ConflictError, DEFAULT_TENANT, InvalidError, newKeyId } from '#contract'
 import type { Clock, KeyId, KeyRecord, KeyStore, Lifecycle, Log, Permission, Principal } from '#contract'
 import type { Proof, Refusal, Verifier } from './credentials.ts'
 import { privateFile } from './private-file.ts'
@@ -25,6 +25,9 @@ const PERMISSIONS: { readonly [permission in Permission]: true } = {
   'channels:write': true,
   'deadletters:read': true,
   'deadletters:replay': true,
+  'skills:read': true,
+  'skills:write': true,
+  'skills:execute': true,
   'keys:read': true,
   'keys:write': true,
   'events:read': true,
@@ -159,7 +162,7 @@ export class Keys implements Verifier, Lifecycle {
   }
 
   #hold(record: KeyRecord): void {
-    const principal: Principal = { id: record.name, credential: record.id, tenant: 'default', scopes: new Set(record.scopes) }
+    const principal: Principal = { id: record.name, credential: record.id, tenant: DEFAULT_TENANT, scopes: new Set(record.scopes) }
     const held: Held = { record, principal, usedAt: 0 }
     this.#byHash.set(record.hash, held)
     this.#byId.set(record.id, held)

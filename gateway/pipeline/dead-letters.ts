@@ -11,6 +11,7 @@ export interface DeadLettersParts {
   readonly roster: Roster
   readonly clock: Clock
   readonly onDelivery: () => void
+  readonly onRun: () => void
 }
 
 export class DeadLetters {
@@ -22,11 +23,12 @@ export class DeadLetters {
 
   /** Once; `edit` changes what is said or sent first. */
   async replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult> {
-    const { store, dispatch, roster, clock, onDelivery } = this.#parts
+    const { store, dispatch, roster, clock, onDelivery, onRun } = this.#parts
     if (edit !== null) await store.deadLetters.edit(id, edit)
     const result = await store.deadLetters.replay({ id, now: clock.now(), route: await this.#route(id) })
     if (result.status !== 'replayed') return result
     if (result.kind === 'delivery') onDelivery()
+    else if (result.kind === 'run') onRun()
     else {
       const agent = roster.find(result.agent)
       if (agent !== null) dispatch.ready(result.session, agent)

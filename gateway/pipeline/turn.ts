@@ -3,7 +3,7 @@
  * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
  * and retrying are `dispatch.ts`.
  */
-import { newDeliveryId, toolText } from '#contract'
+import { DEFAULT_TENANT, newDeliveryId, toolText } from '#contract'
 import type {
   Address,
   AgentDefinition,
@@ -161,6 +161,8 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const descriptor = this.skills.find((skill) => skill.id === call.skill)
     const effect = descriptor?.effect ?? 'none'
+    const adopted = recorded?.status === 'started' ? await this.#parts.skills.adopt(`${this.id}:${call.id}`, this.signal) : null
+    if (adopted !== null) return this.#finishSkill(call, 'done', adopted)
     if (recorded?.status === 'started' && effect === 'once') {
       return this.#finishSkill(call, 'unknown', {
         status: 'error',
@@ -189,8 +191,8 @@ export class RunningTurn implements Turn {
             input: call.input,
             key: `${this.id}:${call.id}`,
             attempt: started.attempt,
-            agent: this.agent.name,
-            session: this.session,
+            tenant: DEFAULT_TENANT,
+            caller: { is: 'agent', agent: this.agent.name, session: this.session },
             signal: this.signal,
           })
     // A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect.

@@ -4,16 +4,9 @@ import { test } from 'node:test'
 import { envelopeOf, RecordedTurn, replyOf } from '../support/turn.ts'
 import type { RecordedTurnOptions } from '../support/turn.ts'
 import { createAgents } from './harness.ts'
+import { skillDescriptor } from '../support/skill.ts'
 
-const CLOCK = {
-  id: 'clock',
-  version: '1.0.0',
-  description: 'Tells the time.',
-  inputs: {},
-  outputs: {},
-  effect: 'none',
-  timeoutMs: 1,
-} as const
+const CLOCK = skillDescriptor({ id: 'clock', description: 'Tells the time.' })
 
 async function say(
   text: string,

@@ -7,16 +7,10 @@ import { Died, envelopeOf, Journal, RecordedTurn, replyOf } from '../support/tur
 import type { DeathPoint, RecordedTurnOptions } from '../support/turn.ts'
 import { createAgents } from './harness.ts'
 import type { TestAgents } from './harness.ts'
+import { skillDescriptor } from '../support/skill.ts'
 
-const skill = (id: string): SkillDescriptor => ({
-  id,
-  version: '1.0.0',
-  description: `Does ${id}.`,
-  inputs: { type: 'object' },
-  outputs: {},
-  effect: 'once',
-  timeoutMs: 1_000,
-})
+const skill = (id: string): SkillDescriptor =>
+  skillDescriptor({ id, description: `Does ${id}.`, inputs: { type: 'object' }, effect: 'once' })
 const SKILLS = ['a', 'b', 'web.search'].map(skill)
 const CALL_THREE: Line = {
   do: 'calls',

@@ -1,33 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asSessionKey } from '#contract'
+import { DEFAULT_TENANT, asSessionKey } from '#contract'
 import type { JsonValue, SkillRun } from '#contract'
 import type { InProcessSkill } from '../../skills/in-process.ts'
 import { InProcessSkills } from '../../skills/runner.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { quietLog } from '../support/quiet-log.ts'
+import { skillDescriptor } from '../support/skill.ts'
 
 const runOf = (skill: string, input: JsonValue, signal: AbortSignal = new AbortController().signal): SkillRun => ({
   skill,
   input,
   key: 'turn-1:c1',
   attempt: 1,
-  agent: 'main',
-  session: asSessionKey('s'),
+  tenant: DEFAULT_TENANT,
+  caller: { is: 'agent', agent: 'main', session: asSessionKey('s') },
   signal,
 })
 
 function skillOf(id: string, run: InProcessSkill['run']): InProcessSkill {
-  const descriptor = {
-    id,
-    version: '1.0.0',
-    description: '',
-    inputs: {},
-    outputs: { type: 'number' },
-    effect: 'none',
-    timeoutMs: 500,
-  } as const
-  return { descriptor, run }
+  return { descriptor: skillDescriptor({ id, outputs: { type: 'number' }, timeoutMs: 500 }), run }
 }
 
 test('clock tells the time and echo repeats', async () => {

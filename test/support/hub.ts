@@ -48,6 +48,7 @@ import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { FakeClock } from './fake-clock.ts'
 import { quietLog } from './quiet-log.ts'
+import { skillDescriptor } from './skill.ts'
 
 export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => ({
   name: 'main',
@@ -196,16 +197,8 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   let update: ChannelHost['update'] = async () => undefined
   const scripted = options.skills ?? {}
   const skills: SkillRunner = {
-    list: () =>
-      Object.entries(scripted).map(([id, { effect }]) => ({
-        id,
-        version: '1.0.0',
-        description: id,
-        inputs: {},
-        outputs: {},
-        effect,
-        timeoutMs: 1_000,
-      })),
+    list: () => Object.entries(scripted).map(([id, { effect }]) => skillDescriptor({ id, description: id, effect })),
+    adopt: async () => null,
     run: (run) => scripted[run.skill]?.run(run) ?? Promise.reject(new Error('no such skill')),
     stop: async () => undefined,
   }
@@ -264,7 +257,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     { retry, leaseMs: 30_000, maxConcurrent: 64 },
   )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
-  const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan() })
+  const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan(), onRun: () => undefined })
   await channels.start()
   dispatch.start()
   deliver.start()

@@ -7,16 +7,11 @@ import { after, before, describe, test } from 'node:test'
 import type { SkillDescriptor } from '#contract'
 import { createAgents } from '../agents/harness.ts'
 import { RecordedTurn, replyOf } from './turn.ts'
+import { skillDescriptor } from './skill.ts'
 
-const skills: readonly SkillDescriptor[] = ['clock', 'echo'].map((id) => ({
-  id,
-  version: '1.0.0',
-  description: id,
-  inputs: { type: 'object' },
-  outputs: {},
-  effect: 'none',
-  timeoutMs: 1_000,
-}))
+const skills: readonly SkillDescriptor[] = ['clock', 'echo'].map((id) =>
+  skillDescriptor({ id, description: id, inputs: { type: 'object' } }),
+)
 
 describe('the model stub as a process', () => {
   let url = ''

@@ -21,6 +21,7 @@ import type {
   Store,
 } from '#contract'
 import { run } from '../../../gateway/run.ts'
+import { skillDescriptor } from '../../support/skill.ts'
 
 const dir = process.env['OPENCLAW_DIR'] ?? '.'
 const killAt = Number(process.env['OPENCLAW_TEST_KILL'] ?? -1)
@@ -84,16 +85,10 @@ function withPoints(store: Store): Store {
   })
 }
 
-const skill = (id: string, effect: SkillDescriptor['effect']): SkillDescriptor => ({
-  id,
-  effect,
-  version: '1.0.0',
-  description: `Records that it ran (${effect}).`,
-  inputs: { type: 'object' },
-  outputs: { type: 'object' },
-  timeoutMs: 5_000,
-})
+const skill = (id: string, effect: SkillDescriptor['effect']): SkillDescriptor =>
+  skillDescriptor({ id, effect, description: `Records that it ran (${effect}).`, inputs: { type: 'object' }, timeoutMs: 5_000 })
 const recordingSkills: SkillRunner = {
+  adopt: async () => null,
   list: () => [skill('read', 'none'), skill('charge', 'idempotent'), skill('post', 'once')],
   async run({ skill: id, key }: SkillRun): Promise<SkillOutcome> {
     point(`before skill ${id}`)

@@ -7,6 +7,7 @@ import { effective, effectiveValues } from '../../../gateway/config/effective.ts
 import { gatewayDir } from '../../../gateway/config/environment.ts'
 import { formatFault, loadConfig } from '../../../gateway/config/load.ts'
 import type { Loaded } from '../../../gateway/config/load.ts'
+import { defaultSettings } from '../../../skills/settings.ts'
 import { folder } from './folder.ts'
 
 async function load(t: test.TestContext, yaml: string | null, env: { readonly [name: string]: string } = {}): Promise<Loaded> {
@@ -34,6 +35,7 @@ test('without a file and environment every setting has its default', async (t) =
     fallback: 'assistant',
     channels: [],
     llm: { providers: {}, primary: null, fallback: [], timeoutMs: 30_000, totalTimeoutMs: 120_000, maxRetries: 3, prices: {} },
+    skills: defaultSettings,
     session: { identityLinks: {} },
     delivery: { attempts: 5, baseMs: 1_000, capMs: 180_000 },
     turns: { attempts: 5, baseMs: 1_000, capMs: 180_000, maxConcurrent: 256, leaseMs: 30_000 },

@@ -1,0 +1,67 @@
+/** Runs of skills: those that were asked for over the API from before they start, those of turns when they have ended. */
+import type { JsonValue } from '../envelope.ts'
+import type { RunId } from '../ids.ts'
+import type { Failure } from '../message.ts'
+import type { SkillCaller, SkillEffect, SkillOutcome } from '../skill.ts'
+
+/** queued → running → done | failed | unknown. dead: failed and given up, with a dead letter. */
+export type RunStatus = 'queued' | 'running' | 'done' | 'failed' | 'unknown' | 'dead'
+
+export interface RunRecord {
+  readonly id: RunId
+  readonly seq: number
+  readonly tenant: string
+  /** Unique in the tenant; the idempotency key of the run. */
+  readonly key: string
+  readonly skill: string
+  /** As asked for; null: what the rollout says. */
+  readonly asked: string | null
+  /** What ran; null: nothing yet. */
+  readonly version: string | null
+  readonly caller: SkillCaller
+  readonly effect: SkillEffect
+  readonly status: RunStatus
+  readonly attempts: number
+  readonly input: JsonValue
+  readonly outcome: SkillOutcome | null
+  /** What it wrote, bounded. */
+  readonly logs: string
+  readonly timeoutMs: number | null
+  readonly createdAt: number
+  readonly startedAt: number | null
+  readonly endedAt: number | null
+}
+
+export type NewRun = Pick<
+  RunRecord,
+  'id' | 'tenant' | 'key' | 'skill' | 'asked' | 'caller' | 'effect' | 'input' | 'timeoutMs' | 'createdAt'
+>
+
+export interface RunEnd {
+  readonly status: 'done' | 'failed' | 'unknown'
+  readonly version: string | null
+  readonly attempts: number
+  readonly outcome: SkillOutcome
+  readonly logs: string
+  readonly now: number
+  /** Given up: a dead letter of kind `run` holds input, outcome and logs; the status becomes `dead`. */
+  readonly dead: Failure | null
+}
+
+export interface RunStore {
+  /** Reserves the key. Answers what stands there if it is taken, null if it is now ours. */
+  add(run: NewRun): Promise<RunRecord | null>
+  /** Before each attempt of a run that is on record; the attempt's number. */
+  start(id: RunId, version: string, now: number): Promise<number>
+  finish(id: RunId, end: RunEnd): Promise<void>
+  /** A run that was not on record before it ended. Several share one transaction. */
+  record(runs: readonly { readonly run: NewRun; readonly end: RunEnd; readonly startedAt: number }[]): Promise<void>
+  get(tenant: string, id: RunId): Promise<RunRecord | null>
+  list(
+    filter: { readonly tenant: string; readonly skill?: string; readonly status?: RunStatus },
+    before: number | null,
+    limit: number,
+  ): Promise<readonly RunRecord[]>
+  /** Queued or running, oldest first. */
+  unfinished(limit: number): Promise<readonly RunRecord[]>
+}

@@ -1,0 +1,65 @@
+/**
+ * The wire between the gateway and the supervisor in a sandbox, over its standard input and output. One frame is
+ * `u32 length of the payload, u8 type, u32 call` (big-endian) and the payload, UTF-8 JSON unless said otherwise. The length is
+ * judged before anything is buffered. `call` numbers the calls of one sandbox from 1; 0: the frame belongs to none. The supervisor writes it, so nothing
+ * that a skill says can pass for another call's. `skills/sandbox/supervisor/supervisor.py` has the same table.
+ */
+
+/** To the supervisor. */
+export const TO = {
+  /** `{"protocol": 1}`: the first frame, also after another gateway took over; answered by READY. */
+  hello: 1,
+  /** `{"digest", "language", "entrypoint", "files": {path: base64}, "deps": path | null}`; replaces what was loaded; answered by LOADED. */
+  load: 2,
+  /**
+   * `{"key", "input", "secrets": {name: value}, "timeout_ms", "traceparent", "resident": bool}`. The deadline holds in the sandbox
+   * also when nobody listens any more.
+   */
+  invoke: 3,
+  /** No payload. The skill's signal is aborted, and 500 ms later its processes are killed. */
+  cancel: 4,
+  /** `{"n", "outcome"}`: what a call of another skill gave; `n` as in CALL. */
+  returned: 5,
+  /** No payload: the RESULT or ERROR of `call` is stored and need not be kept. */
+  ack: 6,
+  /** No payload; answered by PONG. A supervisor that hears nothing for ten minutes and runs nothing ends. */
+  ping: 7,
+  /** No payload: end. */
+  bye: 8,
+} as const
+
+/** From the supervisor. */
+export const FROM = {
+  /** `{"protocol": 1, "state": "idle" | "busy" | "held", "key": string | null, "loaded": digest | null}`; `call` is that of the run it has. */
+  ready: 65,
+  /** `{"digest"}` or `{"error"}`. */
+  loaded: 66,
+  /** What `ctx.progress` was given. */
+  progress: 67,
+  /** Raw UTF-8, at most 8 KiB: first byte 1 stdout, 2 stderr, 3 `ctx.log`. 64 KiB of each are told, the rest is dropped. */
+  log: 68,
+  /** The output. Kept by the supervisor until ACK. */
+  result: 69,
+  /** `{"code", "message"}`, codes as `SkillErrorCode`: crashed, timeout, cancelled, oom, pids_exhausted, output_limit, protocol. Kept until ACK. */
+  error: 70,
+  /** `{"clean": bool, "cpu_ms", "max_rss_kb"}`: processes killed, /tmp wiped; not clean: something would not go. */
+  idle: 71,
+  /** `{"n", "skill", "input"}`: the skill calls another. */
+  call: 72,
+  pong: 73,
+} as const
+
+export const HEADER_BYTES = 9
+/** Of a payload, by type; all others 64 KiB. */
+export const MAX_OUTPUT_BYTES: number = 1_048_576
+export const MAX_PROGRESS_BYTES: number = 16_384
+export const MAX_SMALL_BYTES: number = 65_536
+/** Of a LOAD: base64 makes four bytes of three. */
+export const MAX_LOAD_BYTES: number = 8 * 1_048_576
+export const MAX_INPUT_BYTES: number = 1_048_576
+
+export interface Frame {
+  readonly type: number
+  readonly call: number
+  readonly payload: Buffer
+}
