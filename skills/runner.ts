@@ -39,6 +39,11 @@ export class InProcessSkills implements SkillRunner {
     return [...this.#skills.values()].map((skill) => skill.descriptor)
   }
 
+  /** There is one version of each. */
+  find(id: string): SkillDescriptor | null {
+    return this.#skills.get(id)?.descriptor ?? null
+  }
+
   async run(run: SkillRun): Promise<SkillOutcome> {
     const skill = this.#skills.get(run.skill)
     if (skill === undefined) return failed('not_found', `there is no skill "${run.skill}"`)

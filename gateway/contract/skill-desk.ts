@@ -11,6 +11,7 @@ export interface Skills extends Lifecycle {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
+  readonly archives: SkillArchives
   /** What isolates skills here, and what does not. */
   runtime(): Promise<readonly SandboxReport[]>
 }
@@ -42,6 +43,17 @@ export interface NewSkill {
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
   readonly skipTests?: boolean
+}
+
+/** A skill as one file: tar, or tar compressed by gzip, with `skill.json` at its root or in its only folder. */
+export interface SkillArchives {
+  /**
+   * The folder of an agent skill (`SKILL.md` without `skill.json`) is taken too; its descriptor is made.
+   * @throws InvalidError with every fault (`SKILL_INVALID`)
+   */
+  read(archive: Uint8Array): Promise<Pick<NewSkill, 'descriptor' | 'files'>>
+  /** Compressed. `read` of it gives the same back. */
+  write(descriptor: JsonObject, files: NewSkill['files']): Promise<Uint8Array>
 }
 
 /** How a skill's majors are rolled out, and what calls without a version get. */
