@@ -50,6 +50,15 @@ test('a skill is registered as an archive, and what is none is refused', async (
   await problem(other, 415)
 })
 
+test('the document names the media types beside JSON', async (t) => {
+  const { call } = await startServer(t)
+  const { paths } = (await json(await call('/v1/openapi.json'))) as unknown as {
+    readonly paths: { readonly [path: string]: { readonly post: { readonly requestBody: { readonly content: JsonObject } } } }
+  }
+  const types = Object.keys(paths['/v1/skills']?.post.requestBody.content ?? {})
+  assert.deepEqual(types, ['application/json', 'application/gzip', 'application/x-gzip', 'application/x-tar'])
+})
+
 test('what is no skill is refused with each place', async (t) => {
   const { call } = await startServer(t)
   const send = (body: unknown): Promise<Response> => call('/v1/skills', { method: 'POST', json: body })
