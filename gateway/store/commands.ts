@@ -13,6 +13,7 @@ import { pairingWrites } from './pairing.ts'
 import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
+import { skillWrites } from './skills.ts'
 import { turnWrites } from './turns.ts'
 
 export type Writes = {
@@ -26,6 +27,7 @@ export type Writes = {
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
   readonly pairing: typeof pairingWrites
+  readonly skills: typeof skillWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -40,6 +42,7 @@ export const writes: Writes = {
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
   pairing: pairingWrites,
+  skills: skillWrites,
   storage: { prune, probe },
 }
 

@@ -11,6 +11,7 @@ import type { InboxStore } from './inbox.ts'
 import type { OutboxStore } from './outbox.ts'
 import type { PairingStore } from './pairing.ts'
 import type { SessionStore } from './sessions.ts'
+import type { SkillStore } from './skills.ts'
 import type { TurnStore } from './turns.ts'
 
 export interface Store extends Lifecycle {
@@ -24,6 +25,7 @@ export interface Store extends Lifecycle {
   readonly idempotency: IdempotencyStore
   readonly channelState: ChannelStateStore
   readonly pairing: PairingStore
+  readonly skills: SkillStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
   /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them and parts that answered none; answers how many. */
