@@ -12,6 +12,7 @@ import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { pairingWrites } from './pairing.ts'
 import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
+import { runReads, runWrites } from './runs.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { turnWrites } from './turns.ts'
 
@@ -26,6 +27,7 @@ export type Writes = {
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
   readonly pairing: typeof pairingWrites
+  readonly runs: typeof runWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -40,6 +42,7 @@ export const writes: Writes = {
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
   pairing: pairingWrites,
+  runs: runWrites,
   storage: { prune, probe },
 }
 
@@ -49,6 +52,7 @@ export type Reads = {
   readonly sessions: typeof sessionReads
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
+  readonly runs: typeof runReads
 }
 
 export const reads: Reads = {
@@ -57,4 +61,5 @@ export const reads: Reads = {
   sessions: sessionReads,
   deadLetters: letterReads,
   channelState: channelStateReads,
+  runs: runReads,
 }

@@ -37,6 +37,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly idempotency: Store['idempotency']
   readonly channelState: Store['channelState']
   readonly pairing: Store['pairing']
+  readonly runs: Store['runs']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -75,6 +76,8 @@ export class SqliteStore implements Store, Lifecycle {
       ...tell('channelState', writes.channelState, outside),
     })
     this.pairing = tell('pairing', writes.pairing, outside)
+    const { add } = tell('runs', writes.runs, outside)
+    this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
     this.#storage = tell('storage', writes.storage, outside)
   }
 

@@ -11,6 +11,7 @@ import { outboxSuite } from './store/outbox.ts'
 import { pairingSuite } from './store/pairing.ts'
 import { recoverySuite } from './store/recovery.ts'
 import { retentionSuite } from './store/retention.ts'
+import { runSuite } from './store/runs.ts'
 import { sessionSuite } from './store/sessions.ts'
 import { stepSuite } from './store/steps.ts'
 import { turnSuite } from './store/turns.ts'
@@ -26,6 +27,7 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     deadLetterSuite(use)
     accessSuite(use)
     pairingSuite(use)
+    runSuite(use)
     retentionSuite(use)
   })
 }

@@ -280,6 +280,7 @@ export class Hub {
       agents: absent as Store['agents'],
       channelState: absent as Store['channelState'],
       pairing: absent as Store['pairing'],
+      runs: absent as Store['runs'],
     }
   }
 }
