@@ -98,6 +98,7 @@ export class SkillsDouble implements Skills {
 
   runtime: Skills['runtime'] = async () => this.reports
   start = async (): Promise<void> => undefined
+  drain = async (): Promise<void> => undefined
   stop = async (): Promise<void> => undefined
 
   #of(tenant: string): readonly SkillRecord[] {
