@@ -1,6 +1,6 @@
-/** Registering skills, as JSON with the files inline or as an archive. What a good skill is, the catalogue knows. */
-import { InvalidError, isJsonObject, pointerToken } from '#contract'
-import type { Fault, HttpRequest, JsonObject, JsonValue, NewSkill, Route, SkillRecord } from '#contract'
+/** Registering skills, as JSON with the files inline or as an archive. Reading either, and judging it, is the catalogue's. */
+import { isJsonObject } from '#contract'
+import type { HttpRequest, JsonObject, NewSkill, Route, SkillRecord } from '#contract'
 import type { Hub } from './hub.ts'
 import { TEXT, objectOf } from './schema.ts'
 import { VALIDATED, descriptorDocument } from './skill-document.ts'
@@ -9,8 +9,11 @@ import { tenantOf } from './skills.ts'
 /** Files may have 4 MiB, which base64 makes 5.6. */
 const MAX_BODY_BYTES = 8 * 1_048_576
 const ARCHIVES = ['application/gzip', 'application/x-gzip', 'application/x-tar']
-const BASE64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
 
+const HOLD: JsonObject = {
+  type: 'boolean',
+  description: "It waits for canary or promote, also where it is newer than its major's stable version.",
+}
 const SKILL: JsonObject = {
   type: 'object',
   required: ['descriptor', 'files'],
@@ -24,16 +27,12 @@ const SKILL: JsonObject = {
       additionalProperties: {
         oneOf: [
           { type: 'string' },
-          {
-            type: 'object',
-            required: ['base64'],
-            additionalProperties: false,
-            properties: { base64: { type: 'string' } },
-          },
+          { type: 'object', required: ['base64'], additionalProperties: false, properties: { base64: { type: 'string' } } },
         ],
       },
     },
     signature: { type: 'string', maxLength: 16_384, description: 'Detached JWS over the manifest; `openclaw skills sign` makes one.' },
+    hold: HOLD,
     skip_tests: { type: 'boolean', description: 'Register although a test of the descriptor fails or cannot be run here.' },
   },
 }
@@ -49,16 +48,25 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
     accepts: ARCHIVES,
     maxBodyBytes: MAX_BODY_BYTES,
     query: {
+      hold: HOLD,
       skip_tests: { type: 'boolean', description: 'For archives, as in the JSON.' },
       signature: { type: 'string', maxLength: 16_384, description: 'For archives, as in the JSON.' },
     },
   } as const
-  const given = async (request: HttpRequest): Promise<NewSkill> => {
-    const who = { tenant: tenantOf(request), by: request.principal?.id ?? '' }
-    const { skip_tests, signature } = request.query
-    if (request.body !== undefined) return { ...who, ...inline(request.body) }
-    const opened = await services.skills.archives.read(request.raw)
-    return { ...who, ...opened, signature: typeof signature === 'string' ? signature : null, skipTests: skip_tests === true }
+  const given = (request: HttpRequest): NewSkill => {
+    const { body, query, raw } = request
+    const { descriptor = null, files = {} } = isJsonObject(body) ? body : {}
+    const { signature, skip_tests, hold } = isJsonObject(body) ? body : query
+    return {
+      tenant: tenantOf(request),
+      by: request.principal?.id ?? '',
+      descriptor,
+      files: isJsonObject(files) ? files : {},
+      ...(body === undefined && { archive: raw }),
+      signature: typeof signature === 'string' ? signature : null,
+      skipTests: skip_tests === true,
+      hold: hold === true,
+    }
   }
   return [
     {
@@ -70,10 +78,12 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
         200: { description: 'It was there already, just so.', schema: REGISTERED },
       },
       handle: async (request) => {
-        const skill = await given(request)
-        const before = versionsOf(services.skills.catalogue.find(skill.tenant, nameOf(skill.descriptor)))
-        const { id, version, digest } = await services.skills.catalogue.register(skill)
-        const isNew = !before.some((record) => record.version === version)
+        const { catalogue } = services.skills
+        const skill = given(request)
+        const known = new Set(catalogue.list(skill.tenant).flatMap(({ versions }) => versions.map(nameOf)))
+        const record = await catalogue.register(skill)
+        const { id, version, digest } = record
+        const isNew = !known.has(nameOf(record))
         return {
           status: isNew ? 201 : 200,
           headers: { location: `/v1/skills/${encodeURIComponent(id)}/versions/${encodeURIComponent(version)}` },
@@ -87,7 +97,7 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
       summary: 'What registering would say, without doing it',
       responses: { 200: { description: 'It could be registered.', schema: VALIDATED } },
       handle: async (request) => {
-        const descriptor = await services.skills.catalogue.validate(await given(request))
+        const descriptor = await services.skills.catalogue.validate(given(request))
         const { id, version } = descriptor
         return { status: 200, body: { valid: true, id, version, ...descriptorDocument(descriptor) } }
       },
@@ -95,34 +105,4 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
   ]
 }
 
-const versionsOf = (view: { readonly versions: readonly SkillRecord[] } | null): readonly SkillRecord[] => view?.versions ?? []
-
-const nameOf = (descriptor: JsonValue): string => {
-  const id = isJsonObject(descriptor) ? descriptor['id'] : undefined
-  return typeof id === 'string' ? id : ''
-}
-
-function inline(body: JsonValue): Pick<NewSkill, 'descriptor' | 'files' | 'signature' | 'skipTests'> {
-  const { descriptor = null, files, signature, skip_tests } = isJsonObject(body) ? body : {}
-  return {
-    descriptor,
-    files: contents(isJsonObject(files) ? files : {}),
-    signature: typeof signature === 'string' ? signature : null,
-    skipTests: skip_tests === true,
-  }
-}
-
-function contents(files: JsonObject): { readonly [path: string]: Uint8Array } {
-  const faults: Fault[] = []
-  const read = Object.entries(files).map(([path, content]) => {
-    if (typeof content === 'string') return [path, Buffer.from(content)] as const
-    const { base64 = '' } = isJsonObject(content) ? content : {}
-    const isBase64 = typeof base64 === 'string' && BASE64_TEXT.test(base64)
-    // Buffer.from would leave out in silence what is no base64.
-    if (!isBase64) faults.push({ pointer: `#/files/${pointerToken(path)}/base64`, detail: 'is not base64 (RFC 4648 §4, padded)' })
-    return [path, isBase64 ? Buffer.from(base64, 'base64') : Buffer.alloc(0)] as const
-  })
-  if (faults.length === 0) return Object.fromEntries(read)
-  throw new InvalidError('Files of the skill cannot be read; see `errors`.', { code: 'SKILL_INVALID', faults })
-}
-const BASE64_TEXT = new RegExp(BASE64)
+const nameOf = ({ id, version }: SkillRecord): string => `${id}@${version}`
