@@ -11,6 +11,7 @@ export interface Skills extends Lifecycle {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
+  readonly archives: SkillArchives
   /** What isolates skills here, and what does not. */
   runtime(): Promise<readonly SandboxReport[]>
   /** Takes up no more runs of the API and lets those under way end within the bound; the runner goes on for turns that end. */
@@ -39,9 +40,7 @@ export interface NewSkill {
   /** As it was written; parsed and checked here. */
   readonly descriptor: JsonValue
   /** Path → content. */
-  readonly files: { readonly [path: string]: SkillFile }
-  /** tar or tar.gz with `skill.json` and the files, in place of both: these are not looked at then. */
-  readonly archive?: Uint8Array
+  readonly files: { readonly [path: string]: Uint8Array }
   /** Detached JWS (RFC 7515 appendix F) over the manifest; null: unsigned. */
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
@@ -50,8 +49,16 @@ export interface NewSkill {
   readonly hold?: boolean
 }
 
-/** Bytes, text, or `{"base64": "…"}`; anything else is a fault that is told. */
-export type SkillFile = Uint8Array | JsonValue
+/** A skill as one file: tar, or tar compressed by gzip, with `skill.json` at its root or in its only folder. */
+export interface SkillArchives {
+  /**
+   * The folder of an agent skill (`SKILL.md` without `skill.json`) is taken too; its descriptor is made.
+   * @throws InvalidError with every fault (`SKILL_INVALID`)
+   */
+  read(archive: Uint8Array): Promise<Pick<NewSkill, 'descriptor' | 'files'>>
+  /** Compressed. `read` of it gives the same back. */
+  write(descriptor: JsonObject, files: NewSkill['files']): Promise<Uint8Array>
+}
 
 /** How a skill's majors are rolled out, and what calls without a version get. */
 export interface SkillView {
@@ -87,8 +94,6 @@ export interface SkillCatalogue {
   rollback(tenant: string, id: string, major: number): Promise<SkillTrack>
   /** The files of a version as they were registered. */
   files(tenant: string, id: string, version: string): Promise<{ readonly [path: string]: Uint8Array }>
-  /** Descriptor and files as one tar.gz, which can be registered again. */
-  archive(tenant: string, id: string, version: string): Promise<Uint8Array>
 }
 
 export interface Invocation {

@@ -74,7 +74,7 @@ export function skillRoutes({ services, cursors }: Hub): readonly Route[] {
       responses: { 200: { description: 'The version.', schema: WHOLE_VERSION } },
       handle: async (request) => {
         const record = recordOf(view(request), request)
-        const files = await catalogueOf().files(tenantOf(request), record.id, record.version)
+        const files = await catalogueOf().files(record.tenant, record.id, record.version)
         return { status: 200, body: { ...versionDocument(record), descriptor: record.descriptor, files: filesDocument(files) } }
       },
     },
@@ -85,7 +85,8 @@ export function skillRoutes({ services, cursors }: Hub): readonly Route[] {
       responses: { 200: { description: 'The archive.', contentType: 'application/gzip' } },
       handle: async (request) => {
         const record = recordOf(view(request), request)
-        const bytes = await catalogueOf().archive(tenantOf(request), record.id, record.version)
+        const files = await catalogueOf().files(record.tenant, record.id, record.version)
+        const bytes = await services.skills.archives.write(record.descriptor, files)
         const name = `${record.id}-${record.version}.tar.gz`
         return {
           status: 200,

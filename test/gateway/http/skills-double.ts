@@ -33,6 +33,20 @@ export class SkillsDouble implements Skills {
     adopt: async () => null,
     stop: async () => undefined,
   }
+  /** An archive of the double is the JSON of what is in it. */
+  readonly archives: Skills['archives'] = {
+    read: async (archive) => {
+      const text = Buffer.from(archive).toString()
+      if (!text.startsWith('{')) throw new InvalidError('That is no archive.', { code: 'SKILL_INVALID' })
+      const { descriptor, files } = JSON.parse(text) as { descriptor: JsonObject; files: { [path: string]: string } }
+      return { descriptor, files: Object.fromEntries(Object.entries(files).map(([path, words]) => [path, Buffer.from(words)])) }
+    },
+    write: async (descriptor, files) => {
+      const texts = Object.entries(files).map(([path, content]) => [path, Buffer.from(content).toString()])
+      return Buffer.from(JSON.stringify({ descriptor, files: Object.fromEntries(texts) }))
+    },
+  }
+
   readonly catalogue: SkillCatalogue = {
     list: (tenant) => [...new Set(this.#of(tenant).map(({ id }) => id))].flatMap((id) => this.catalogue.find(tenant, id) ?? []),
     find: (tenant, id): SkillView | null => {
@@ -43,8 +57,7 @@ export class SkillsDouble implements Skills {
     },
     resolve: (tenant, id, version = '*') =>
       this.#of(tenant).find((record) => record.id === id && record.isEnabled && satisfies(record.version, version)) ?? null,
-    register: async (given) => {
-      const skill = opened(given)
+    register: async (skill) => {
       const { id, version } = await this.catalogue.validate(skill)
       const digest = `sha256-${JSON.stringify([skill.descriptor, skill.files]).length}`
       const known = this.#of(skill.tenant).find((record) => record.id === id && record.version === version)
@@ -66,8 +79,7 @@ export class SkillsDouble implements Skills {
       this.bundles.set(`${id}@${version}`, skill)
       return record
     },
-    validate: async (given) => {
-      const { descriptor } = opened(given)
+    validate: async ({ descriptor }) => {
       if (isJsonObject(descriptor) && typeof descriptor['id'] === 'string' && descriptor['id'] !== '') return parsed(descriptor)
       throw new InvalidError('The skill has a fault.', { code: 'SKILL_INVALID', faults: [{ pointer: '#/id', detail: 'is missing' }] })
     },
@@ -81,14 +93,7 @@ export class SkillsDouble implements Skills {
     canary: async (tenant, id, version, weight) => this.#track(tenant, id, { canary: version, weight }),
     promote: async (tenant, id, version) => this.#track(tenant, id, { stable: version }),
     rollback: async (tenant, id, major) => this.#track(tenant, id, { major, note: 'asked for' }),
-    files: async (_tenant, id, version) => {
-      const { files } = this.bundles.get(`${id}@${version}`) ?? assert.fail('no such bundle')
-      return Object.fromEntries(Object.entries(files).map(([path, text]) => [path, Buffer.from(String(text))]))
-    },
-    archive: async (_tenant, id, version) => {
-      const { descriptor, files } = this.bundles.get(`${id}@${version}`) ?? assert.fail('no such bundle')
-      return Buffer.from(JSON.stringify({ descriptor, files }))
-    },
+    files: async (_tenant, id, version) => this.bundles.get(`${id}@${version}`)?.files ?? assert.fail('no such bundle'),
   }
 
   runtime: Skills['runtime'] = async () => this.reports
@@ -114,14 +119,6 @@ export class SkillsDouble implements Skills {
     this.tracks.splice(0, this.tracks.length, track)
     return track
   }
-}
-
-/** An archive of the double is the JSON of what is in it. */
-function opened(skill: NewSkill): NewSkill {
-  if (skill.archive === undefined) return skill
-  const text = Buffer.from(skill.archive).toString()
-  if (!text.startsWith('{')) throw new InvalidError('That is no archive.', { code: 'SKILL_INVALID' })
-  return { ...skill, ...(JSON.parse(text) as Pick<NewSkill, 'descriptor' | 'files'>) }
 }
 
 function parsed(descriptor: JsonObject): SkillDescriptor {

@@ -21,7 +21,8 @@ test('a skill is registered with its files inline, and once only', async (t) => 
   const registered = await json(first)
   assert.deepEqual({ ...registered, digest: '' }, { id: 'weather', version: '1.2.0', digest: '', status: 'registered' })
   const taken = hub.skills.bundles.get('weather@1.2.0')
-  assert.deepEqual(taken?.files, files)
+  assert.deepEqual(taken?.files['data.bin'], Buffer.from([0, 1, 255]))
+  assert.deepEqual(taken?.files['main.py'], Buffer.from('x = "ä"\n'))
   assert.deepEqual([taken?.tenant, taken?.signature, taken?.skipTests, taken?.hold], ['default', 'a..b', true, false])
   const again = await call('/v1/skills', { method: 'POST', json: body })
   assert.equal(again.status, 200)
@@ -68,6 +69,9 @@ test('what is no skill is refused with each place', async (t) => {
   const send = (body: unknown): Promise<Response> => call('/v1/skills', { method: 'POST', json: body })
   const fault = async (body: unknown): Promise<unknown> => (await problem(await send(body), 422))['errors']
   assert.deepEqual(await fault({ descriptor: {}, files: {} }), [{ pointer: '#/id', detail: 'is missing' }])
+  assert.deepEqual(await fault({ ...skillOf(), files: { 'a/b': { base64: '!' } } }), [
+    { pointer: '#/files/a~1b/base64', detail: 'is not base64 (RFC 4648 §4, padded)' },
+  ])
   for (const body of [
     {},
     { files: {} },
