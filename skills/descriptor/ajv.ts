@@ -1,7 +1,7 @@
 /** The one way in which JSON Schemas are compiled here: bounded patterns and formats, and faults in words. Ajv is loaded when it is first needed. */
 import { isJsonObject, nearest, pointerToken } from '#contract'
 import type { Fault, JsonObject, JsonValue } from '#contract'
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ErrorObject, Format, ValidateFunction } from 'ajv'
 import { Budget, LinearPattern } from './pattern.ts'
 import { FORMATS } from './schema-lint.ts'
 
@@ -89,8 +89,6 @@ const shown = (value: unknown): string => {
   const text = Array.isArray(value) ? value.map((each) => JSON.stringify(each)).join(', ') : JSON.stringify(value)
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
-
-type Format = (typeof import('ajv-formats/dist/formats.js'))['fullFormats']['date']
 
 function judgeOf(format: Format): (text: string) => boolean {
   if (format instanceof RegExp) return (text) => format.test(text)

@@ -109,8 +109,8 @@ describe('a later version of the same major', () => {
   test('may not differ in what cannot be judged', async () => {
     const all = { allOf: [{ minProperties: 1 }] }
     assert.deepEqual(await faults('outputs', open({}, all), open({}, { allOf: [{ minProperties: 2 }] })), ['#/outputs/allOf'])
-    assert.deepEqual(await faults('inputs', open({}, { if: {}, then: {} }), open({}, { if: {}, then: { minProperties: 1 } })), [
-      '#/inputs/then',
+    assert.deepEqual(await faults('inputs', open({}, { if: {}, else: {} }), open({}, { if: {}, else: { minProperties: 1 } })), [
+      '#/inputs/else',
     ])
     assert.deepEqual(await faults('inputs', open({}, all), open({}, all)), [])
   })
