@@ -12,6 +12,7 @@ import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { pairingWrites } from './pairing.ts'
 import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
+import { runReads, runWrites } from './runs.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { skillWrites } from './skills.ts'
 import { turnWrites } from './turns.ts'
@@ -28,6 +29,7 @@ export type Writes = {
   readonly channelState: typeof channelStateWrites
   readonly pairing: typeof pairingWrites
   readonly skills: typeof skillWrites
+  readonly runs: typeof runWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -43,6 +45,7 @@ export const writes: Writes = {
   channelState: channelStateWrites,
   pairing: pairingWrites,
   skills: skillWrites,
+  runs: runWrites,
   storage: { prune, probe },
 }
 
@@ -52,6 +55,7 @@ export type Reads = {
   readonly sessions: typeof sessionReads
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
+  readonly runs: typeof runReads
 }
 
 export const reads: Reads = {
@@ -60,4 +64,5 @@ export const reads: Reads = {
   sessions: sessionReads,
   deadLetters: letterReads,
   channelState: channelStateReads,
+  runs: runReads,
 }

@@ -39,6 +39,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly channelState: Store['channelState']
   readonly pairing: Store['pairing']
   readonly skills: Store['skills']
+  readonly runs: Store['runs']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -78,6 +79,8 @@ export class SqliteStore implements Store, Lifecycle {
     })
     this.pairing = tell('pairing', writes.pairing, outside)
     this.skills = skillStore(tell('skills', writes.skills, outside))
+    const { add } = tell('runs', writes.runs, outside)
+    this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
     this.#storage = tell('storage', writes.storage, outside)
   }
 

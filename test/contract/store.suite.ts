@@ -11,6 +11,7 @@ import { outboxSuite } from './store/outbox.ts'
 import { pairingSuite } from './store/pairing.ts'
 import { recoverySuite } from './store/recovery.ts'
 import { retentionSuite } from './store/retention.ts'
+import { runSuite } from './store/runs.ts'
 import { sessionSuite } from './store/sessions.ts'
 import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
@@ -28,6 +29,7 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     accessSuite(use)
     pairingSuite(use)
     skillSuite(use)
+    runSuite(use)
     retentionSuite(use)
   })
 }

@@ -281,6 +281,7 @@ export class Hub {
       channelState: absent as Store['channelState'],
       pairing: absent as Store['pairing'],
       skills: absent as Store['skills'],
+      runs: absent as Store['runs'],
     }
   }
 }
