@@ -39,9 +39,7 @@ export interface NewSkill {
   /** As it was written; parsed and checked here. */
   readonly descriptor: JsonValue
   /** Path → content. */
-  readonly files: { readonly [path: string]: SkillFile }
-  /** tar or tar.gz with `skill.json` and the files, in place of both: these are not looked at then. */
-  readonly archive?: Uint8Array
+  readonly files: { readonly [path: string]: Uint8Array }
   /** Detached JWS (RFC 7515 appendix F) over the manifest; null: unsigned. */
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
@@ -49,9 +47,6 @@ export interface NewSkill {
   /** It waits for `canary` or `promote`; otherwise a release that is newer than its major's stable one becomes that at once. */
   readonly hold?: boolean
 }
-
-/** Bytes, text, or `{"base64": "…"}`; anything else is a fault that is told. */
-export type SkillFile = Uint8Array | JsonValue
 
 /** How a skill's majors are rolled out, and what calls without a version get. */
 export interface SkillView {

@@ -1,63 +1,53 @@
 /**
- * An archive as somebody hands it in, tar or tar.gz: unpacked in memory, within bounds that hold before anything is unpacked, into
- * descriptor and files. Nothing of it ever touches the disk. Reads and writes.
+ * An archive as somebody hands it in, tar or tar.gz, unpacked in memory within bounds that hold before anything is unpacked. Nothing of
+ * it ever touches the disk. Writing archives is for `archive-writer.ts`.
  */
 import { promisify } from 'node:util'
-import { gunzip, gzip } from 'node:zlib'
-import type { Fault, JsonObject, JsonValue } from '#contract'
+import { gunzip } from 'node:zlib'
+import type { Fault, JsonValue } from '#contract'
 import { MAX_BUNDLE_BYTES, MAX_FILES } from './bundle.ts'
 import type { Files } from './bundle.ts'
 import { CLASHES, DESCRIPTOR_FILE } from './files.ts'
 import { clash } from './path.ts'
-import { ArchiveFault, readTar, writeTar } from './tar.ts'
+import { ArchiveFault, readTar } from './tar.ts'
 
 const inflate = promisify(gunzip)
-const deflate = promisify(gzip)
-/** Headers, padding, pax records. */
-const MAX_TAR_BYTES: number = MAX_BUNDLE_BYTES + MAX_FILES * 4_096
 const MAX_DESCRIPTOR_BYTES = 1_048_576
+/** Headers, padding, pax records. */
+const MAX_TAR_BYTES: number = MAX_BUNDLE_BYTES + MAX_DESCRIPTOR_BYTES + MAX_FILES * 4_096
 const MAX_RATIO = 20
 /** So much may be unpacked of the smallest archive: tar fills up with zeros, which weigh nothing. */
 const FREE_BYTES = 262_144
+/** What the root of a skill has. */
+const ROOTS = [DESCRIPTOR_FILE, 'SKILL.md']
 
-export type ArchiveRead =
-  | { readonly ok: true; readonly descriptor: JsonValue; readonly files: Files }
-  | { readonly ok: false; readonly faults: readonly Fault[] }
+type Refused = { readonly ok: false; readonly faults: readonly Fault[] }
 
-export async function readArchive(bytes: Uint8Array): Promise<ArchiveRead> {
+/** Its files, `skill.json` among them. */
+export async function readArchive(bytes: Uint8Array): Promise<{ readonly ok: true; readonly files: Files } | Refused> {
   try {
-    const files = withoutTopFolder(
-      readTar(await unzipped(bytes), { maxFiles: MAX_FILES + 1, maxBytes: MAX_BUNDLE_BYTES + MAX_DESCRIPTOR_BYTES }),
-    )
-    const clashing = clash(Object.keys(files))
-    if (clashing !== null) return refused(`${JSON.stringify(clashing)} ${CLASHES}`)
-    return takeDescriptor(files)
+    const all = readTar(await unzipped(bytes), { maxFiles: MAX_FILES + 1, maxBytes: MAX_BUNDLE_BYTES + MAX_DESCRIPTOR_BYTES })
+    const clashing = clash(Object.keys(all))
+    return clashing === null ? { ok: true, files: withoutTopFolder(all) } : refused(`${JSON.stringify(clashing)} ${CLASHES}`)
   } catch (error) {
     if (error instanceof ArchiveFault) return refused(`the archive cannot be read: ${error.message}`)
     throw error
   }
 }
 
-/** Descriptor and files of a folder that was read whole. */
-export function takeDescriptor(all: Files): ArchiveRead {
+/** Descriptor, as it was written, and the other files. */
+export function takeDescriptor(all: Files): { readonly ok: true; readonly descriptor: JsonValue; readonly files: Files } | Refused {
   const { [DESCRIPTOR_FILE]: own, ...files } = all
   if (own === undefined) return refused(`there is no ${DESCRIPTOR_FILE} in it`)
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(own)
-    const descriptor: JsonValue = JSON.parse(text)
+    const descriptor: JsonValue = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(own))
     return { ok: true, descriptor, files }
   } catch (error) {
     return refused(`${DESCRIPTOR_FILE} is no JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
-/** The same skill gives the same bytes. */
-export async function writeArchive(descriptor: JsonObject, files: Files): Promise<Uint8Array> {
-  const own = new TextEncoder().encode(`${JSON.stringify(descriptor, null, 2)}\n`)
-  return deflate(writeTar({ ...files, [DESCRIPTOR_FILE]: own }))
-}
-
-const refused = (detail: string): ArchiveRead => ({ ok: false, faults: [{ pointer: '#', detail }] })
+const refused = (detail: string): Refused => ({ ok: false, faults: [{ pointer: '#', detail }] })
 
 async function unzipped(bytes: Uint8Array): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) {
@@ -80,6 +70,6 @@ async function unzipped(bytes: Uint8Array): Promise<Uint8Array> {
 function withoutTopFolder(files: Files): Files {
   const paths = Object.keys(files)
   const top = paths[0]?.split('/')[0] ?? ''
-  if (Object.hasOwn(files, DESCRIPTOR_FILE) || !paths.every((path) => path.startsWith(`${top}/`))) return files
+  if (ROOTS.some((name) => Object.hasOwn(files, name)) || !paths.every((path) => path.startsWith(`${top}/`))) return files
   return Object.fromEntries(Object.entries(files).map(([path, content]) => [path.slice(top.length + 1), content]))
 }

@@ -1,6 +1,6 @@
 /**
  * Reads tar as POSIX has it (ustar, with pax records for long names), and nothing that is more than files and folders: no links, no
- * devices, no sparse files, no dialects. Whatever two readers could understand in two ways is refused. Writes the plainest ustar.
+ * devices, no sparse files, no dialects. Whatever two readers could understand in two ways is refused. Writing is for others.
  */
 import type { Files } from './bundle.ts'
 import { pathFault } from './path.ts'
@@ -146,39 +146,3 @@ function relative(name: string): string {
 const shown = (name: string): string => JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name)
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
-
-/** The same files give the same bytes, always. */
-export function writeTar(files: Files): Uint8Array {
-  const blocks = Object.entries(files)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([path, content]) => [...headersOf(path, content.byteLength), content, new Uint8Array(-content.byteLength & (BLOCK - 1))])
-  return Buffer.concat([...blocks, new Uint8Array(2 * BLOCK)])
-}
-
-function headersOf(path: string, size: number): readonly Uint8Array[] {
-  if (Buffer.byteLength(path) <= 100) return [header(path, { size, type: '0' })]
-  const record = ` path=${path}\n`
-  let length = Buffer.byteLength(record)
-  while (`${length}`.length + Buffer.byteLength(record) !== length) length++
-  const content = Buffer.from(`${length}${record}`)
-  return [
-    header('pax', { size: content.byteLength, type: 'x' }),
-    content,
-    new Uint8Array(-content.byteLength & (BLOCK - 1)),
-    header('long', { size, type: '0' }),
-  ]
-}
-
-function header(name: string, { size, type }: { readonly size: number; readonly type: string }): Uint8Array {
-  const block = Buffer.alloc(BLOCK)
-  block.write(name)
-  block.write('0000644\0', 100)
-  block.write('0000000\0'.repeat(2), 108)
-  block.write(`${size.toString(8).padStart(11, '0')}\0`, 124)
-  block.write(`${'0'.repeat(11)}\0`, 136)
-  block.write(`        ${type}`, 148)
-  block.write('ustar\x0000', 257)
-  const sum = block.reduce((total, byte) => total + byte, 0)
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
-  return block
-}

@@ -6,16 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { readArchive, writeArchive } from '../../../skills/bundle/archive.ts'
+import { readArchive, takeDescriptor } from '../../../skills/bundle/archive.ts'
 import { END, entry, pax, tar } from './tar-bytes.ts'
 import type { Entry } from './tar-bytes.ts'
 
 const SKILL: Entry = { name: 'skill.json', content: '{"id":"a"}' }
 
+async function read(bytes: Uint8Array): Promise<ReturnType<typeof takeDescriptor>> {
+  const archive = await readArchive(bytes)
+  return archive.ok ? takeDescriptor(archive.files) : archive
+}
+
 async function refusal(bytes: Uint8Array): Promise<string> {
-  const read = await readArchive(bytes)
-  assert.equal(read.ok, false)
-  return read.ok ? '' : read.faults.map(({ detail }) => detail).join('; ')
+  const skill = await read(bytes)
+  assert.equal(skill.ok, false)
+  return skill.ok ? '' : skill.faults.map(({ detail }) => detail).join('; ')
 }
 const refused = (...entries: readonly Entry[]): Promise<string> => refusal(tar(SKILL, ...entries))
 
@@ -37,25 +42,16 @@ describe('an archive', () => {
         make('--format=ustar', '-C', 'skill', 'skill.json', 'main.py', 'deep'),
       ]
       for (const bytes of archives) {
-        const read = await readArchive(bytes)
-        assert.ok(read.ok, JSON.stringify(read))
-        assert.deepEqual(read.descriptor, { id: 'a' })
-        assert.deepEqual(Object.keys(read.files).sort(), [long, 'main.py'].sort())
-        assert.equal(Buffer.from(read.files['main.py'] ?? []).toString(), 'x'.repeat(1_000))
+        const skill = await read(bytes)
+        assert.ok(skill.ok, JSON.stringify(skill))
+        assert.deepEqual(skill.descriptor, { id: 'a' })
+        assert.deepEqual(Object.keys(skill.files).sort(), [long, 'main.py'].sort())
+        assert.equal(Buffer.from(skill.files['main.py'] ?? []).toString(), 'x'.repeat(1_000))
       }
       assert.match(await refusal(make('--format=gnu', 'skill')), /--format=ustar/)
     } finally {
       rmSync(folder, { recursive: true })
     }
-  })
-
-  test('that was written here is read here, and by tar, and is always the same', async () => {
-    const files = { 'b.py': new TextEncoder().encode('b'), [`a/${'ä'.repeat(60)}.txt`]: new Uint8Array(700).fill(7) }
-    const bytes = await writeArchive({ id: 'a' }, files)
-    assert.deepEqual(await readArchive(bytes), { ok: true, descriptor: { id: 'a' }, files })
-    assert.deepEqual(await writeArchive({ id: 'a' }, Object.fromEntries(Object.entries(files).toReversed())), bytes)
-    const listed = execFileSync('tar', ['-tzf', '-', '--quoting-style=literal'], { input: bytes, encoding: 'utf8' }).trim().split('\n')
-    assert.deepEqual(listed.sort(), [...Object.keys(files), 'skill.json'].sort())
   })
 
   test('with links, devices or pipes is refused', async () => {
@@ -149,7 +145,7 @@ describe('an archive', () => {
     assert.match(await refused({ name: 'p', type: 'x', content: pax({ path: 'a' }) }), /name of nothing/)
     const one: Entry = { name: 'p', type: 'x', content: pax({ path: 'a' }) }
     assert.match(await refused(one, one, { name: 'a' }), /two names/)
-    const read = await readArchive(
+    const skill = await read(
       tar(
         { name: 'g', type: 'g', content: pax({ comment: 'commit' }) },
         SKILL,
@@ -157,7 +153,7 @@ describe('an archive', () => {
         { name: 'a' },
       ),
     )
-    assert.deepEqual(read.ok && Object.keys(read.files), ['long'])
+    assert.deepEqual(skill.ok && Object.keys(skill.files), ['long'])
   })
 
   test('needs a descriptor that is JSON', async () => {

@@ -1,39 +1,31 @@
-/** Files handed in inline, packs for the store, digests. */
-import type { SkillFile } from '#contract'
+/** Files handed in, packs for the store, digests. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { digestOf } from '../../../skills/bundle/digest.ts'
-import { readFiles } from '../../../skills/bundle/files.ts'
+import { filesFaults } from '../../../skills/bundle/files.ts'
 import { pack, unpack } from '../../../skills/bundle/pack.ts'
 
-const pointers = (given: { readonly [path: string]: SkillFile }): readonly string[] => {
-  const read = readFiles(given)
-  return read.ok ? [] : read.faults.map(({ pointer }) => pointer)
-}
+const pointers = (...paths: readonly string[]): readonly string[] =>
+  filesFaults(Object.fromEntries(paths.map((path) => [path, new Uint8Array()]))).map(({ pointer }) => pointer)
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-describe('inline files', () => {
-  test('are text, base64 or bytes', () => {
-    const read = readFiles({ 'a.py': 'é', 'b/c.bin': { base64: '/wA=' }, d: bytes('d'), e: '' })
-    assert.deepEqual(read, { ok: true, files: { 'a.py': bytes('é'), 'b/c.bin': new Uint8Array([255, 0]), d: bytes('d'), e: bytes('') } })
-  })
-
-  test('of another form, under another path or twice are refused, each by its place', () => {
-    assert.deepEqual(
-      pointers({ a: 1, b: { base64: 'x' }, c: { base64: 'ab c' }, d: { text: 'x' }, e: null, f: [], g: '\ud800', h: { base64: '', x: 1 } }),
-      ['#/files/a', '#/files/b', '#/files/c', '#/files/d', '#/files/e', '#/files/f', '#/files/g', '#/files/h'],
-    )
-    assert.deepEqual(pointers({ '../a': 'x', '/b': 'x', 'skill.json': '{}' }), ['#/files/..~1a', '#/files/~1b', '#/files/skill.json'])
-    assert.deepEqual(pointers(JSON.parse('{"__proto__": "x"}')), ['#/files/__proto__'])
-    assert.deepEqual(pointers({ 'A.py': '', 'a.py': '' }), ['#/files/a.py'])
-    assert.deepEqual(pointers({ a: '', 'A/b': '' }), ['#/files/A~1b'])
+describe('files', () => {
+  test('under a path that leads out, or is the descriptor, are refused, each by its place', () => {
+    assert.deepEqual(pointers('a.py', 'b/c.bin'), [])
+    assert.deepEqual(pointers('../a', '/b', 'skill.json'), ['#/files/..~1a', '#/files/~1b', '#/files/skill.json'])
+    assert.deepEqual(pointers('__proto__'), ['#/files/__proto__'])
+    assert.deepEqual(pointers('A.py', 'a.py'), ['#/files/a.py'])
+    assert.deepEqual(pointers('a', 'A/b'), ['#/files/A~1b'])
   })
 
   test('are counted and weighed', () => {
-    assert.deepEqual(pointers(Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`f${i}`, '']))), ['#/files'])
-    assert.deepEqual(pointers({ a: new Uint8Array(4 * 1_048_576), b: 'x' }), ['#/files'])
-    assert.deepEqual(pointers({ a: new Uint8Array(4 * 1_048_576) }), [])
+    assert.deepEqual(pointers(...Array.from({ length: 257 }, (_, i) => `f${i}`)), ['#/files'])
+    assert.deepEqual(
+      filesFaults({ a: new Uint8Array(4 * 1_048_576), b: bytes('x') }).map(({ pointer }) => pointer),
+      ['#/files'],
+    )
+    assert.deepEqual(filesFaults({ a: new Uint8Array(4 * 1_048_576) }), [])
   })
 })
 
