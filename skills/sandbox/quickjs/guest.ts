@@ -32,8 +32,7 @@ export interface Host {
 }
 
 const PAGE_BYTES = 65_536
-/** What the engine takes before any code runs: its own data and stack. */
-const ENGINE_PAGES = 512
+/** What the engine begins with, for its own data and stack. */
 const INITIAL_PAGES = 256
 const MAX_PAGES = 32_768
 /** What the engine prints when it gives up is for nobody. */
@@ -52,9 +51,12 @@ function syncVariant(value: unknown): QuickJSSyncVariant {
   return value
 }
 
-/** Made ahead, so that a call does not wait for it. `memoryBytes`: the most that a call may be given. */
+/**
+ * Made ahead, so that a call does not wait for it. The limit stands twice: the engine's own counts everything but the content of array
+ * buffers, and those meet the end of the memory.
+ */
 export async function prepare(wasm: WebAssembly.Module, memoryBytes: number): Promise<Guest> {
-  const maximum = Math.min(MAX_PAGES, ENGINE_PAGES + Math.ceil(memoryBytes / PAGE_BYTES))
+  const maximum = Math.min(MAX_PAGES, INITIAL_PAGES + Math.ceil(memoryBytes / PAGE_BYTES))
   const wasmMemory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum })
   const variant = newVariant(syncVariant(imported), { wasmModule: wasm, wasmMemory, emscriptenModule: QUIET })
   return new Guest(await newQuickJSWASMModuleFromVariant(variant))
@@ -151,16 +153,23 @@ export class Guest {
         host.ended(output(first))
         break
       case 'unfit':
-        host.ended(failed(isExhaustion(first) ? 'oom' : 'invalid_output', first))
+        if (this.#isExhaustion(first)) host.ended(failed('oom', EXHAUSTED))
+        else host.ended(failed('invalid_output', first))
         break
       case 'failed':
         host.log('stderr', `${first}\n${this.#text(b)}`)
-        host.ended(failed(isExhaustion(first) ? 'oom' : 'crashed', first))
+        if (this.#isExhaustion(first)) host.ended(failed('oom', EXHAUSTED))
+        else host.ended(failed('crashed', first))
         break
       default:
         throw new Error('there is no such operation')
     }
     return this.#context.undefined
+  }
+
+  /** Where there is no memory even for the error, null is thrown. */
+  #isExhaustion(message: string): boolean {
+    return message.startsWith(EXHAUSTED) || (message === 'threw null' && this.touchedBytes >= this.#memoryBytes * 0.9)
   }
 
   /** What is no string is none: `getString` would run the skill's own `toString`. */
@@ -183,7 +192,7 @@ function output(text: string): CallEnd {
   return { is: 'output', text }
 }
 
+export const EXHAUSTED = 'InternalError: out of memory'
 /** No path of a file begins like this. */
 const FAULT = '!'
 const PRELUDE_NAME = '<sandbox>'
-const isExhaustion = (message: string): boolean => message.startsWith('InternalError: out of memory')

@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { MAX_INPUT_BYTES } from '../frame.ts'
-import { failed, prepare } from './guest.ts'
+import { EXHAUSTED, failed, prepare } from './guest.ts'
 import type { Guest, Host } from './guest.ts'
 import { Tally } from './tally.ts'
 import { CANCEL_GRACE_MS, MAX_CALLS, MAX_FETCHES, MAX_FLOOD_BYTES, MAX_WAITING, TELL_EVERY_MS } from './wire.ts'
@@ -101,9 +101,9 @@ class Call implements Host {
     return this.#end !== null
   }
 
-  /** The first end is the end. */
+  /** The first end is the end, and what a cancelled run still brings is not waited for by anybody. */
   ended(end: CallEnd): void {
-    this.#end ??= end
+    this.#end ??= this.isAborted() ? CANCELLED : end
   }
 
   async #run(guest: Guest): Promise<CallEnd> {
@@ -116,7 +116,7 @@ class Call implements Host {
       else if (this.isAborted() && this.#waiting.size === 0) return CANCELLED
       else if (this.isAborted()) this.#refuseAll(guest)
       else if (this.#waiting.size > 0) await this.#news()
-      else if (guest.isFull()) return failed('oom', 'InternalError: out of memory')
+      else if (guest.isFull()) return failed('oom', EXHAUSTED)
       else return failed('crashed', 'run() waits for a promise that nothing will settle')
     }
   }
@@ -147,28 +147,24 @@ class Call implements Host {
 /** Memory that grew beyond it is given back at once with the thread, not when a collector finds time. */
 const USUAL_BYTES_TOUCHED: number = 64 * 1_048_576
 const CANCELLED: CallEnd = failed('cancelled', 'it was stopped')
-/** A call that may have more gets an instance of its own. */
-const USUAL_MEMORY_BYTES: number = 256 * 1_048_576
+const USUAL_MEMORY_BYTES: number = 128 * 1_048_576
 
 /** One call after the other; the next one's instance is made while nobody waits. */
 function serve(port: MessagePort, { wasm }: ThreadData): void {
   const send = (message: FromThread): void => port.postMessage(message, [])
-  const usual = (): Promise<Guest> => prepare(wasm, USUAL_MEMORY_BYTES)
-  let ahead: Promise<Guest> | null = usual()
+  const make = (memoryBytes: number): { readonly memoryBytes: number; readonly guest: Promise<Guest> } => {
+    return { memoryBytes, guest: prepare(wasm, memoryBytes) }
+  }
+  let ahead = make(USUAL_MEMORY_BYTES)
   let current: { readonly call: number; readonly run: Call } | null = null
   const run = async (start: CallStart): Promise<void> => {
     const call = new Call(start, send)
     current = { call: start.call, run: call }
-    let guest: Promise<Guest>
-    if (start.memoryBytes > USUAL_MEMORY_BYTES) guest = prepare(wasm, start.memoryBytes)
-    else {
-      guest = ahead ?? usual()
-      ahead = null
-    }
-    await call.run(await guest)
+    await call.run(await (ahead.memoryBytes === start.memoryBytes ? ahead : make(start.memoryBytes)).guest)
     current = null
-    ahead ??= usual()
-    await ahead
+    // Most likely the next is like the last.
+    ahead = make(start.memoryBytes)
+    await ahead.guest
   }
   const fail = (error: unknown): void => {
     // Told to the gateway's thread as the worker's error, which ends the worker.
@@ -180,7 +176,7 @@ function serve(port: MessagePort, { wasm }: ThreadData): void {
     else if (message.is === 'answer') current.run.answer(message)
     else current.run.cancel()
   })
-  ahead.then(() => send({ is: 'ready' }), fail)
+  ahead.guest.then(() => send({ is: 'ready' }), fail)
 }
 
 if (parentPort !== null) serve(parentPort, workerData)
