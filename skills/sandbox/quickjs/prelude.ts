@@ -63,13 +63,14 @@ export const PRELUDE = `(function (host, entrypoint, input, secrets, key, canFet
       return { status, headers: answered, text, json: () => parse(text) }
     }
   } else {
-    ctx.fetch = async () => { throw new Error('this skill may reach no hosts: its descriptor declares none in network.allow') }
+    ctx.fetch = async () => { throw new Error('it may reach no hosts: neither network.allow of its descriptor nor skills.entries.<id>.network.allow names any') }
   }
 
   const name = (error) => {
     if (!(error instanceof Error)) return 'threw ' + show(error)
     const place = /\\(?([\\w./-]+:\\d+:\\d+)/.exec(String(error.stack).split('\\n')[0])
-    return error.name + ': ' + error.message + (place === null ? '' : ' (' + place[1] + ')')
+    // A plain Error was meant for people; any other is a fault in the code, and is somewhere.
+    return error.name + ': ' + error.message + (place === null || error.name === 'Error' ? '' : ' (' + place[1] + ')')
   }
   const failed = (error) => {
     host('failed', name(error), error instanceof Error ? String(error.stack) : '')
