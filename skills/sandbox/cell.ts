@@ -310,8 +310,10 @@ export class Cell {
     this.#loaded = typeof loaded === 'string' ? loaded : null
     this.#number = frame.call
     if (state === 'idle') this.#state = { is: 'idle' }
-    else if ((state === 'busy' || state === 'held') && typeof key === 'string') this.#found = this.#begin(frame.call, key, () => {})
-    else throw new FrameBreach('a state that is none')
+    else if ((state === 'busy' || state === 'held') && typeof key === 'string') {
+      this.#found = this.#begin(frame.call, key, () => {})
+      this.#state = { is: state, key }
+    } else throw new FrameBreach('a state that is none')
     this.#ready.resolve()
   }
 

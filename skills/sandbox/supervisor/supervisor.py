@@ -50,7 +50,7 @@ class Supervisor:
                 if self.house.child is not None and self.house.child.status is not None:
                     self.clean()
                 if time.monotonic() >= until:
-                    os._exit(0)
+                    sys.exit()
             self.eyes.look(until - time.monotonic())
 
     # What the gateway asks for.
@@ -75,7 +75,7 @@ class Supervisor:
         elif kind == PING:
             self.wire.say(PONG, 0, b'')
         elif kind == BYE:
-            os._exit(0)
+            sys.exit()
 
     def hello(self, mark):
         self.wire.begin(mark)
@@ -254,7 +254,11 @@ def main(args):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     os.umask(0o077)
-    Supervisor(given.get('--language', 'python'), given.get('--work', '/tmp'), given.get('--egress'), '--owner' in args).go()
+    supervisor = Supervisor(given.get('--language', 'python'), given.get('--work', '/tmp'), given.get('--egress'), '--owner' in args)
+    try:
+        supervisor.go()
+    finally:
+        supervisor.house.kill(signal.SIGKILL)
 
 
 if __name__ == '__main__':

@@ -78,18 +78,26 @@ class Wire:
         except BlockingIOError:
             pass
         except OSError:
-            os._exit(0)
+            sys.exit()
         self.eyes.watch(self.output, selectors.EVENT_WRITE if self.outbox else 0, self.flush)
 
     def take(self, _):
         data = read(self.input, MEGA)
         if data == b'':
-            os._exit(0)
+            sys.exit()
         self.inbox += data or b''
         at = self.inbox.rfind(GREETING, max(0, self.scanned - len(GREETING)))
         if at >= 0:
-            del self.inbox[: at + len(GREETING)]
-            self.greeted = True
+            rest = self.inbox[at + len(GREETING) :]
+            del self.inbox[at:]
+            self.frames()
+            self.inbox, self.greeted = rest, True
+        self.frames()
+        if not self.greeted:
+            del self.inbox[: -len(GREETING)]
+        self.scanned = len(self.inbox)
+
+    def frames(self):
         while self.greeted and len(self.inbox) >= HEADER.size:
             size, kind, number = HEADER.unpack_from(self.inbox)
             if kind > BYE or size > BOUNDS.get(kind, SMALL):
@@ -99,6 +107,3 @@ class Wire:
             payload = bytes(self.inbox[HEADER.size : HEADER.size + size])
             del self.inbox[: HEADER.size + size]
             self.obey(kind, number, payload)
-        if not self.greeted:
-            del self.inbox[: -len(GREETING)]
-        self.scanned = len(self.inbox)
