@@ -9,7 +9,16 @@ import type Dockerode from 'dockerode'
 import type { Clock, JsonObject } from '#contract'
 import { Breaker } from './breaker.ts'
 import { Demux } from './demux.ts'
-import { EngineAway, EngineRefusal, type ContainerState, type Engine, type EngineFacts, type EngineImage, type Line, type Listed } from './engine.ts'
+import {
+  EngineAway,
+  EngineRefusal,
+  type ContainerState,
+  type Engine,
+  type EngineFacts,
+  type EngineImage,
+  type Line,
+  type Listed,
+} from './engine.ts'
 
 const CALL_LIMIT_MS = 5_000
 const START_LIMIT_MS = 10_000
@@ -79,15 +88,15 @@ export class DockerodeEngine implements Engine {
   }
 
   async start(id: string): Promise<void> {
-    await this.#call({ limitMs: START_LIMIT_MS, what: 'start a container' }, (docker, abortSignal) => docker.getContainer(id).start({ abortSignal }))
+    await this.#call({ limitMs: START_LIMIT_MS, what: 'start a container' }, (docker, abortSignal) =>
+      docker.getContainer(id).start({ abortSignal }),
+    )
   }
 
   async state(id: string): Promise<ContainerState | null> {
     const limits = { limitMs: CALL_LIMIT_MS, what: 'tell how a container is' }
     const found = await this.#unlessGone(() => this.#call(limits, (docker) => docker.getContainer(id).inspect()))
-    return found === null
-      ? null
-      : { isRunning: found.State.Running, isOutOfMemory: found.State.OOMKilled, exitCode: found.State.ExitCode }
+    return found === null ? null : { isRunning: found.State.Running, isOutOfMemory: found.State.OOMKilled, exitCode: found.State.ExitCode }
   }
 
   async remove(id: string): Promise<void> {
@@ -103,6 +112,10 @@ export class DockerodeEngine implements Engine {
       docker.listContainers({ all: true, filters: { label }, abortSignal }),
     )
     return found.map(({ Id, Labels, State }) => ({ id: Id, labels: Labels, isRunning: State === 'running' }))
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
   }
 
   stop(): void {

@@ -23,6 +23,7 @@ export interface Engine {
   remove(id: string): Promise<void>
   /** All with these labels, running or not. */
   list(labels: { readonly [name: string]: string }): Promise<readonly Listed[]>
+  readonly isStopped: boolean
   /** Ends what is under way; every later call fails. */
   stop(): void
 }

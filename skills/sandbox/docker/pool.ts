@@ -150,7 +150,10 @@ export class Pool<M extends Member> {
     this.#making.abort()
     this.#endPulse?.()
     this.#endGrowth?.()
-    this.#queue.refuse(() => true, (waiter) => ({ is: 'unavailable', message: 'the gateway is stopping', queueMs: waiter.waitedMs() }))
+    this.#queue.refuse(
+      () => true,
+      (waiter) => ({ is: 'unavailable', message: 'the gateway is stopping', queueMs: waiter.waitedMs() }),
+    )
     for (const seat of [...this.#seats.values()]) if (seat.is !== 'starting' && seat.is !== 'ending') this.#end(seat)
     while (this.#gone.size > 0) await Promise.all(this.#gone)
   }
@@ -272,7 +275,9 @@ export class Pool<M extends Member> {
   #refill(): void {
     if (this.#queue.size > 0) return
     for (const { profile, target } of this.#parking.targets()) {
-      let has = [...this.#seats.values()].filter(({ is, profile: { key } }) => key === profile.key && (is === 'parked' || is === 'starting')).length
+      let has = [...this.#seats.values()].filter(
+        ({ is, profile: { key } }) => key === profile.key && (is === 'parked' || is === 'starting'),
+      ).length
       while (has < target && this.#seats.size < this.#options.max && this.#make(profile)) has += 1
     }
   }

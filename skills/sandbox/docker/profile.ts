@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue, SkillDescriptor, SkillLanguage } from '#contract'
-import { EGRESS_MOUNT } from '../../egress/egress.ts'
+import { EGRESS_MOUNT, EGRESS_SOCKET } from '../../egress/egress.ts'
 
 export type ContainerLanguage = Extract<SkillLanguage, 'python' | 'node' | 'shell'>
 
@@ -36,6 +36,8 @@ export interface BodyOptions {
 }
 
 export const DEPS_MOUNT = '/deps'
+export const EGRESS_PATH: string = `${EGRESS_MOUNT}/${EGRESS_SOCKET}`
+const SUPERVISOR = ['python3', '-I', '-S', '-B', '/opt/openclaw/supervisor.py', '--owner'] as const
 const MIB = 1_048_576
 const CPU_PERIOD_US = 100_000
 const OPEN_FILES = 256
@@ -70,7 +72,7 @@ export function containerBody(profile: Profile, options: BodyOptions): JsonObjec
   const pids = profile.pids + (runtime !== null && /runsc|gvisor/.test(runtime) ? GVISOR_PIDS : 0)
   return {
     Image: options.image,
-    Cmd: ['python3', '-I', '-S', '-B', '/opt/openclaw/supervisor.py', '--owner', '--language', profile.language],
+    Cmd: [...SUPERVISOR, '--language', profile.language, ...(profile.hasEgress ? ['--egress', EGRESS_PATH] : [])],
     Entrypoint: [],
     User: `${uid}:${uid}`,
     Hostname: 'sandbox',
