@@ -30,6 +30,8 @@ export interface BoxOptions {
   readonly epoch: string
   readonly seccomp: () => Promise<string>
   readonly egress: Egress | null
+  /** A container that could not be made use of is being removed. */
+  readonly onLeft: (removal: Promise<void>) => void
 }
 
 const READY_LIMIT_MS = 10_000
@@ -104,7 +106,7 @@ export async function makeBox(profile: Profile, slot: number, options: BoxOption
     return box
   } catch (error) {
     // Not waited for: whoever wants a sandbox learns now that there is none.
-    if (id !== null) void removeSurely(engine, clock, id)
+    if (id !== null) options.onLeft(removeSurely(engine, clock, id))
     await door?.close().catch(() => {})
     throw error
   }

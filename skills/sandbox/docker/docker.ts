@@ -62,6 +62,7 @@ export class DockerSandbox implements Sandbox {
   /** So that nothing about secrets can be learned from a lease's name. */
   readonly #pepper: Buffer = randomBytes(32)
   readonly #boxes = new Map<string, Box>()
+  readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
   #seccomp: Promise<string> | null = null
@@ -106,7 +107,12 @@ export class DockerSandbox implements Sandbox {
   async stop(): Promise<void> {
     this.#isStopping = true
     const stock = this.#stock
-    await within(Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})]), STOP_LIMIT_MS, this.#options.clock)
+    const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
+    await within(
+      gone.then(() => Promise.all(this.#removals)),
+      STOP_LIMIT_MS,
+      this.#options.clock,
+    )
     this.#engine.stop()
   }
 
@@ -223,7 +229,21 @@ export class DockerSandbox implements Sandbox {
     await (await this.#takeStock())?.take()
     const instance = await this.#id()
     const { image, runtime } = settings.docker
-    const parts = { engine: this.#engine, clock, egress, image, runtime, instance, epoch: this.#epoch, seccomp: () => this.#filter() }
+    const onLeft = (removal: Promise<void>): void => {
+      const left = removal.finally(() => this.#removals.delete(left))
+      this.#removals.add(left)
+    }
+    const parts = {
+      engine: this.#engine,
+      clock,
+      egress,
+      image,
+      runtime,
+      instance,
+      epoch: this.#epoch,
+      seccomp: () => this.#filter(),
+      onLeft,
+    }
     const box = await makeBox(profile, slot, parts, signal)
     this.#know(box)
     return box
@@ -248,7 +268,7 @@ export class DockerSandbox implements Sandbox {
         isKnown: (id) => this.#boxes.has(id),
         onFound: (box, slot, profile) => {
           this.#know(box)
-          this.#pool.occupy(slot, box, profile)
+          if (this.#pool.occupy(slot, box, profile)) void box.broken.then(() => this.#pool.release(box, { isReusable: false }))
         },
       })
       void stock.take()

@@ -3,8 +3,7 @@
  * one breaker, and connections taken over from HTTP are watched from their first moment: an unheard 'error' would end the gateway.
  */
 import { Agent } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { finished } from 'node:stream'
+import { Duplex, finished } from 'node:stream'
 import type Dockerode from 'dockerode'
 import type { Clock, JsonObject } from '#contract'
 import { Breaker } from './breaker.ts'
@@ -158,10 +157,11 @@ export class DockerodeEngine implements Engine {
   }
 
   #connect(): Promise<Dockerode> {
-    // host: '' keeps it from reading the environment, which `socket.ts` has done.
-    this.#client ??= import('dockerode').then(
-      ({ default: Docker }) => new Docker({ socketPath: this.socket, host: '', agent: this.#agent } satisfies Dockerode.DockerOptions),
-    )
+    this.#client ??= import('dockerode').then(({ default: Docker }) => {
+      // host: '' keeps it from reading the environment, which `socket.ts` has done. Its types do not know `agent`.
+      const options: Dockerode.DockerOptions & { readonly agent: Agent } = { socketPath: this.socket, host: '', agent: this.#agent }
+      return new Docker(options)
+    })
     return this.#client
   }
 
@@ -184,16 +184,17 @@ export class DockerodeEngine implements Engine {
 
 /**
  * dockerode's own `attach` sends its options as a body, and Podman hands that on to the container's standard input
- * (https://github.com/apocas/dockerode/issues/742); a path and no options has none. The last character of such a path is cut off by docker-modem.
+ * (https://github.com/apocas/dockerode/issues/742); an empty
+ * `file` and no options is a request without any. The last character of such a path is cut off by docker-modem.
  */
 function dial(docker: Dockerode, id: string, signal: AbortSignal): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const path = `/containers/${id}/attach?stream=1&stdin=1&stdout=1&stderr=1&`
     const statusCodes = { 101: true, 200: true, 400: 'bad parameter', 404: 'no such container', 409: 'conflict', 500: 'server error' }
-    const options = { path, method: 'POST', isStream: true, hijack: true, openStdin: true, abortSignal: signal, statusCodes }
-    docker.modem.dial(options, (error: unknown, connection: Duplex | undefined) => {
+    const options = { path, method: 'POST', isStream: true, hijack: true, file: Buffer.alloc(0), abortSignal: signal, statusCodes }
+    docker.modem.dial(options, (error: unknown, connection: unknown) => {
       if (error) reject(error as Error)
-      else if (connection === undefined) reject(new Error('no connection'))
+      else if (!(connection instanceof Duplex)) reject(new Error('no connection'))
       else if (signal.aborted) connection.destroy()
       else resolve(connection)
     })

@@ -72,6 +72,7 @@ interface Seat<M> {
 
 /** With a member of the same lease at work, a call waits so long for it before another member is made. */
 const GROW_MS = 150
+const REST_MS = 15
 
 export class Pool<M extends Member> {
   readonly #options: PoolOptions<M>
@@ -83,6 +84,7 @@ export class Pool<M extends Member> {
   readonly #making = new AbortController()
   #endPulse: (() => void) | null = null
   #endGrowth: (() => void) | null = null
+  #endRest: (() => void) | null = null
   #isStopped = false
   #isServing = false
   readonly #gone = new Set<Promise<void>>()
@@ -234,8 +236,8 @@ export class Pool<M extends Member> {
   }
 
   /** False: as many are being made as may be at once. */
-  #make(profile: Profile): boolean {
-    const { max, starters, make } = this.#options
+  #make(profile: Profile, starters = this.#options.starters): boolean {
+    const { max, make } = this.#options
     if ([...this.#seats.values()].filter(({ is }) => is === 'starting').length >= starters) return false
     const slot = Array.from({ length: max }, (_, at) => at).find((at) => !this.#seats.has(at))
     if (slot === undefined) return false
@@ -272,13 +274,23 @@ export class Pool<M extends Member> {
     return true
   }
 
+  /** A little later: the calls that took what is to be made again have the processors first. */
   #refill(): void {
-    if (this.#queue.size > 0) return
+    if (this.#endRest !== null || this.#queue.size > 0) return
+    this.#endRest = this.#clock.after(REST_MS, () => {
+      this.#endRest = null
+      if (!this.#isStopped && this.#queue.size === 0) this.#fill()
+    })
+  }
+
+  #fill(): void {
+    // One place is left for who comes and waits.
+    const starters = Math.max(1, this.#options.starters - 1)
     for (const { profile, target } of this.#parking.targets()) {
       let has = [...this.#seats.values()].filter(
         ({ is, profile: { key } }) => key === profile.key && (is === 'parked' || is === 'starting'),
       ).length
-      while (has < target && this.#seats.size < this.#options.max && this.#make(profile)) has += 1
+      while (has < target && this.#seats.size < this.#options.max && this.#make(profile, starters)) has += 1
     }
   }
 
