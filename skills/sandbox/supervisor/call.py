@@ -30,7 +30,7 @@ class Call:
         self.number, self.key, self.timeout_ms = number, asked['key'], asked['timeout_ms']
         self.deadline = time.monotonic() + self.timeout_ms / 1000
         self.child = self.kill_at = self.progress = None
-        self.is_over, self.progress_at, self.flood, self.tail = False, 0.0, 0, b''
+        self.is_over, self.is_heap, self.progress_at, self.flood, self.tail = False, False, 0.0, 0, b''
         self.open, self.asked = {}, 0
         self.left, self.dropped = dict.fromkeys(STREAMS, LOG_KEPT), dict.fromkeys(STREAMS, 0)
 
@@ -52,6 +52,7 @@ class Call:
             if not data or self.is_over:
                 return
             if stream == 2:
+                self.is_heap = self.is_heap or b'out of memory' in self.tail + data
                 self.tail = (self.tail + data)[-2_000:]
             self.log(stream, data)
             self.count(len(data))
@@ -163,7 +164,7 @@ class Call:
             return self.judge(bytes(self.child.heard).strip())
         how = 'its process ended with exit code %d' % code if code is not None else 'its process was ended by %s' % signal_name(os.WTERMSIG(status))
         lines = [line.strip() for line in self.tail.decode('utf-8', 'replace').splitlines() if line.strip()]
-        is_heap = code is None and b'heap out of memory' in self.tail
+        is_heap = code is None and self.is_heap
         self.fail(*self.cause('oom' if is_heap else 'crashed', ': '.join([how, *lines[-1:]])[:500]))
 
     def judge(self, output):

@@ -27,6 +27,8 @@ from wire import ACK, BYE, CALL, CANCEL, HELLO, IDLE, INVOKE, LOAD, LOADED, MEGA
 from wire import Eyes, Wire, dumps, read
 
 PROTOCOL, SILENCE_S, OPEN_FILES = 1, 600, 256
+# What an interpreter takes of its limit and never touches: V8 alone half a gigabyte of heap and stacks to come.
+RESERVED_MB = {'python': 32, 'node': 640, 'shell': 32}
 
 
 class Supervisor:
@@ -216,7 +218,7 @@ class Supervisor:
         given = self.loaded and self.loaded.get('limits')
         if not given:
             return ()
-        memory = (resource.RLIMIT_DATA, given['memory_mb'] * MEGA)
+        memory = (resource.RLIMIT_DATA, (given['memory_mb'] + RESERVED_MB[self.language]) * MEGA)
         return memory, (resource.RLIMIT_NPROC, given['pids'] + 2), (resource.RLIMIT_FSIZE, given['tmp_mb'] * MEGA)
 
     def feed(self, _=None):
