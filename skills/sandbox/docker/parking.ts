@@ -101,7 +101,13 @@ export class Parking {
   }
 
   #use(profile: Profile): Use {
-    const use = this.#uses.get(profile.key) ?? { profile, isWarm: false, usedAt: this.#clock.now(), failedAt: Number.NEGATIVE_INFINITY, taken: [] }
+    const use = this.#uses.get(profile.key) ?? {
+      profile,
+      isWarm: false,
+      usedAt: this.#clock.now(),
+      failedAt: Number.NEGATIVE_INFINITY,
+      taken: [],
+    }
     this.#uses.delete(profile.key)
     this.#uses.set(profile.key, use)
     for (const key of this.#uses.keys()) {
