@@ -44,6 +44,8 @@ export interface NewSkill {
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
   readonly skipTests?: boolean
+  /** It waits for `canary` or `promote`; otherwise a release that is newer than its major's stable one becomes that at once. */
+  readonly hold?: boolean
 }
 
 /** How a skill's majors are rolled out, and what calls without a version get. */
