@@ -52,6 +52,7 @@ const NAMES: { readonly [method: string]: string } = {
 const skill = (id: string, effect: SkillDescriptor['effect']): SkillDescriptor =>
   skillDescriptor({ id, effect, description: `Records that it ran (${effect}).`, inputs: { type: 'object' }, timeoutMs: 5_000 })
 const recordingSkills: SkillRunner = {
+  find: () => null,
   adopt: async () => null,
   list: () => [skill('read', 'none'), skill('charge', 'idempotent'), skill('post', 'once')],
   async run({ skill: id, key }: SkillRun): Promise<SkillOutcome> {

@@ -1,0 +1,1 @@
+/** Signs the folder of a skill with the key that the command line names. */
