@@ -121,6 +121,8 @@ export interface SkillRuns {
    * @throws NotFoundError, InvalidError and as `invoke`; UnavailableError when too many wait (`SKILLS_BUSY`)
    */
   submit(invocation: Invocation): Promise<RunRecord>
+  /** As the store has it, or will have it in a moment. */
+  get(tenant: string, id: RunId): Promise<RunRecord | null>
   /** Runs of the store are looked for: a dead letter was replayed. */
   wake(): void
   /** Follows a run from now on until it ended or the signal aborts; null: there is none such. */

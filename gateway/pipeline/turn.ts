@@ -21,6 +21,7 @@ import type {
   RecordedStep,
   SkillCall,
   SkillDescriptor,
+  SkillEvent,
   SkillOutcome,
   SkillRunner,
   StepDone,
@@ -163,8 +164,17 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const chosen = this.#chosen.get(call.skill)
     const effect = chosen?.descriptor.effect ?? 'none'
-    const adopted = recorded?.status === 'started' ? await this.#parts.skills.adopt(`${this.id}:${call.id}`, this.signal) : null
-    if (adopted !== null) return this.#finishSkill(call, 'done', adopted)
+    const run = {
+      skill: call.skill,
+      ...(chosen?.version !== undefined && { version: chosen.version }),
+      key: `${this.id}:${call.id}`,
+      tenant: DEFAULT_TENANT,
+      caller: { is: 'agent', agent: this.agent.name, session: this.session },
+      signal: this.signal,
+      watch: (event: SkillEvent) => this.#show(call, event),
+    } as const
+    const adopted = recorded?.status === 'started' ? await skills.adopt(run) : null
+    if (adopted !== null) return this.#concludeSkill(call, adopted)
     if (recorded?.status === 'started' && effect === 'once') {
       return this.#finishSkill(call, 'unknown', {
         status: 'error',
@@ -188,17 +198,21 @@ export class RunningTurn implements Turn {
     const outcome: SkillOutcome =
       chosen === undefined
         ? { status: 'error', code: 'not_found', message: `There is no skill "${call.skill}" for this agent.` }
-        : await skills.run({
-            skill: call.skill,
-            ...(chosen.version !== undefined && { version: chosen.version }),
-            input: call.input,
-            key: `${this.id}:${call.id}`,
-            attempt: started.attempt,
-            tenant: DEFAULT_TENANT,
-            caller: { is: 'agent', agent: this.agent.name, session: this.session },
-            signal: this.signal,
-          })
-    // A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect.
+        : await skills.run({ ...run, input: call.input, attempt: started.attempt })
+    return this.#concludeSkill(call, outcome)
+  }
+
+  #show({ id: call, skill }: SkillCall, event: SkillEvent): void {
+    if (event.is !== 'progress') return
+    const last = this.#last()
+    const { channel, id, session } = last.envelope
+    if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
+    const { name: agent } = this.agent
+    this.#parts.feed.emit({ type: 'skill', messageId: id, channel, lane: last.lane, session, agent, skill, call, progress: event.data })
+  }
+
+  /** A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect. */
+  async #concludeSkill(call: SkillCall, outcome: SkillOutcome): Promise<SkillOutcome> {
     if (this.signal.aborted && outcome.status === 'error' && outcome.code === 'cancelled') this.signal.throwIfAborted()
     return this.#finishSkill(call, 'done', outcome)
   }

@@ -25,7 +25,14 @@ export class SkillsDouble implements Skills {
   readonly tracks: SkillTrack[] = []
   readonly calls: (readonly [string, ...unknown[]])[] = []
   reports: SandboxReport[] = []
-  runs: SkillRuns = { invoke: noRuns, submit: noRuns, wake: () => undefined, watch: async () => null, cancel: async () => false }
+  runs: SkillRuns = {
+    invoke: noRuns,
+    submit: noRuns,
+    get: async () => null,
+    wake: () => undefined,
+    watch: async () => null,
+    cancel: async () => false,
+  }
   readonly runner: Skills['runner'] = {
     list: () => [],
     find: () => null,

@@ -133,6 +133,14 @@ describe('a JavaScript skill', () => {
       'crashed: run() waits for a promise that nothing will settle',
     )
   })
+  test('that computes beyond its time is told where it was', async () => {
+    const logged: string[] = []
+    const tell = (event: SkillEvent): void => {
+      if (event.is === 'log') logged.push(event.text)
+    }
+    assert.equal(await failure('export const run = () => { for (;;); }', { timeoutMs: 100, tell }), 'timeout: it took longer than 100 ms')
+    assert.match(logged.join(''), /interrupted \(main\.js:1:\d+\)\n +at run/)
+  })
   test('sees nothing of the call before, and breaks only its own world', async () => {
     const spoil = `Object.prototype.polluted = 1; Array.prototype.map = null; JSON.stringify = () => '"forged"'; Promise.prototype.then = null
       export const run = () => { globalThis.left = 1; return { __proto__: null, ['__proto__']: { polluted: 2 } } }`
