@@ -125,9 +125,24 @@ def attack(arg):
     held: ['nothing'],
     control: 'worked',
   },
-  { name: 'writes to the kernel by its devices', code: writes("['/dev/mem', '/dev/kmsg', '/dev/port', '/dev/sda', '/dev/vda', '/dev/loop0']"), held: ['nothing'], control: 'worked' },
-  { name: 'turns the kernel by /proc', code: writes("['/proc/sysrq-trigger', '/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/proc/sys/vm/panic_on_oom']"), held: ['nothing'], control: 'worked' },
-  { name: 'turns the kernel by /sys', code: writes("['/sys/kernel/uevent_helper', '/sys/power/state', '/sys/kernel/mm/ksm/run', '/sys/class/net/lo/mtu']"), held: ['nothing'], control: 'worked' },
+  {
+    name: 'writes to the kernel by its devices',
+    code: writes("['/dev/mem', '/dev/kmsg', '/dev/port', '/dev/sda', '/dev/vda', '/dev/loop0']"),
+    held: ['nothing'],
+    control: 'worked',
+  },
+  {
+    name: 'turns the kernel by /proc',
+    code: writes("['/proc/sysrq-trigger', '/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/proc/sys/vm/panic_on_oom']"),
+    held: ['nothing'],
+    control: 'worked',
+  },
+  {
+    name: 'turns the kernel by /sys',
+    code: writes("['/sys/kernel/uevent_helper', '/sys/power/state', '/sys/kernel/mm/ksm/run', '/sys/class/net/lo/mtu']"),
+    held: ['nothing'],
+    control: 'worked',
+  },
   {
     name: 'changes its own limits by the control groups',
     code: `
@@ -210,5 +225,13 @@ def attack(arg):
     held: ['nothing'],
     control: 'worked',
   },
-  { name: "finds the engine's socket", code: writes("['/var/run/docker.sock', '/run/docker.sock', '/run/podman/podman.sock', '/tmp/control.sock']").replace('def attack', "import socket\nif __import__('os').geteuid() == 0:\n    __import__('os').path.exists('/tmp/control.sock') or open('/tmp/control.sock', 'w').close()\ndef attack"), held: ['nothing'], control: 'worked' },
+  {
+    name: "finds the engine's socket",
+    code: writes("['/var/run/docker.sock', '/run/docker.sock', '/run/podman/podman.sock', '/tmp/control.sock']").replace(
+      'def attack',
+      "import socket\nif __import__('os').geteuid() == 0:\n    __import__('os').path.exists('/tmp/control.sock') or open('/tmp/control.sock', 'w').close()\ndef attack",
+    ),
+    held: ['nothing'],
+    control: 'worked',
+  },
 ]
