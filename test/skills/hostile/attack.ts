@@ -12,8 +12,8 @@ export interface Attack {
   readonly arg?: JsonValue
   /** Ways in which it may end in the sandbox: it got nothing, or it was ended with one of these codes. */
   readonly held: readonly ('nothing' | SkillErrorCode)[]
-  /** worked: `attack` is true without the defences. hangs: it runs for ever. floods: it writes more than anybody would read. */
-  readonly control: 'worked' | 'hangs' | 'floods'
+  /** worked: `attack` is true without the defences. hangs: it runs for ever. dies: it is killed itself. floods: it writes more than anybody would read. */
+  readonly control: 'worked' | 'hangs' | 'dies' | 'floods'
   readonly timeoutMs?: number
   readonly resources?: Partial<SkillResources>
 }

@@ -42,6 +42,7 @@ export async function control(attack: Pick<Attack, 'code' | 'arg'>, image: strin
     await once(gone, 'exit')
     return first
   }
+  if (child.exitCode === 137) return 'dies'
   return told.includes('ANSWER True') ? 'worked' : `held: ${told.slice(-400)}`
 }
 let made = 0

@@ -46,7 +46,7 @@ export const KERNEL: readonly Attack[] = [
   syscall('watches all files by fanotify', 300, 262, '0, 0'),
   syscall('sets the clock', 227, 112, '0, ctypes.create_string_buffer(b"\\xff" * 16, 16)'),
   syscall('renames the machine', 170, 161, "b'', 0"),
-  syscall('traces its parent', 101, 117, '16, os.getppid(), 0, 0'),
+  syscall('traces its parent', 101, 117, '0x4206, os.getppid(), 0, 0'),
   syscall("reads another process's memory", 310, 270, 'os.getppid(), None, 0, None, 0, 0'),
   syscall('makes shared memory', 29, 194, '0, 4096, 0o1600'),
   syscall('makes a message queue', 240, 180, "b'openclaw', 0o102, 0o600, None"),

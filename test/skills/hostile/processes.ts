@@ -86,7 +86,7 @@ def attack(arg):
     return True
 `,
     held: ['nothing', 'crashed', 'protocol', 'timeout'],
-    control: 'worked',
+    control: 'dies',
     timeoutMs: 3_000,
   },
   {
