@@ -123,6 +123,15 @@ export class Conversation {
         if (event.replySeq <= this.#lastSeq) return
         this.#lastSeq = event.replySeq
         return this.#out.send(this.#frameOf({ ...event, seq: event.replySeq }))
+      case 'skill':
+        return this.#out.send({
+          type: 'skill.progress',
+          message_id: event.messageId,
+          conversation,
+          skill: event.skill,
+          call: event.call,
+          progress: event.progress,
+        })
       case 'event':
     }
   }

@@ -1,5 +1,5 @@
 /** What happens, as it happens: for those who wait, stream or watch. In memory, lossy for the slow, never the only copy. */
-import type { JsonObject } from './envelope.ts'
+import type { JsonObject, JsonValue } from './envelope.ts'
 import type { DeliveryId, MessageId, SessionKey } from './ids.ts'
 import type { MessageStatus } from './message.ts'
 
@@ -16,6 +16,8 @@ export type FlowEvent =
       readonly of: number
       readonly text: string
     })
+  /** A skill of the turn tells how far it is; for show. */
+  | (FlowBase & { readonly type: 'skill'; readonly skill: string; readonly call: string; readonly progress: JsonValue })
   | { readonly type: 'event'; readonly name: string; readonly data: JsonObject }
 
 export interface FlowBase {

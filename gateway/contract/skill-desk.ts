@@ -6,13 +6,15 @@ import type { SkillDescriptor, SkillEvent, SkillLanguage, SkillOutcome, SkillRun
 import type { RunRecord } from './store/runs.ts'
 import type { SkillRecord, SkillTrack } from './store/skills.ts'
 
-/** The spoke as a whole. `start` reaps what a former life left and takes up its unfinished runs. */
+/** The spoke as a whole. `start` reaps what a former life left and takes up its unfinished runs; the store is open before. */
 export interface Skills extends Lifecycle {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
   /** What isolates skills here, and what does not. */
   runtime(): Promise<readonly SandboxReport[]>
+  /** Takes up no more runs of the API and lets those under way end within the bound; the runner goes on for turns that end. */
+  drain(ms: number): Promise<void>
 }
 
 /** One kind of sandbox. */
@@ -92,17 +94,27 @@ export interface Invocation {
 }
 
 export interface SkillRuns {
-  /** Runs it and waits. The signal is the client's patience: when it aborts, the run is cancelled. */
+  /**
+   * Runs it and waits. The signal is the client's patience: when it aborts and nobody else waits for the same run, that is cancelled.
+   * @throws ConflictError (`IDEMPOTENCY_KEY_REUSED`) when the key was used for another call; UnavailableError while draining
+   */
   invoke(
     invocation: Invocation,
     options: { readonly signal: AbortSignal; readonly watch?: (event: SkillEvent) => void },
   ): Promise<{ readonly id: RunId; readonly outcome: SkillOutcome; readonly version: string | null }>
-  /** Stores it and answers; it is run as soon as may be, also after a crash. */
+  /**
+   * Stores it and answers; it is run as soon as may be, also after a crash.
+   * @throws NotFoundError, InvalidError and as `invoke`; UnavailableError when too many wait (`SKILLS_BUSY`)
+   */
   submit(invocation: Invocation): Promise<RunRecord>
   /** Runs of the store are looked for: a dead letter was replayed. */
   wake(): void
-  /** Follows a run from now on until it ended or the signal aborts. */
-  watch(id: RunId, signal: AbortSignal, listen: (event: SkillEvent) => void): Promise<RunRecord | null>
+  /** Follows a run from now on until it ended or the signal aborts; null: there is none such. */
+  watch(
+    tenant: string,
+    id: RunId,
+    options: { readonly signal: AbortSignal; readonly listen?: (event: SkillEvent) => void },
+  ): Promise<RunRecord | null>
   /** False: not running any more, or none such. */
   cancel(tenant: string, id: RunId): Promise<boolean>
 }

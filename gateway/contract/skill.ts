@@ -123,6 +123,27 @@ export type SkillErrorCode =
   /** A newer message arrived before it was started. */
   | 'skipped'
 
+/** The code under which each is known outside: in problem documents, on dead letters, in logs. */
+export const SKILL_CODES: { readonly [code in SkillErrorCode]: string } = {
+  invalid_input: 'SKILL_INVALID_INPUT',
+  invalid_output: 'SKILL_INVALID_OUTPUT',
+  timeout: 'SKILL_TIMEOUT',
+  cancelled: 'SKILL_CANCELLED',
+  oom: 'SKILL_OUT_OF_MEMORY',
+  pids_exhausted: 'SKILL_PIDS_EXHAUSTED',
+  output_limit: 'SKILL_OUTPUT_LIMIT',
+  crashed: 'SKILL_CRASHED',
+  protocol: 'SKILL_PROTOCOL',
+  deps_failed: 'SKILL_DEPS_FAILED',
+  egress_denied: 'SKILL_EGRESS_DENIED',
+  unavailable: 'SANDBOX_UNAVAILABLE',
+  busy: 'SKILLS_BUSY',
+  not_found: 'SKILL_NOT_FOUND',
+  refused: 'SKILL_REFUSED',
+  unknown: 'SKILL_OUTCOME_UNKNOWN',
+  skipped: 'SKILL_SKIPPED',
+}
+
 export interface SkillRunner {
   /** Those that can be called now: of each id, the version that a call without one gets. */
   list(): readonly SkillDescriptor[]
@@ -130,8 +151,8 @@ export interface SkillRunner {
   run(run: SkillRun): Promise<SkillOutcome>
   /**
    * After a crash: the outcome of a run with this key that outlived the gateway, waited for. null: none did, and whether it is run
-   * again is for its effect to say.
+   * again is for its effect to say. The rest says what is known of it: what it gives is held to the schemas as ever.
    */
-  adopt(key: string, signal: AbortSignal): Promise<SkillOutcome | null>
+  adopt(run: Omit<SkillRun, 'input' | 'attempt'>): Promise<SkillOutcome | null>
   stop(): Promise<void>
 }

@@ -1,5 +1,5 @@
 /**
- * One message as server-sent events: `status`, `delta` (text as it comes; null: void), `reply`, `end`. What was before the stream began is told
+ * One message as server-sent events: `status`, `delta` (text as it comes; null: void), `skill.progress`, `reply`, `end`. What was before the stream began is told
  * first, from the store; every reply comes exactly once, and the store has the last word before the end.
  */
 import type { EventSink, FlowEvent, FlowFeed, JsonObject, MessageId, MessageStatus, Store } from '#contract'
@@ -37,6 +37,8 @@ export async function streamMessage(
   const tell = (event: FlowEvent): void => {
     if (event.type === 'message') tellStatus(event.status)
     else if (event.type === 'delta') sink.send({ event: 'delta', data: { text: event.text } })
+    else if (event.type === 'skill')
+      sink.send({ event: 'skill.progress', data: { skill: event.skill, call: event.call, progress: event.progress } })
     else if (event.type === 'reply') tellReply({ ...event, seq: event.replySeq })
   }
 

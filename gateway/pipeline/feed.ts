@@ -3,7 +3,7 @@ import type { FlowEvent, FlowFeed, MessageId } from '#contract'
 
 type Listen = (event: FlowEvent) => void
 
-/** Events that a reconnecting watcher can catch up on. Deltas are not among them: they are void once the reply is there. */
+/** Events that a reconnecting watcher can catch up on. Deltas and progress are not among them: they are void once the reply is there. */
 const REMEMBERED = 10_000
 
 export class Feed implements FlowFeed {
@@ -14,7 +14,7 @@ export class Feed implements FlowFeed {
   #seq = 0
 
   emit(event: FlowEvent): void {
-    if (event.type !== 'delta') {
+    if (event.type !== 'delta' && event.type !== 'skill') {
       this.#ring[this.#seq % REMEMBERED] = event
       this.#seq += 1
       for (const listen of this.#all) listen(event, this.#seq)

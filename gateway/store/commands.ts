@@ -12,7 +12,9 @@ import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { pairingWrites } from './pairing.ts'
 import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
+import { runReads, runWrites } from './runs.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
+import { skillWrites } from './skills.ts'
 import { turnWrites } from './turns.ts'
 
 export type Writes = {
@@ -26,6 +28,8 @@ export type Writes = {
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
   readonly pairing: typeof pairingWrites
+  readonly skills: typeof skillWrites
+  readonly runs: typeof runWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -40,6 +44,8 @@ export const writes: Writes = {
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,
   pairing: pairingWrites,
+  skills: skillWrites,
+  runs: runWrites,
   storage: { prune, probe },
 }
 
@@ -49,6 +55,7 @@ export type Reads = {
   readonly sessions: typeof sessionReads
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
+  readonly runs: typeof runReads
 }
 
 export const reads: Reads = {
@@ -57,4 +64,5 @@ export const reads: Reads = {
   sessions: sessionReads,
   deadLetters: letterReads,
   channelState: channelStateReads,
+  runs: runReads,
 }

@@ -1,5 +1,5 @@
 /** What was given up: listed, shown, changed, brought back once, or given up for good. */
-import { asDeadLetterId, asMessageId, asSessionKey, payloadText } from '#contract'
+import { InvalidError, asDeadLetterId, asMessageId, asRunId, asSessionKey, payloadText } from '#contract'
 import type {
   DeadLetterStatus,
   DeadLetterStore,
@@ -12,6 +12,7 @@ import type {
   SessionParts,
 } from '#contract'
 import type { Handlers } from './command.ts'
+import { changeRunInput, requeueRun } from './run-row.ts'
 import { sessionOf } from './session-row.ts'
 import type { Sql } from './sql.ts'
 import { leaveTurn } from './turn-row.ts'
@@ -19,7 +20,7 @@ import { leaveTurn } from './turn-row.ts'
 interface LetterRow {
   readonly id: string
   readonly seq: number
-  readonly kind: 'message' | 'delivery'
+  readonly kind: 'message' | 'delivery' | 'run'
   readonly ref: string
   readonly status: DeadLetterStatus
   readonly channel: string
@@ -120,12 +121,14 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
     const letter = find(sql, replay.id)
     if (letter === undefined) return { status: 'missing' }
     if (letter.status !== 'open') return { status: 'settled', was: letter.status }
+    if (letter.kind === 'run') return replayRun(sql, letter, replay)
     return letter.kind === 'message' ? replayMessage(sql, letter, replay) : replayDelivery(sql, letter, replay)
   },
   edit(sql, id, payload) {
     const letter = find(sql, id)
     if (letter === undefined || letter.status !== 'open') return false
     if (letter.kind === 'message') editMessage(sql, letter, payload)
+    else if (letter.kind === 'run') editRun(sql, letter, payload)
     else editDelivery(sql, letter, payload)
     return true
   },
@@ -170,6 +173,13 @@ function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayRes
   return { status: 'replayed', kind: 'delivery', channel: letter.channel }
 }
 
+/** The same key again: whoever dedupes by it has the last word on what happened before. */
+function replayRun(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
+  if (!requeueRun(sql, letter.ref)) return { status: 'missing' }
+  settle(sql, letter, 'replayed', now)
+  return { status: 'replayed', kind: 'run', run: asRunId(letter.ref) }
+}
+
 const settle = (sql: Sql, letter: LetterRow, status: DeadLetterStatus, now: number): number =>
   sql.run('UPDATE dead_letter SET status = ?, settled_at = ? WHERE seq = ?', status, now, letter.seq)
 
@@ -185,4 +195,13 @@ function editDelivery(sql: Sql, letter: LetterRow, payload: Payload): void {
   const rendered = { text: payloadText(payload) }
   sql.run('UPDATE outbox SET rendered = ? WHERE id = ?', JSON.stringify(rendered), letter.ref)
   sql.run('UPDATE dead_letter SET content = ? WHERE seq = ?', JSON.stringify({ ...JSON.parse(letter.content), rendered }), letter.seq)
+}
+
+/** The input. Words are the JSON text that they are. */
+function editRun(sql: Sql, letter: LetterRow, payload: Payload): void {
+  if ('binary' in payload)
+    throw new InvalidError('The input of a skill is JSON: give it as `{"json": …}`, or as text.', { code: 'RUN_INPUT_NOT_JSON' })
+  const input = 'json' in payload ? payload.json : payload.text
+  changeRunInput(sql, letter.ref, input)
+  sql.run('UPDATE dead_letter SET content = ? WHERE seq = ?', JSON.stringify({ ...JSON.parse(letter.content), input }), letter.seq)
 }

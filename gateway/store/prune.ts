@@ -3,6 +3,7 @@
  * any way stays, however old: an open message, a reply still to be sent, an open letter.
  */
 import type { Sql } from './sql.ts'
+import { pruneRuns } from './run-row.ts'
 import { leaveTurn, loadTurn } from './turn-row.ts'
 
 interface OldRow {
@@ -22,7 +23,8 @@ export function prune(sql: Sql, before: number, limit: number): number {
     sql.run('DELETE FROM inbox WHERE seq = ?', row.seq)
     if (row.session !== null) forgetWords(sql, row.session, before)
   }
-  return old.length + prunePosted(sql, before, limit - old.length)
+  const posted = prunePosted(sql, before, limit - old.length)
+  return old.length + posted + pruneRuns(sql, before, limit - old.length - posted)
 }
 
 /** Parts that answered no message go by themselves. */

@@ -11,6 +11,7 @@ import { reads, writes } from './commands.ts'
 import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import { Remote, stopped } from './remote.ts'
+import { skillStore } from './skills.ts'
 
 export interface SqliteStoreOptions {
   readonly file: string
@@ -37,6 +38,8 @@ export class SqliteStore implements Store, Lifecycle {
   readonly idempotency: Store['idempotency']
   readonly channelState: Store['channelState']
   readonly pairing: Store['pairing']
+  readonly skills: Store['skills']
+  readonly runs: Store['runs']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -75,6 +78,9 @@ export class SqliteStore implements Store, Lifecycle {
       ...tell('channelState', writes.channelState, outside),
     })
     this.pairing = tell('pairing', writes.pairing, outside)
+    this.skills = skillStore(tell('skills', writes.skills, outside))
+    const { add } = tell('runs', writes.runs, outside)
+    this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
     this.#storage = tell('storage', writes.storage, outside)
   }
 

@@ -11,7 +11,9 @@ import { outboxSuite } from './store/outbox.ts'
 import { pairingSuite } from './store/pairing.ts'
 import { recoverySuite } from './store/recovery.ts'
 import { retentionSuite } from './store/retention.ts'
+import { runSuite } from './store/runs.ts'
 import { sessionSuite } from './store/sessions.ts'
+import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
 import { turnSuite } from './store/turns.ts'
 
@@ -26,6 +28,8 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     deadLetterSuite(use)
     accessSuite(use)
     pairingSuite(use)
+    skillSuite(use)
+    runSuite(use)
     retentionSuite(use)
   })
 }

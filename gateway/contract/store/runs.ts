@@ -4,7 +4,10 @@ import type { RunId } from '../ids.ts'
 import type { Failure } from '../message.ts'
 import type { SkillCaller, SkillEffect, SkillOutcome } from '../skill.ts'
 
-/** queued → running → done | failed | unknown. dead: failed and given up, with a dead letter. */
+/**
+ * queued → running → done | failed | unknown. dead: failed and given up, with a dead letter. unknown: the gateway died while it ran, and
+ * it must not be run again by itself; it has a dead letter too. A replay makes those two queued again.
+ */
 export type RunStatus = 'queued' | 'running' | 'done' | 'failed' | 'unknown' | 'dead'
 
 export interface RunRecord {
@@ -44,17 +47,24 @@ export interface RunEnd {
   readonly outcome: SkillOutcome
   readonly logs: string
   readonly now: number
-  /** Given up: a dead letter of kind `run` holds input, outcome and logs; the status becomes `dead`. */
+  /** Given up: a dead letter of kind `run` holds input, outcome and logs; the status of a failed one becomes `dead`. */
   readonly dead: Failure | null
+  /** Nothing of it ran: its key is free for another try, and the run is known by its id alone. */
+  readonly freesKey: boolean
 }
 
 export interface RunStore {
-  /** Reserves the key. Answers what stands there if it is taken, null if it is now ours. */
-  add(run: NewRun): Promise<RunRecord | null>
+  /**
+   * Reserves the key. Answers what stands there if it is taken, null if it is now ours. `begun`: with its first attempt, as by `start`,
+   * because it is run at once.
+   */
+  add(run: NewRun, begun: { readonly version: string } | null): Promise<RunRecord | null>
   /** Before each attempt of a run that is on record; the attempt's number. */
   start(id: RunId, version: string, now: number): Promise<number>
+  /** It could not be had now and nothing of it ran: queued again, the last attempt not counted. */
+  defer(id: RunId): Promise<void>
   finish(id: RunId, end: RunEnd): Promise<void>
-  /** A run that was not on record before it ended. Several share one transaction. */
+  /** Runs that were not on record before they ended; one whose key is there already is left as it is. All in one transaction. */
   record(runs: readonly { readonly run: NewRun; readonly end: RunEnd; readonly startedAt: number }[]): Promise<void>
   get(tenant: string, id: RunId): Promise<RunRecord | null>
   list(
@@ -62,6 +72,6 @@ export interface RunStore {
     before: number | null,
     limit: number,
   ): Promise<readonly RunRecord[]>
-  /** Queued or running, oldest first. */
-  unfinished(limit: number): Promise<readonly RunRecord[]>
+  /** Queued or running, oldest first, those with a greater number than `after`. */
+  unfinished(after: number, limit: number): Promise<readonly Pick<RunRecord, 'id' | 'seq' | 'tenant' | 'key' | 'status'>[]>
 }

@@ -34,14 +34,14 @@ export interface SkillTrack {
 }
 
 export interface SkillStore {
-  /** taken: that version exists with another digest. same: it exists just so, and nothing was done. */
-  add(record: SkillRecord, bundle: Uint8Array, track: SkillTrack): Promise<'added' | 'same' | 'taken'>
+  /** taken: that version exists with another digest. same: it exists just so, and nothing was done. `track` null: the rollout stays as it is. */
+  add(record: SkillRecord, bundle: Uint8Array, track: SkillTrack | null): Promise<'added' | 'same' | 'taken'>
   /** All of all tenants, without bundles. */
   list(): Promise<readonly SkillRecord[]>
   tracks(): Promise<readonly SkillTrack[]>
   bundle(digest: string): Promise<Uint8Array | null>
   change(skill: SkillRef, change: { readonly isEnabled?: boolean; readonly deprecated?: string | null }): Promise<boolean>
-  /** One version, or with `version` null all of them; bundles that nobody has any more go too. False: there was none. */
+  /** One version, or with `version` null all of them and their tracks; bundles that nobody has any more go too. False: there was none. */
   remove(skill: { readonly tenant: string; readonly id: string; readonly version: string | null }): Promise<boolean>
   setTrack(track: SkillTrack): Promise<void>
 }

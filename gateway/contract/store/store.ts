@@ -10,7 +10,9 @@ import type { DeadLetterStore } from './dead-letters.ts'
 import type { InboxStore } from './inbox.ts'
 import type { OutboxStore } from './outbox.ts'
 import type { PairingStore } from './pairing.ts'
+import type { RunStore } from './runs.ts'
 import type { SessionStore } from './sessions.ts'
+import type { SkillStore } from './skills.ts'
 import type { TurnStore } from './turns.ts'
 
 export interface Store extends Lifecycle {
@@ -24,9 +26,11 @@ export interface Store extends Lifecycle {
   readonly idempotency: IdempotencyStore
   readonly channelState: ChannelStateStore
   readonly pairing: PairingStore
+  readonly skills: SkillStore
+  readonly runs: RunStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
-  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them and parts that answered none; answers how many. */
+  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them, parts that answered none, and runs; answers how many. */
   prune(before: number, limit: number): Promise<number>
 }
 

@@ -46,5 +46,6 @@ function eventDocument(event: FlowEvent): JsonObject {
   const of = { message_id: event.messageId, channel: event.channel, lane: event.lane, session: event.session, agent: event.agent }
   if (event.type === 'message') return { ...of, status: event.status, reason: event.reason }
   if (event.type === 'delta') return { ...of, text: event.text }
+  if (event.type === 'skill') return { ...of, skill: event.skill, call: event.call, progress: event.progress }
   return { ...of, id: event.id, seq: event.replySeq, index: event.index, of: event.of, text: event.text }
 }

@@ -280,6 +280,8 @@ export class Hub {
       agents: absent as Store['agents'],
       channelState: absent as Store['channelState'],
       pairing: absent as Store['pairing'],
+      skills: absent as Store['skills'],
+      runs: absent as Store['runs'],
     }
   }
 }

@@ -1,0 +1,102 @@
+/** Patterns of strangers: the language's own answers, in bounded time. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { LinearPattern } from '../../../skills/descriptor/pattern.ts'
+
+const PATTERNS = [
+  '',
+  'a',
+  '^a$',
+  '^$',
+  'a|b|',
+  '^(a|bc)*d$',
+  '^[a-z0-9]+(-[a-z0-9]+)*$',
+  '^(a+)+$',
+  '^(?:ab?){2,3}$',
+  '^a{2}$',
+  '^a{2,}b{0,2}?$',
+  '^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$',
+  '\\bcat\\b',
+  '\\Bat',
+  '^\\p{L}+$',
+  '^\\u{1F600}|\\x41\\u0042$',
+  '^\\ud83d\\ude00$',
+  '^[\\]\\\\-]+$',
+  '^.{2}$',
+  '^(?<year>\\d{4})-(?<month>\\d\\d)$',
+  '^\\$\\{[^}]*\\}$',
+  '(^|x)y',
+  '^(|a)+b',
+  '[]|a',
+  '^[^]$',
+  '^\\//[/]$',
+]
+const TEXTS = [
+  '',
+  'a',
+  'b',
+  'aa',
+  'ab',
+  'aab',
+  'aba',
+  'abab',
+  'bcd',
+  'abcd',
+  'd',
+  'a-b',
+  'a-',
+  'cat',
+  'a cat.',
+  'concat',
+  'at',
+  '2024-05',
+  'x@y.z',
+  'x@y',
+  'y',
+  'xy',
+]
+const ODD = ['AB', '😀', '😀😀', 'é', 'ß1', ']', '\\', '-]', '\n', 'a\nb', '${x}', '///', 'yx', '\ud83d', 'aaaaab', 'aabb', 'aabbb']
+
+describe('patterns', () => {
+  for (const pattern of PATTERNS) {
+    test(`/${pattern}/ says what the language says`, () => {
+      const linear = new LinearPattern(pattern)
+      for (const text of [...TEXTS, ...ODD]) assert.equal(linear.test(text), new RegExp(pattern, 'u').test(text), JSON.stringify(text))
+    })
+  }
+
+  test('catastrophic ones cost no more than others', () => {
+    const text = `${'a'.repeat(50_000)}!`
+    for (const pattern of ['^(a+)+$', '^(a|a)*$', '^(a|aa)+$', 'a*a*a*a*a*b', '^(([a-z])+.)+[A-Z]([a-z])+$', '^(a?){50}a{50}$']) {
+      const began = performance.now()
+      new LinearPattern(pattern).test(text)
+      const ms = performance.now() - began
+      assert.ok(ms < 2_000, `${pattern} took ${ms} ms`)
+    }
+  })
+
+  test('what needs trying again, is malformed or is too large is refused in words', () => {
+    const refused = [
+      '(a)\\1',
+      '(?<n>a)\\k<n>',
+      '(?=a)',
+      '(?!a)',
+      '(?<=a)b',
+      '(?<!a)b',
+      '(?i:a)',
+      '(',
+      'a**',
+      '[b-a]',
+      'a{3,2}',
+      '\\y',
+      'a{3000}',
+      '(a{100}){100}',
+      'a'.repeat(1001),
+    ]
+    for (const pattern of refused) assert.throws(() => new LinearPattern(pattern), Error, pattern)
+  })
+
+  test('a text too long for its pattern is an error, not a wait', () => {
+    assert.throws(() => new LinearPattern('^(a?){400}$').test('a'.repeat(1_000_000)), /too long/)
+  })
+})
