@@ -1,7 +1,10 @@
-/** The positive control: an attack in a container of the same image with none of our defences, as root and privileged. */
+/**
+ * The positive control: an attack in a container of the same image with none of our defences, as root and with all capabilities; attacks by the
+ * network as a bare process of this machine, because engines for tests have no network at all.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
+import type { TestEngine } from '../../support/docker.ts'
 import type { Attack } from './attack.ts'
 
 export interface Outside {
@@ -13,12 +16,22 @@ export interface Outside {
 const FOREVER_MS = 2_500
 const FLOOD_BYTES = 4 * 1_048_576
 
-export async function control(attack: Pick<Attack, 'code' | 'arg'>, image: string, outside: Outside): Promise<string> {
+export interface ControlOptions {
+  readonly engine: TestEngine
+  readonly outside: Outside
+  /** Bare: no container. */
+  readonly isBare?: boolean
+}
+
+export async function control(attack: Pick<Attack, 'code' | 'arg'>, { engine, outside, isBare = false }: ControlOptions): Promise<string> {
+  const host = `--host=unix://${engine.socket}`
   const name = `openclaw-control-${process.pid}-${++made}`
   const arg = attack.arg === 'OUTSIDE' ? { ...outside } : (attack.arg ?? null)
   const program = `${attack.code}\nimport json, sys\nanswer = attack(json.loads(${JSON.stringify(JSON.stringify(arg))}))\nprint('\\nANSWER', answer, flush=True)\n`
   const flags = ['--user=0', '--init', '--log-driver=none', '--entrypoint=python3', ...NO_DEFENCES]
-  const child = spawn('docker', ['run', '--rm', '-i', `--name=${name}`, ...flags, image, '-'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = isBare
+    ? spawn('python3', ['-'])
+    : spawn('docker', [host, 'run', '--rm', '-i', `--name=${name}`, ...flags, engine.image, '-'])
   let told = ''
   let bytes = 0
   const flooded = new Promise<'floods'>((resolve) => {
@@ -38,7 +51,7 @@ export async function control(attack: Pick<Attack, 'code' | 'arg'>, image: strin
   const late = new Promise<'hangs'>((resolve) => setTimeout(() => resolve('hangs'), isLong ? FOREVER_MS : 20_000))
   const first = await Promise.race([flooded, ended, late])
   if (first !== 'ends') {
-    const gone = spawn('docker', ['rm', '-f', name], { stdio: 'ignore' })
+    const gone = spawn('docker', [host, 'rm', '-f', name], { stdio: 'ignore' })
     await once(gone, 'exit')
     return first
   }
