@@ -8,7 +8,7 @@ import type { ExitCode } from '../exit.ts'
 import { Remote } from '../remote.ts'
 import { readSkillFolder } from '../skill/folder.ts'
 import type { SkillFolder } from '../skill/folder.ts'
-//import { signFolder } from '../skill/signing.ts'
+import { signFolder } from '../skill/signing.ts'
 
 /** Its tests are run before it answers. */
 const PATIENCE_MS = 600_000
@@ -16,11 +16,16 @@ const PATIENCE_MS = 600_000
 export async function register(call: Call, world: World): Promise<ExitCode> {
   const { out, cwd } = world
   const folder = await readSkillFolder(call.words[0] ?? '.', cwd)
-  const signature = call.text('sign') === undefined ? null : null
+  const signature = call.text('sign') === undefined ? null : await signFolder(folder, call, cwd)
   const remote = await Remote.find(world)
   const { body } = await remote.ask('/v1/skills', {
     method: 'POST',
-    body: { ...inlineSkill(folder), ...(signature !== null && { signature }), ...(call.has('skip-tests') && { skip_tests: true }) },
+    body: {
+      ...inlineSkill(folder),
+      ...(signature !== null && { signature }),
+      ...(call.has('skip-tests') && { skip_tests: true }),
+      ...(call.has('hold') && { hold: true }),
+    },
     timeoutMs: PATIENCE_MS,
   })
   const answer = documentIn(body)

@@ -41,6 +41,7 @@ export const skills: Command = {
     timeout: { value: 'SECONDS', help: 'invoke: how long it may run' },
     sign: { value: 'FILE', help: 'sign, register: private key (PEM, Ed25519)' },
     kid: { value: 'NAME', help: 'sign, register: name of the key in skills.signatures.keys' },
+    hold: { help: 'register: wait for canary or promote, also where it is newer than what is stable' },
     'skip-tests': { help: 'register: although a test fails or cannot be run there' },
     status: { value: 'STATUS', help: 'runs: queued, running, done, failed, unknown or dead' },
     limit: { value: 'N', help: 'list, runs: how many (20)' },

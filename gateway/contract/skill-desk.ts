@@ -45,6 +45,8 @@ export interface NewSkill {
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
   readonly skipTests?: boolean
+  /** It waits for `canary` or `promote`; otherwise a release that is newer than its major's stable one becomes that at once. */
+  readonly hold?: boolean
 }
 
 /** A skill as one file: tar, or tar compressed by gzip, with `skill.json` at its root or in its only folder. */

@@ -1,6 +1,6 @@
 /** Registering skills, as JSON with the files inline or as an archive. What a good skill is, the catalogue knows. */
 import { InvalidError, isJsonObject, pointerToken } from '#contract'
-import type { Fault, HttpRequest, JsonObject, JsonValue, NewSkill, Route, SkillRecord } from '#contract'
+import type { Fault, HttpRequest, JsonObject, JsonValue, NewSkill, Route } from '#contract'
 import type { Hub } from './hub.ts'
 import { TEXT, objectOf } from './schema.ts'
 import { VALIDATED, descriptorDocument } from './skill-document.ts'
@@ -11,6 +11,10 @@ const MAX_BODY_BYTES = 8 * 1_048_576
 const ARCHIVES = ['application/gzip', 'application/x-gzip', 'application/x-tar']
 const BASE64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
 
+const HOLD: JsonObject = {
+  type: 'boolean',
+  description: "It waits for canary or promote, also where it is newer than its major's stable version.",
+}
 const SKILL: JsonObject = {
   type: 'object',
   required: ['descriptor', 'files'],
@@ -34,6 +38,7 @@ const SKILL: JsonObject = {
       },
     },
     signature: { type: 'string', maxLength: 16_384, description: 'Detached JWS over the manifest; `openclaw skills sign` makes one.' },
+    hold: HOLD,
     skip_tests: { type: 'boolean', description: 'Register although a test of the descriptor fails or cannot be run here.' },
   },
 }
@@ -49,16 +54,23 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
     accepts: ARCHIVES,
     maxBodyBytes: MAX_BODY_BYTES,
     query: {
+      hold: HOLD,
       skip_tests: { type: 'boolean', description: 'For archives, as in the JSON.' },
       signature: { type: 'string', maxLength: 16_384, description: 'For archives, as in the JSON.' },
     },
   } as const
   const given = async (request: HttpRequest): Promise<NewSkill> => {
-    const who = { tenant: tenantOf(request), by: request.principal?.id ?? '' }
-    const { skip_tests, signature } = request.query
-    if (request.body !== undefined) return { ...who, ...inline(request.body) }
-    const opened = await services.skills.archives.read(request.raw)
-    return { ...who, ...opened, signature: typeof signature === 'string' ? signature : null, skipTests: skip_tests === true }
+    const { body, query, raw } = request
+    const { signature, skip_tests, hold } = isJsonObject(body) ? body : query
+    const skill = body === undefined ? await services.skills.archives.read(raw) : inline(body)
+    return {
+      tenant: tenantOf(request),
+      by: request.principal?.id ?? '',
+      ...skill,
+      signature: typeof signature === 'string' ? signature : null,
+      skipTests: skip_tests === true,
+      hold: hold === true,
+    }
   }
   return [
     {
@@ -70,9 +82,10 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
         200: { description: 'It was there already, just so.', schema: REGISTERED },
       },
       handle: async (request) => {
+        const { catalogue } = services.skills
         const skill = await given(request)
-        const before = versionsOf(services.skills.catalogue.find(skill.tenant, nameOf(skill.descriptor)))
-        const { id, version, digest } = await services.skills.catalogue.register(skill)
+        const before = catalogue.find(skill.tenant, nameOf(skill.descriptor))?.versions ?? []
+        const { id, version, digest } = await catalogue.register(skill)
         const isNew = !before.some((record) => record.version === version)
         return {
           status: isNew ? 201 : 200,
@@ -95,21 +108,14 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
   ]
 }
 
-const versionsOf = (view: { readonly versions: readonly SkillRecord[] } | null): readonly SkillRecord[] => view?.versions ?? []
-
 const nameOf = (descriptor: JsonValue): string => {
   const id = isJsonObject(descriptor) ? descriptor['id'] : undefined
   return typeof id === 'string' ? id : ''
 }
 
-function inline(body: JsonValue): Pick<NewSkill, 'descriptor' | 'files' | 'signature' | 'skipTests'> {
-  const { descriptor = null, files, signature, skip_tests } = isJsonObject(body) ? body : {}
-  return {
-    descriptor,
-    files: contents(isJsonObject(files) ? files : {}),
-    signature: typeof signature === 'string' ? signature : null,
-    skipTests: skip_tests === true,
-  }
+function inline(body: JsonValue): Pick<NewSkill, 'descriptor' | 'files'> {
+  const { descriptor = null, files } = isJsonObject(body) ? body : {}
+  return { descriptor, files: contents(isJsonObject(files) ? files : {}) }
 }
 
 function contents(files: JsonObject): { readonly [path: string]: Uint8Array } {

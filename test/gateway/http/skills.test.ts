@@ -23,7 +23,7 @@ test('a skill is registered with its files inline, and once only', async (t) => 
   const taken = hub.skills.bundles.get('weather@1.2.0')
   assert.deepEqual(taken?.files['data.bin'], Buffer.from([0, 1, 255]))
   assert.deepEqual(taken?.files['main.py'], Buffer.from('x = "ä"\n'))
-  assert.deepEqual([taken?.tenant, taken?.signature, taken?.skipTests], ['default', 'a..b', true])
+  assert.deepEqual([taken?.tenant, taken?.signature, taken?.skipTests, taken?.hold], ['default', 'a..b', true, false])
   const again = await call('/v1/skills', { method: 'POST', json: body })
   assert.equal(again.status, 200)
   assert.deepEqual(await json(again), { ...registered, status: 'unchanged' })
@@ -37,10 +37,15 @@ test('a skill is registered as an archive, and what is none is refused', async (
     ['application/gzip', 201],
     ['application/x-tar', 200],
   ] as const) {
-    const response = await call('/v1/skills?skip_tests=true', { method: 'POST', body: archive, headers: { 'content-type': type } })
+    const response = await call('/v1/skills?skip_tests=true&hold=true&signature=a..b', {
+      method: 'POST',
+      body: archive,
+      headers: { 'content-type': type },
+    })
     assert.equal(response.status, status)
   }
-  assert.equal(hub.skills.bundles.get('weather@1.2.0')?.skipTests, true)
+  const taken = hub.skills.bundles.get('weather@1.2.0')
+  assert.deepEqual([taken?.skipTests, taken?.hold, taken?.signature], [true, true, 'a..b'])
   const send = (type: string): Promise<Response> => call('/v1/skills', { method: 'POST', body: 'x', headers: { 'content-type': type } })
   assert.equal((await problem(await send('application/gzip'), 422))['code'], 'SKILL_INVALID')
   const refused = await send('application/zip')
