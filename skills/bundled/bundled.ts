@@ -11,6 +11,8 @@ import type { Files } from '../bundle/bundle.ts'
 
 export interface BundledSkill {
   readonly id: string
+  /** Its descriptor alone. */
+  describe(): Promise<JsonValue>
   /** Reads it, each time anew. */
   load(): Promise<{ readonly descriptor: JsonValue; readonly files: Files }>
 }
@@ -26,14 +28,19 @@ const IDS = [
   'web-search',
 ] as const
 
-export const bundled: readonly BundledSkill[] = IDS.map((id) => ({ id, load: () => load(join(import.meta.dirname, id)) }))
+export const bundled: readonly BundledSkill[] = IDS.map((id) => {
+  const folder = join(import.meta.dirname, id)
+  return { id, describe: () => descriptorIn(folder), load: () => load(folder) }
+})
 
 /** About a skill, not part of it. */
 const ABOUT: ReadonlySet<string> = new Set(['skill.json', 'vendor.json', 'README.md'])
 
+const descriptorIn = async (folder: string): Promise<JsonValue> => JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8'))
+
 async function load(folder: string): Promise<{ readonly descriptor: JsonValue; readonly files: Files }> {
   const names = (await readdir(folder)).sort()
-  const descriptor: JsonValue = JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8'))
+  const descriptor = await descriptorIn(folder)
   const own = names.filter((name) => !ABOUT.has(name)).map(async (name) => [name, await readFile(join(folder, name))] as const)
   const foreign = names.includes('vendor.json') ? await vendored(JSON.parse(await readFile(join(folder, 'vendor.json'), 'utf8'))) : []
   return { descriptor, files: Object.fromEntries([...(await Promise.all(own)), ...foreign]) }
