@@ -20,10 +20,9 @@ import type {
 } from '#contract'
 import { bundled } from './bundled/bundled.ts'
 import type { Bundle } from './bundle/bundle.ts'
-import { digestOf } from './bundle/digest.ts'
+import { shipped } from './catalogue/bundled.ts'
 import type { Bundled } from './catalogue/bundled.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
-import { readDescriptor } from './descriptor/descriptor.ts'
 import type { Execution } from './runner/execution.ts'
 import { missed } from './runner/expectation.ts'
 import { Recorder } from './runner/recorder.ts'
@@ -79,7 +78,7 @@ export class SkillSet implements Skills {
       clock,
       log,
       settings: () => settings,
-      bundled: [...ownSkills(), ...shippedSkills()],
+      bundled: [...ownSkills(), ...bundled.map(shipped)],
       runTests: (bundle, tenant) => this.#test(bundle, tenant),
       emit,
     })
@@ -155,25 +154,3 @@ const archivist = async (): Promise<SkillArchives> => (await import('./bundle/ar
 
 const ownSkills = (): readonly Bundled[] =>
   ownBundles().map((bundle) => ({ descriptor: bundle.descriptor, load: () => Promise.resolve(bundle) }))
-
-/** Their descriptors are ours and tested: they are read without the checks that those of strangers need. */
-const shippedSkills = (): readonly Bundled[] =>
-  bundled.map((skill) => {
-    const written = skill.describe()
-    const descriptor = readDescriptor(written)
-    let loaded: Promise<Bundle> | null = null
-    const load = async (): Promise<Bundle> => {
-      const { files } = await skill.load()
-      return { digest: digestOf(written, files), descriptor, files }
-    }
-    return {
-      descriptor,
-      load: () => {
-        loaded ??= load().catch((error: unknown) => {
-          loaded = null
-          throw error
-        })
-        return loaded
-      },
-    }
-  })
