@@ -9,7 +9,9 @@ import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
 import { findHost } from '../../../skills/sandbox/bubblewrap/host.ts'
@@ -41,6 +43,12 @@ describe('bubblewrap', { skip }, () => {
     await writeFile(join(folder, 'deps/node_modules/dep/index.js'), 'exports.NAME = "from the lock file"\n')
     execFileSync('chmod', ['-R', 'a+rX', join(folder, 'deps')])
     proxy = createServer((request, response) => response.end(`proxied ${request.url}`))
+    // Node's fetch asks for a tunnel also where TLS is not meant.
+    proxy.on('connect', ({ url }: { url?: string }, socket: Duplex) => {
+      socket.on('error', () => {})
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ntunnelled ${url}`))
+    })
     proxy.listen(join(folder, 'proxy.sock'))
     await once(proxy, 'listening')
     execFileSync('chmod', ['666', join(folder, 'proxy.sock')])
@@ -308,7 +316,7 @@ def run(mark, c):
     const python = 'import urllib.request\ndef run(url, c): return urllib.request.urlopen(url).read().decode()'
     const node = 'export const run = async (url) => (await fetch(url)).text()'
     assert.equal(await output('python', python, 'http://example.test/a', { egress }), 'proxied http://example.test/a')
-    assert.match(String(await output('node', node, 'http://example.test/b', { egress })), /proxied|example/)
+    assert.equal(await output('node', node, 'http://example.test/b', { egress }), 'tunnelled example.test:80')
     assert.equal(doors.length, 2)
     assert.equal(code(await run('python', python, 'http://example.test/a')), 'crashed')
   })
@@ -325,6 +333,9 @@ def run(mark, c):
   })
 
   test('more calls than places wait, and more than may wait are refused', async () => {
+    const busy = async (): Promise<boolean> => JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0') === false
+    for (const until = realClock.now() + 5_000; (await busy()) && realClock.now() < until;) await setImmediate()
+    await setImmediate()
     const source = 'import time\ndef run(i, c): time.sleep(0.2)'
     const ends = await Promise.all(Array.from({ length: 8 }, () => run('python', source)))
     assert.deepEqual(ends.map(code).sort(), [...Array<string>(2).fill('busy'), ...Array<string>(6).fill('ok')])
