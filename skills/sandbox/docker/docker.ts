@@ -6,7 +6,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { describeError } from '#contract'
+import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
 import { judgeDenials, type Egress } from '../../egress/egress.ts'
@@ -132,7 +132,7 @@ export class DockerSandbox implements Sandbox {
     try {
       deps = await this.#deps(bundle)
     } catch (error) {
-      return refused('deps_failed', describeError(error).message)
+      return refused(error instanceof UnavailableError ? 'unavailable' : 'deps_failed', describeError(error).message)
     }
     const profile = profileOf(bundle.descriptor, { deps, hasEgress: job.egress.length > 0 })
     if (profile === null) return refused('unavailable', `Docker sandboxes do not run ${bundle.descriptor.runtime.language}.`)
