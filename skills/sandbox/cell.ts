@@ -90,6 +90,8 @@ export class Cell {
   #state: CellState = { is: 'starting' }
   #number = 0
   #call: Call | null = null
+  /** A former gateway's, until somebody takes it up. */
+  #found: Call | null = null
   #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #load: { readonly digest: string; readonly answer: PromiseWithResolvers<CellFault | null> } | null = null
   #loadFault: CellFault | null = null
@@ -193,10 +195,11 @@ export class Cell {
 
   /** Takes up the run that `ready` found. null: it found none, or it was taken up before. */
   async adopt(listen: Listen): Promise<CellEnded | null> {
-    const call = this.#call
-    if (call === null || call.call !== null) return null
+    const call = this.#found
+    this.#found = null
+    if (call === null) return null
     call.telling.redirect(listen.tell)
-    return this.#listen(call, listen)
+    return call.hasEnded ? call.result.promise : this.#listen(call, listen)
   }
 
   /** Resolves when nothing of a call is left to be done: true, the sandbox can take another. */
@@ -307,8 +310,10 @@ export class Cell {
     this.#loaded = typeof loaded === 'string' ? loaded : null
     this.#number = frame.call
     if (state === 'idle') this.#state = { is: 'idle' }
-    else if ((state === 'busy' || state === 'held') && typeof key === 'string') this.#begin(frame.call, key, () => {})
-    else throw new FrameBreach('a state that is none')
+    else if ((state === 'busy' || state === 'held') && typeof key === 'string') {
+      this.#found = this.#begin(frame.call, key, () => {})
+      this.#state = { is: state, key }
+    } else throw new FrameBreach('a state that is none')
     this.#ready.resolve()
   }
 

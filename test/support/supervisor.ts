@@ -65,6 +65,7 @@ export function bundleOf(language: SkillLanguage, files: { readonly [path: strin
     descriptor: {
       id: 'tried',
       version: '1.0.0',
+      description: '',
       inputs: {},
       outputs: {},
       runtime: { language, entrypoint },

@@ -15,6 +15,9 @@ import { messageRoutes } from './messages.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
 import { sessionRoutes } from './sessions.ts'
+import { skillRegistrationRoutes } from './skill-registration.ts'
+import { skillRolloutRoutes } from './skill-rollout.ts'
+import { skillRoutes } from './skills.ts'
 
 /** The whole table: what channels lend, and the hub's. */
 export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly UpgradeRoute[]): readonly Route[] {
@@ -25,6 +28,9 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
+    ...skillRoutes(hub),
+    ...skillRegistrationRoutes(hub),
+    ...skillRolloutRoutes(hub),
     ...channelRoutes(hub),
     ...channelLinkRoutes(hub),
     ...channelPairingRoutes(hub),

@@ -123,7 +123,14 @@ export class DockerSandbox implements Sandbox {
   /** Skills of this bundle's kind will be called: some containers are made ready for them. */
   warm(bundle: Bundle, egress: readonly string[]): void {
     const profile = profileOf(bundle.descriptor, { deps: null, hasEgress: egress.length > 0 })
-    if (profile !== null && bundle.descriptor.dependencies === null) this.#pool.warm(profile)
+    if (profile === null || bundle.descriptor.dependencies !== null) return
+    void this.#takeStock().then(
+      async (stock) => {
+        await stock.take()
+        this.#pool.warm(profile)
+      },
+      () => {},
+    )
   }
 
   async run(job: Job): Promise<Ended> {
@@ -136,6 +143,8 @@ export class DockerSandbox implements Sandbox {
     }
     const profile = profileOf(bundle.descriptor, { deps, hasEgress: job.egress.length > 0 })
     if (profile === null) return refused('unavailable', `Docker sandboxes do not run ${bundle.descriptor.runtime.language}.`)
+    // First who is still there: their slots, and so their users, are taken.
+    await this.#takeStock().then((stock) => stock.take())
     const claimed = await this.#pool.claim({
       profile,
       lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
@@ -225,8 +234,6 @@ export class DockerSandbox implements Sandbox {
 
   async #make(profile: Profile, slot: number, signal: AbortSignal): Promise<Box> {
     const { settings, clock, egress } = this.#options
-    // First who is still there: their slots, and so their uids, are taken.
-    await (await this.#takeStock())?.take()
     const instance = await this.#id()
     const { image, runtime } = settings.docker
     const onLeft = (removal: Promise<void>): void => {
