@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isAgentSkill, readAgentSkill } from '../../../skills/agent-skill/agent-skill.ts'
 import type { AgentSkillResult } from '../../../skills/agent-skill/agent-skill.ts'
+import { parseDescriptor } from '../../../skills/descriptor/descriptor.ts'
 import { readFrontMatter } from '../../../skills/agent-skill/front-matter.ts'
 
 const filesOf = (texts: { readonly [path: string]: string }): { [path: string]: Uint8Array } =>
@@ -32,6 +33,8 @@ describe('a folder with SKILL.md', () => {
     assert.match(JSON.stringify(descriptor['inputs']), /to run it: scripts\/fill\.py"/)
     assert.match(Buffer.from(files['agent_skill.py'] ?? []).toString(), /def run\(input, ctx\)/)
     assert.equal(Object.keys(files).length, 5)
+    const parsed = await parseDescriptor(descriptor)
+    assert.ok(parsed.ok, JSON.stringify(parsed))
   })
 
   test('without scripts has none to run, runs once unless it says otherwise, and is 1.0.0', async () => {
