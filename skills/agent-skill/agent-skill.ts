@@ -8,7 +8,7 @@ import type { Files } from '../bundle/bundle.ts'
 import { readFrontMatter } from './front-matter.ts'
 import type { FrontMatter } from './front-matter.ts'
 
-export const AGENT_SKILL_FILE = 'SKILL.md'
+const AGENT_SKILL_FILE = 'SKILL.md'
 
 export type AgentSkillResult =
   /** As its author could have written it, and the files with the adapter among them. */
