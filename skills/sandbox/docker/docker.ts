@@ -42,7 +42,7 @@ export interface DockerOptions {
   readonly egress: Egress | null
   /** null: skills with a lock file are refused. */
   readonly volumes: Volumes | null
-  /** How long a run that outlived a gateway is kept for whoever asks for it; default 4000. */
+  /** How long a run that outlived a gateway is kept for whoever asks for it; default 3000. */
   readonly adoptWithinMs?: number
 }
 
@@ -144,7 +144,11 @@ export class DockerSandbox implements Sandbox {
     const profile = profileOf(bundle.descriptor, { deps, hasEgress: job.egress.length > 0 })
     if (profile === null) return refused('unavailable', `Docker sandboxes do not run ${bundle.descriptor.runtime.language}.`)
     // First who is still there: their slots, and so their users, are taken.
-    await this.#takeStock().then((stock) => stock.take())
+    try {
+      await (await this.#takeStock()).take()
+    } catch (error) {
+      return refused('unavailable', `The folder ${this.#options.dir} cannot be used: ${describeError(error).message}`)
+    }
     const claimed = await this.#pool.claim({
       profile,
       lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
@@ -263,7 +267,7 @@ export class DockerSandbox implements Sandbox {
 
   #takeStock(): Promise<Stock> {
     this.#stock ??= this.#id().then((instance) => {
-      const { clock, log, egress, adoptWithinMs = 4_000 } = this.#options
+      const { clock, log, egress, adoptWithinMs = 3_000 } = this.#options
       const stock = new Stock({
         engine: this.#engine,
         clock,
