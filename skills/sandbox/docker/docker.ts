@@ -17,7 +17,7 @@ import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
 import { makeInstance, readInstance } from './instance.ts'
-import { Pool, type Claimed } from './pool.ts'
+import { Pool, type Census, type Claimed } from './pool.ts'
 import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
 import { engineSocket } from './socket.ts'
@@ -118,6 +118,11 @@ export class DockerSandbox implements Sandbox {
 
   report(): Promise<SandboxReport> {
     return report({ engine: this.#engine, settings: this.#options.settings.docker, languages: this.languages, census: this.#pool.census() })
+  }
+
+  /** Its containers, by what they do. */
+  census(): Census {
+    return this.#pool.census()
   }
 
   /** Skills of this bundle's kind will be called: some containers are made ready for them. */
