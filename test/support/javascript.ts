@@ -40,7 +40,7 @@ const descriptor: SkillDescriptor = {
 }
 
 /** A bundle of text files; `main.js` is the entrypoint. */
-export function scriptBundle(files: { readonly [path: string]: string }, memoryMb = 64): Bundle {
+function scriptBundle(files: { readonly [path: string]: string }, memoryMb = 64): Bundle {
   const bytes = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)] as const)
   return {
     digest: 'sha256-0',
