@@ -7,13 +7,21 @@
 
 /** To the supervisor. */
 export const TO = {
-  /** `{"protocol": 1}`: the first frame, also after another gateway took over; answered by READY. */
+  /**
+   * `{"protocol": 1, "mark": 32 hexadecimal digits}`: the first frame, also after another gateway took over. GREETING stands before it,
+   * so that it is found after a frame that a dead gateway left half written; for the same reason the bytes of `mark` stand before READY.
+   */
   hello: 1,
-  /** `{"digest", "language", "entrypoint", "files": {path: base64}, "deps": path | null}`; replaces what was loaded; answered by LOADED. */
+  /**
+   * `{"digest", "language", "entrypoint", "files": {path: base64}, "deps": path | null, "egress": path | null, "limits": {"memory_mb",
+   * "pids", "tmp_mb"} | null}`; replaces what was loaded; answered by LOADED. `deps`: a folder, for Python what is imported from, for Node
+   * the one that holds `node_modules`. `egress`: the unix socket that 127.0.0.1:3128 leads to. `limits`: of each process by rlimit, where
+   * nothing better bounds it.
+   */
   load: 2,
   /**
    * `{"key", "input", "secrets": {name: value}, "timeout_ms", "traceparent", "resident": bool}`. The deadline holds in the sandbox
-   * also when nobody listens any more.
+   * also when nobody listens any more. Whoever sends it has no more use for the outcome before.
    */
   invoke: 3,
   /** No payload. The skill's signal is aborted, and 500 ms later its processes are killed. */
@@ -36,11 +44,11 @@ export const FROM = {
   loaded: 66,
   /** What `ctx.progress` was given. */
   progress: 67,
-  /** Raw UTF-8, at most 8 KiB: first byte 1 stdout, 2 stderr, 3 `ctx.log`. 64 KiB of each are told, the rest is dropped. */
+  /** At most 8 KiB: first byte 1 stdout, 2 stderr, 3 `ctx.log`, then raw UTF-8, which may be cut within a character. 64 KiB of each are told. */
   log: 68,
   /** The output. Kept by the supervisor until ACK. */
   result: 69,
-  /** `{"code", "message"}`, codes as `SkillErrorCode`: crashed, timeout, cancelled, oom, pids_exhausted, output_limit, protocol. Kept until ACK. */
+  /** `{"code", "message"}`, codes as `SkillErrorCode`, of those in ENDS. Kept until ACK. */
   error: 70,
   /** `{"clean": bool, "cpu_ms", "max_rss_kb"}`: processes killed, /tmp wiped; not clean: something would not go. */
   idle: 71,
@@ -49,14 +57,54 @@ export const FROM = {
   pong: 73,
 } as const
 
+/** Before each HELLO. It begins with what no JSON holds. */
+export const GREETING: Buffer = Buffer.from('\0openclaw\0skill\0')
+export const MARK_BYTES = 16
+
 export const HEADER_BYTES = 9
-/** Of a payload, by type; all others 64 KiB. */
+export const MAX_INPUT_BYTES: number = 1_048_576
 export const MAX_OUTPUT_BYTES: number = 1_048_576
 export const MAX_PROGRESS_BYTES: number = 16_384
 export const MAX_SMALL_BYTES: number = 65_536
 /** Of a LOAD: base64 makes four bytes of three. */
 export const MAX_LOAD_BYTES: number = 8 * 1_048_576
-export const MAX_INPUT_BYTES: number = 1_048_576
+/** Other skills that one call may wait for at once. */
+export const MAX_CALLS = 16
+
+/** How long a payload of this type may be; null: there is no such type. */
+export function maxPayloadBytes(type: number): number | null {
+  switch (type) {
+    case TO.load:
+      return MAX_LOAD_BYTES
+    case TO.invoke:
+    case FROM.call:
+      return MAX_INPUT_BYTES + MAX_SMALL_BYTES
+    case TO.returned:
+      return MAX_OUTPUT_BYTES + MAX_SMALL_BYTES
+    case FROM.result:
+      return MAX_OUTPUT_BYTES
+    case FROM.progress:
+      return MAX_PROGRESS_BYTES
+    case FROM.log:
+      return 8_193
+    default:
+      return KNOWN.has(type) ? MAX_SMALL_BYTES : null
+  }
+}
+
+const KNOWN: ReadonlySet<number> = new Set([...Object.values(TO), ...Object.values(FROM)])
+
+/** What a supervisor may say that a call ended by. What means "try again elsewhere" is not for a sandbox to say. */
+export const ENDS: ReadonlySet<string> = new Set([
+  'crashed',
+  'timeout',
+  'cancelled',
+  'oom',
+  'pids_exhausted',
+  'output_limit',
+  'invalid_output',
+  'protocol',
+])
 
 export interface Frame {
   readonly type: number

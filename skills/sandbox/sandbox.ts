@@ -24,8 +24,8 @@ export interface Job {
   readonly signal: AbortSignal
   /** Never throws. */
   readonly tell: (event: SkillEvent) => void
-  /** The skill calls another. Never rejects. */
-  readonly call: (skill: string, input: JsonValue) => Promise<SkillOutcome>
+  /** The skill calls another, its `n`th such call: the same number again when a run is adopted that waits for it. Never rejects. */
+  readonly call: (skill: string, input: JsonValue, n: number) => Promise<SkillOutcome>
 }
 
 export interface Ended {

@@ -1,5 +1,5 @@
 /** What this machine has beyond Node that tests can use, and how they learn of it. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import { hasKafkaJars } from './kafka-jars.ts'
 
@@ -18,6 +18,8 @@ interface Wanted {
   readonly programs: readonly string[]
   /** What else has to be here. */
   readonly also?: (env: NodeJS.ProcessEnv) => boolean
+  /** A socket on which it listens already; better than a program. */
+  readonly sockets?: readonly string[]
   readonly neededFor: string
 }
 
@@ -38,11 +40,22 @@ const WANTED: readonly Wanted[] = [
     also: (env) => hasKafkaJars(env) || find(['mvn'], env['PATH'] ?? '') !== null,
     neededFor: 'test/channels/kafka',
   },
+  { name: 'bubblewrap', variable: 'BWRAP_PATH', programs: ['/usr/bin/bwrap'], neededFor: 'test/skills/sandbox/bubblewrap' },
+  {
+    name: 'Docker',
+    variable: 'OPENCLAW_TEST_DOCKER',
+    programs: ['dockerd'],
+    also: () => process.getuid?.() === 0,
+    sockets: ['/var/run/docker.sock'],
+    neededFor: 'test/skills/docker',
+  },
 ]
 
 export function facilities(env: NodeJS.ProcessEnv): readonly Facility[] {
-  return WANTED.map(({ name, variable, programs, also, neededFor }) => {
+  return WANTED.map(({ name, variable, programs, also, sockets = [], neededFor }) => {
     const given = env[variable]
+    const socket = (given ? [given] : sockets).find((path) => isSocket(path))
+    if (socket !== undefined) return { name, variable, path: socket, neededFor }
     const path = given ? (isProgram(given) ? given : null) : find(programs, env['PATH'] ?? '')
     return { name, variable, path: also === undefined || also(env) ? path : null, neededFor }
   })
@@ -57,6 +70,15 @@ function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true
+  } catch {
+    return false
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return statSync(path).isSocket()
   } catch {
     return false
   }

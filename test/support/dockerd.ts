@@ -1,0 +1,121 @@
+/**
+ * A container engine of our own for tests and benches: own folder, own socket, own namespaces of network and mounts (an engine without
+ * a bridge deletes that of its neighbour), stopped by pid. It can be killed, held still and brought back with the same containers. Needs root.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { temporaryFolder, type Scope } from './gateway-process.ts'
+
+const START_LIMIT_MS = 30_000
+const STOP_LIMIT_MS = 20_000
+const POLL_MS = 50
+const MAX_OUTPUT_CHARS = 50_000
+
+export class Dockerd {
+  readonly socket: string
+  readonly #program: string
+  readonly #dir: string
+  #process: ChildProcess | null = null
+  #output = ''
+
+  private constructor(program: string, dir: string) {
+    this.#program = program
+    this.#dir = dir
+    this.socket = join(dir, 'docker.sock')
+  }
+
+  /** Up and answering; it and all that it ran go with its scope. */
+  static async start(scope: Scope, program: string): Promise<Dockerd> {
+    const sweeps: (() => Promise<void>)[] = []
+    const dockerd = new Dockerd(program, temporaryFolder({ after: (run) => void sweeps.push(run) }))
+    scope.after(async () => {
+      // One that was killed has to come back to clear away its containers.
+      if (dockerd.#process === null) await dockerd.up().catch(() => {})
+      dockerd.signal('SIGCONT')
+      await dockerd.stop()
+      for (const sweep of sweeps) await sweep()
+    })
+    await dockerd.up()
+    return dockerd
+  }
+
+  output(): string {
+    return this.#output
+  }
+
+  async up(): Promise<void> {
+    const [data, run] = [join(this.#dir, 'data'), join(this.#dir, 'run')]
+    const args = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false', '--log-level=warn']
+    const places = [`--data-root=${data}`, `--exec-root=${run}`, `--pidfile=${join(this.#dir, 'pid')}`, `--host=unix://${this.socket}`]
+    // No shell and no wrapper stays between: `unshare` becomes the engine.
+    const child = spawn('unshare', ['--net', '--mount', '--', this.#program, ...args, ...places], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = child
+    const hear = (chunk: Buffer): void => void (this.#output = (this.#output + chunk.toString()).slice(-MAX_OUTPUT_CHARS))
+    child.stdout.on('data', hear)
+    child.stderr.on('data', hear)
+    child.on('error', (error) => hear(Buffer.from(error.message)))
+    const killWithUs = (): void => void child.kill('SIGTERM')
+    process.once('exit', killWithUs)
+    child.once('close', () => process.removeListener('exit', killWithUs))
+    const end = Date.now() + START_LIMIT_MS
+    while (!(await this.#answers())) {
+      if (Date.now() > end || child.exitCode !== null) throw new Error(`dockerd did not come up; it said:\n${this.#output}`)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process?.kill(name)
+  }
+
+  /** As a crash is: its containers may go on alone. */
+  async kill9(): Promise<void> {
+    await this.#end('SIGKILL')
+    // It leaves its containerd behind; the next one must not take that for its own while it ends.
+    const file = join(this.#dir, 'run', 'containerd', 'containerd.pid')
+    const containerd = Number(readFileSync(file, 'utf8'))
+    process.kill(containerd, 'SIGKILL')
+    for (const end = Date.now() + STOP_LIMIT_MS; isRunning(containerd) && Date.now() < end;)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    rmSync(file)
+  }
+
+  /** In good order: its containers are ended. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process
+    this.#process = null
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    child.kill(signal)
+    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+    await once(child, 'close')
+    clearTimeout(hard)
+  }
+
+  #answers(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const asked = request({ socketPath: this.socket, path: '/_ping', timeout: 1_000 }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode === 200)
+      })
+      asked.on('timeout', () => asked.destroy())
+      asked.on('error', () => resolve(false))
+      asked.end()
+    })
+  }
+}
+
+/** One that ended and that nobody has asked about yet does not run. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
