@@ -24,6 +24,7 @@ import { shipped } from './catalogue/bundled.ts'
 import type { Bundled } from './catalogue/bundled.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
 import type { Execution } from './runner/execution.ts'
+import { Ledger } from './runner/ledger.ts'
 import { missed } from './runner/expectation.ts'
 import { Recorder } from './runner/recorder.ts'
 import { endOf } from './runner/run-end.ts'
@@ -84,15 +85,17 @@ export class SkillSet implements Skills {
     })
     this.#recorder = new Recorder({ store: store.runs, clock, log })
     this.#workshop = new Workshop(options)
+    const ledger = new Ledger({ store: store.runs, clock })
     this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
     this.#runner = new Runner({
       ...options,
       library: this.#catalogue,
       sandboxes: this.#sandboxes,
+      ledger,
       onEnded: (run, execution) => this.#record(run, execution),
     })
     const maxWorkers = Math.min(WORKERS, Math.max(1, Math.floor(settings.maxConcurrent / 2)))
-    this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, clock, log, maxWorkers })
+    this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, ledger, clock, log, maxWorkers })
     this.runner = this.#runner
     this.runs = this.#runs
     this.catalogue = this.#catalogue

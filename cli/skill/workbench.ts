@@ -63,9 +63,9 @@ export class Workbench {
     }
   }
 
-  /** @throws InvalidError with every fault */
+  /** Descriptor and files; its tests are not run. @throws InvalidError with every fault */
   validate({ descriptor, files }: SkillFolder): Promise<SkillDescriptor> {
-    return this.#skills.catalogue.validate({ ...BY, descriptor, files })
+    return this.#skills.catalogue.validate({ ...BY, descriptor, files, skipTests: true })
   }
 
   /** One after the other. @throws InvalidError with every fault of descriptor and files */

@@ -40,7 +40,7 @@ test('no skill is called by what it calls, none goes deeper than five, and one c
       s6: {},
       greedy: {
         run: async ({ call }) => {
-          const all = await Promise.all(Array.from({ length: 70 }, (_, i) => call('s6', 1, i + 1)))
+          const all = await Promise.all(Array.from({ length: 70 }, (_, at) => call('s6', 1, at + 1)))
           return ok(all.filter(({ status }) => status === 'ok').length)
         },
       },
