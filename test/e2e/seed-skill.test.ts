@@ -26,10 +26,10 @@ const python = facilities(process.env).some(({ name, path }) => (name === 'Docke
 const skip = python || process.env['CI'] ? false : 'neither Docker nor bubblewrap is here'
 
 const endings: (() => Promise<unknown>)[] = []
-const model = new FakeOpenAI([
+const model = new FakeOpenAI(
   { do: 'calls', calls: [{ name: 'profile-enricher', arguments: '{"userId":"ann"}' }] },
   { do: 'text', text: 'That is Ann.' },
-])
+)
 let gateway: GatewayProcess
 
 async function openclaw(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
