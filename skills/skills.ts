@@ -20,11 +20,11 @@ import type {
 } from '#contract'
 import { bundled } from './bundled/bundled.ts'
 import type { Bundle } from './bundle/bundle.ts'
-import { digestOf } from './bundle/digest.ts'
+import { shipped } from './catalogue/bundled.ts'
 import type { Bundled } from './catalogue/bundled.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
-import { readDescriptor } from './descriptor/descriptor.ts'
 import type { Execution } from './runner/execution.ts'
+import { Ledger } from './runner/ledger.ts'
 import { missed } from './runner/expectation.ts'
 import { Recorder } from './runner/recorder.ts'
 import { endOf } from './runner/run-end.ts'
@@ -79,21 +79,23 @@ export class SkillSet implements Skills {
       clock,
       log,
       settings: () => settings,
-      bundled: [...ownSkills(), ...shippedSkills()],
+      bundled: [...ownSkills(), ...bundled.map(shipped)],
       runTests: (bundle, tenant) => this.#test(bundle, tenant),
       emit,
     })
     this.#recorder = new Recorder({ store: store.runs, clock, log })
     this.#workshop = new Workshop(options)
+    const ledger = new Ledger({ store: store.runs, clock })
     this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
     this.#runner = new Runner({
       ...options,
       library: this.#catalogue,
       sandboxes: this.#sandboxes,
+      ledger,
       onEnded: (run, execution) => this.#record(run, execution),
     })
     const maxWorkers = Math.min(WORKERS, Math.max(1, Math.floor(settings.maxConcurrent / 2)))
-    this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, clock, log, maxWorkers })
+    this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, ledger, clock, log, maxWorkers })
     this.runner = this.#runner
     this.runs = this.#runs
     this.catalogue = this.#catalogue
@@ -155,25 +157,3 @@ const archivist = async (): Promise<SkillArchives> => (await import('./bundle/ar
 
 const ownSkills = (): readonly Bundled[] =>
   ownBundles().map((bundle) => ({ descriptor: bundle.descriptor, load: () => Promise.resolve(bundle) }))
-
-/** Their descriptors are ours and tested: they are read without the checks that those of strangers need. */
-const shippedSkills = (): readonly Bundled[] =>
-  bundled.map((skill) => {
-    const written = skill.describe()
-    const descriptor = readDescriptor(written)
-    let loaded: Promise<Bundle> | null = null
-    const load = async (): Promise<Bundle> => {
-      const { files } = await skill.load()
-      return { digest: digestOf(written, files), descriptor, files }
-    }
-    return {
-      descriptor,
-      load: () => {
-        loaded ??= load().catch((error: unknown) => {
-          loaded = null
-          throw error
-        })
-        return loaded
-      },
-    }
-  })

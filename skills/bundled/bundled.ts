@@ -31,16 +31,18 @@ const IDS = [
 
 export const bundled: readonly BundledSkill[] = IDS.map((id) => ({
   id,
-  describe: () => JSON.parse(readFileSync(join(import.meta.dirname, id, 'skill.json'), 'utf8')) as JsonObject,
+  describe: () => descriptorIn(join(import.meta.dirname, id)),
   load: () => load(join(import.meta.dirname, id)),
 }))
 
 /** About a skill, not part of it. */
 const ABOUT: ReadonlySet<string> = new Set(['skill.json', 'vendor.json', 'README.md'])
 
+const descriptorIn = (folder: string): JsonObject => JSON.parse(readFileSync(join(folder, 'skill.json'), 'utf8')) as JsonObject
+
 async function load(folder: string): Promise<{ readonly descriptor: JsonValue; readonly files: Files }> {
   const names = (await readdir(folder)).sort()
-  const descriptor: JsonValue = JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8'))
+  const descriptor = descriptorIn(folder)
   const own = names.filter((name) => !ABOUT.has(name)).map(async (name) => [name, await readFile(join(folder, name))] as const)
   const foreign = names.includes('vendor.json') ? await vendored(JSON.parse(await readFile(join(folder, 'vendor.json'), 'utf8'))) : []
   return { descriptor, files: Object.fromEntries([...(await Promise.all(own)), ...foreign]) }

@@ -29,20 +29,21 @@ export class Ledger {
     return [...(await this.#read())]
   }
 
-  add(key: string, kept: Kept): void {
-    void this.#read().then((entries) => entries.set(key, kept))
+  async add(key: string, kept: Kept): Promise<void> {
+    const entries = await this.#read()
+    entries.set(key, kept)
   }
 
-  remove(key: string): void {
-    void this.#read().then((entries) => entries.delete(key))
+  async remove(key: string): Promise<void> {
+    const entries = await this.#read()
+    entries.delete(key)
   }
 
   /** Kept in memory until the next `save`. */
-  use(key: string, at: number): void {
-    void this.#read().then((entries) => {
-      const kept = entries.get(key)
-      if (kept !== undefined) entries.set(key, { ...kept, usedAt: at })
-    })
+  async use(key: string, at: number): Promise<void> {
+    const entries = await this.#read()
+    const kept = entries.get(key)
+    if (kept !== undefined) entries.set(key, { ...kept, usedAt: at })
   }
 
   /** One after the other. Without a file nothing is written that was never read. */

@@ -149,7 +149,7 @@ function decode(bytes: Uint8Array): string | null {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     // What a terminal or another reader would take for the end of a line is none here.
-    return /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F\u0085\u2028\u2029]|\r(?!\n)/.test(text) ? null : text
+    return /[\u2028\u2029]|(?![\t\r\n])\p{Cc}|\r(?!\n)/u.test(text) ? null : text
   } catch {
     return null
   }

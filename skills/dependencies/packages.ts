@@ -68,7 +68,7 @@ export class Packages {
     this.#volumes.set(key, volume)
     try {
       const name = await volume
-      this.#ledger.use(key, this.#options.clock.now())
+      await this.#ledger.use(key, this.#options.clock.now())
       return name
     } catch (error) {
       this.#volumes.delete(key)
@@ -101,7 +101,7 @@ export class Packages {
       await engine.removeVolume(name).catch(() => {})
       throw error
     }
-    this.#ledger.add(key, { name, bytes, usedAt: clock.now() })
+    await this.#ledger.add(key, { name, bytes, usedAt: clock.now() })
     await this.#ledger.save()
     log.info({ packages: lock.packages.length, bytes, ms: clock.now() - from }, 'packages of a skill unpacked')
     await this.#evict(key)
@@ -149,7 +149,7 @@ export class Packages {
       if (key === keep || !(await this.#drop(name))) continue
       total -= bytes
       this.#volumes.delete(key)
-      this.#ledger.remove(key)
+      await this.#ledger.remove(key)
     }
     await this.#ledger.save()
   }

@@ -1,4 +1,5 @@
 /** The container in which packages are unpacked, as data: as hard as that of a skill, only that it may write to the new volume. */
+import { isJsonObject } from '#contract'
 import type { JsonObject } from '#contract'
 import { DEPS_MOUNT, containerBody } from '../sandbox/docker/profile.ts'
 
@@ -23,7 +24,7 @@ export function unpackerBody({ image, runtime, seccomp, volume, script }: Unpack
     // When the gateway dies, its input ends, and so does it.
     StdinOnce: true,
     HostConfig: {
-      ...(typeof host === 'object' && host !== null && !Array.isArray(host) ? host : {}),
+      ...(isJsonObject(host) ? host : {}),
       AutoRemove: true,
       Mounts: [{ Type: 'volume', Source: volume, Target: DEPS_MOUNT, ReadOnly: false, VolumeOptions: { NoCopy: true } }],
     },

@@ -24,14 +24,13 @@ export interface Parent {
 }
 
 /** `ctx.call` of one attempt; at the next attempt the keys are the same again. Never rejects. */
-export function callsOf(parent: Parent): (skill: string, input: JsonValue) => Promise<SkillOutcome> {
+export function callsOf(parent: Parent): (skill: string, input: JsonValue, n: number) => Promise<SkillOutcome> {
   const { run, family, signal, clock } = parent
   const chain = run.caller.is === 'skill' ? [...run.caller.chain, run.skill] : [run.skill]
   const root = run.caller.is === 'skill' ? run.caller.root : run.key
   const limit = new Limit({ maxConcurrent: MAX_AT_ONCE, maxQueued: MAX_FAMILY, queueMs: 300_000, clock })
-  let count = 0
-  return async (skill, input) => {
-    const key = `${run.key}/${++count}`
+  return async (skill, input, n) => {
+    const key = `${run.key}/${n}`
     if (chain.includes(skill)) return failed('refused', `Skill "${skill}" is running above this one: ${[...chain, skill].join(' → ')}.`)
     if (chain.length >= MAX_DEPTH) return failed('refused', `Skills call each other ${MAX_DEPTH} deep at most: ${chain.join(' → ')}.`)
     if (family.budget.left <= 0) return failed('refused', `One call may lead to ${MAX_FAMILY} others at most.`)

@@ -26,6 +26,7 @@ import { NO_TIMES, addTimes, failed, stickyOf } from './execution.ts'
 import type { Execution, Family } from './execution.ts'
 import { grantOf } from './grant.ts'
 import type { Grant } from './grant.ts'
+import type { Ledger } from './ledger.ts'
 import { Hooks } from './hooks.ts'
 import type { Library } from './library.ts'
 import { Limit } from './limit.ts'
@@ -38,6 +39,7 @@ export interface RunnerOptions {
   readonly settings: SkillsSettings
   readonly library: Library
   readonly sandboxes: Sandboxes
+  readonly ledger: Ledger
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -163,7 +165,11 @@ export class Runner implements SkillRunner {
   /** A hook, or a skill that another calls. */
   async #within(run: SkillRun, family: Family): Promise<SkillOutcome> {
     const execution = await this.#track(this.#execute(run, family, { isFirst: false }))
-    this.#options.onEnded(run, execution)
+    try {
+      if (!(await this.#options.ledger.end(run, execution))) this.#options.onEnded(run, execution)
+    } catch (error) {
+      this.#options.log.error({ skill: run.skill, error: describeError(error).message }, 'The end of a run could not be put on record.')
+    }
     return execution.outcome
   }
 
@@ -206,6 +212,8 @@ export class Runner implements SkillRunner {
       const guarded = family.isHooked ? await this.#guard({ ...run, signal }, admitted) : { input: run.input }
       progress = { ...progress, times: { ...progress.times, startMs: clock.now() - startedAt - progress.times.queueMs } }
       if ('status' in guarded) return end(guarded)
+      const before = options.isFirst ? null : await this.#reserve(run, admitted)
+      if (before !== null) return end(before)
       const tries = await this.#attempts({ ...run, signal, input: guarded.input }, family, { ...options, admitted })
       const { outcome, times, ...known } = tries
       progress = { ...progress, ...known, times: addTimes(progress.times, times) }
@@ -293,6 +301,16 @@ export class Runner implements SkillRunner {
     const guarded = await this.#hooks.before(run, bundle.descriptor.version)
     if ('status' in guarded || guarded.input === run.input) return guarded
     return (await this.#invalid(bundle, guarded.input)) ?? guarded
+  }
+
+  /** A skill that acts once and that another calls is on record before it begins. */
+  async #reserve(run: SkillRun, { bundle }: Admitted): Promise<SkillOutcome | null> {
+    if (bundle.descriptor.effect !== 'once') return null
+    try {
+      return await this.#options.ledger.begin(run, bundle.descriptor)
+    } catch (error) {
+      return failed('unavailable', describeError(error).message)
+    }
   }
 
   #noPlace(is: 'full' | 'late' | 'aborted'): SkillOutcome {

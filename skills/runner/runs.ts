@@ -7,6 +7,7 @@ import type { Clock, Invocation, Log, NewRun, RunId, RunRecord, RunStore, SkillE
 import { Backlog } from './backlog.ts'
 import { failed } from './execution.ts'
 import type { Execution } from './execution.ts'
+import type { Ledger } from './ledger.ts'
 import { Live, orAborted } from './live.ts'
 import type { RunResult } from './live.ts'
 import type { Recorder } from './recorder.ts'
@@ -19,6 +20,7 @@ export interface RunsOptions {
   readonly store: RunStore
   readonly runner: Runner
   readonly recorder: Recorder
+  readonly ledger: Ledger
   readonly clock: Clock
   readonly log: Log
   /** Stored runs that go on at once. */

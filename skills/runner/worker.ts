@@ -7,6 +7,7 @@ import type { Clock, Log, NewRun, RunId, RunRecord, RunStore } from '#contract'
 import type { Backlog, Waiting } from './backlog.ts'
 import { failed } from './execution.ts'
 import type { Execution } from './execution.ts'
+import type { Ledger } from './ledger.ts'
 import { Live } from './live.ts'
 import { endOf, isNotNow, unknownEnd } from './run-end.ts'
 import type { Runner } from './runner.ts'
@@ -17,6 +18,7 @@ export interface WorkerOptions {
   readonly runner: Runner
   readonly backlog: Backlog
   readonly live: Map<RunId, Live>
+  readonly ledger: Ledger
   readonly clock: Clock
   readonly log: Log
   readonly maxWorkers: number
@@ -104,9 +106,9 @@ export class Worker {
   }
 
   async #look(): Promise<void> {
-    const { backlog, live, clock } = this.#options
+    const { backlog, live, ledger, clock } = this.#options
     try {
-      await backlog.read((id) => live.has(id))
+      await backlog.read((id) => live.has(id) || ledger.has(id))
     } catch (error) {
       this.#options.log.warn({ 'error.code': describeError(error).code }, 'Stored runs of skills could not be looked for; tried again.')
       if (!this.#isClosed) this.#cancelTimer ??= clock.after(LOOK_AGAIN_MS, () => this.#lookAgain())

@@ -1,7 +1,9 @@
 /** JavaScript skills in tests: a sandbox that runs them, jobs made of a few lines of code, and what they said meanwhile. */
+import { createHash } from 'node:crypto'
 import type { Clock, JsonValue, SkillDescriptor, SkillEvent, SkillOutcome } from '#contract'
 import type { Bundle } from '../../skills/bundle/bundle.ts'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
+import type { Grade } from '../../skills/settings.ts'
 
 export const realClock: Clock = {
   now: () => Date.now(),
@@ -18,6 +20,8 @@ export interface JobOptions {
   readonly egress?: readonly string[]
   readonly timeoutMs?: number
   readonly memoryMb?: number
+  readonly grade?: Grade
+  readonly tenant?: string
   readonly signal?: AbortSignal
   readonly tell?: (event: SkillEvent) => void
   readonly call?: (skill: string, input: JsonValue) => Promise<SkillOutcome>
@@ -40,10 +44,10 @@ const descriptor: SkillDescriptor = {
 }
 
 /** A bundle of text files; `main.js` is the entrypoint. */
-export function scriptBundle(files: { readonly [path: string]: string }, memoryMb = 64): Bundle {
+function scriptBundle(files: { readonly [path: string]: string }, memoryMb = 64): Bundle {
   const bytes = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)] as const)
   return {
-    digest: 'sha256-0',
+    digest: `sha256-${createHash('sha256').update(JSON.stringify(files)).digest('hex')}`,
     descriptor: { ...descriptor, resources: { ...descriptor.resources, memoryMb } },
     files: Object.fromEntries(bytes),
   }
@@ -53,12 +57,12 @@ export function scriptBundle(files: { readonly [path: string]: string }, memoryM
 export function scriptJob(code: string, options: JobOptions = {}): Job {
   return {
     key: 'key-1',
-    tenant: 'default',
+    tenant: options.tenant ?? 'default',
     bundle: scriptBundle({ 'main.js': code, ...options.files }, options.memoryMb),
     input: options.input ?? {},
     secrets: options.secrets ?? {},
     egress: options.egress ?? [],
-    grade: 'fresh',
+    grade: options.grade ?? 'lease',
     timeoutMs: options.timeoutMs ?? 2_000,
     traceparent: null,
     signal: options.signal ?? new AbortController().signal,

@@ -40,6 +40,7 @@ const WANTED: readonly Wanted[] = [
     also: (env) => hasKafkaJars(env) || find(['mvn'], env['PATH'] ?? '') !== null,
     neededFor: 'test/channels/kafka',
   },
+  { name: 'bubblewrap', variable: 'BWRAP_PATH', programs: ['/usr/bin/bwrap'], neededFor: 'test/skills/sandbox/bubblewrap' },
   {
     name: 'Docker',
     variable: 'OPENCLAW_TEST_DOCKER',

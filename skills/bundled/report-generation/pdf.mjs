@@ -101,11 +101,9 @@ class Layout {
 
   #list({ items, ordered, start }, indent) {
     items.forEach((item, index) => {
-      const box = item.task ? (item.checked ? '[x] ' : '[ ] ') : ''
-      const mark = ordered ? `${Number(start || 1) + index}.` : '\u2022'
+      const mark = item.task ? (item.checked ? '[x]' : '[ ]') : ordered ? `${Number(start || 1) + index}.` : '\u2022'
       this.#need(TEXT.leading)
       this.#draw(mark, { x: MARGIN + indent + 4, y: this.#y - TEXT.leading, font: 'text', size: TEXT.size })
-      if (box !== '') item.tokens.unshift({ type: 'text', text: box })
       const top = this.#y
       for (const inner of item.tokens) this.block(inner, indent + 24)
       if (this.#y === top) this.#y -= TEXT.leading
@@ -236,6 +234,7 @@ function runsOf(tokens, font = 'text') {
     if (token.type === 'codespan') return [{ font: 'code', text: decode(token.text) }]
     if (token.type === 'link' && token.text !== token.href && /^https?:/.test(token.href))
       return [...runsOf(token.tokens, font), { font, text: ` (${token.href})` }]
+    if (token.type === 'checkbox') return []
     if (token.type === 'image') return [{ font: 'italic', text: token.text }]
     return token.tokens === undefined ? [{ font, text: decode(token.text ?? '').replace(/\s+/g, ' ') }] : runsOf(token.tokens, font)
   })

@@ -27,14 +27,17 @@ const SYSTEM = ['/usr/bin', '/bin', '/usr/local/bin']
 const MIN_PYTHON = 9
 
 /** The program, its version and its options, Python, and the filter compiled. Whether namespaces can be had is for `enter` to find out. */
-export async function findHost(): Promise<Host | Lack> {
+export async function findHost(folders: readonly string[] = SYSTEM): Promise<Host | Lack> {
   if (process.platform !== 'linux') return { lacks: `bubblewrap is for Linux, and this is ${process.platform}. Use Docker.` }
   if (process.arch !== 'x64' && process.arch !== 'arm64')
     return { lacks: `There is no filter of system calls for ${process.arch}. Use Docker.` }
-  const bwrap = findProgram('bwrap', SYSTEM)
+  const bwrap = findProgram('bwrap', folders)
   if (bwrap === null) return { lacks: 'bubblewrap is not installed. Install the package `bubblewrap`, or use Docker.' }
   // What lies elsewhere is not to be seen in a sandbox.
-  const python = findProgram('python3', ['/usr/bin', '/usr/local/bin'])
+  const python = findProgram(
+    'python3',
+    folders.filter((folder) => folder.startsWith('/usr/')),
+  )
   if (python === null)
     return { lacks: 'Python 3 is not installed in /usr/bin, and what supervises skills is written in it. Install the package `python3`.' }
   try {

@@ -1,6 +1,5 @@
 /**
- * One QuickJS in a WebAssembly instance of its own, for one call: nothing of it outlives the call, and its memory is shared with no
- * other. It is handed text and hands out text. When to go on and when to give up is `thread.ts`'s.
+ * One QuickJS, for one call: nothing of it outlives the call. It is handed text and hands out text. When to go on and when to give up is `thread.ts`'s.
  */
 import imported from '@jitl/quickjs-wasmfile-release-sync'
 import { newQuickJSWASMModuleFromVariant, newVariant } from 'quickjs-emscripten-core'
@@ -99,6 +98,20 @@ export class Guest {
     this.#settle = context.unwrapResult(
       context.callFunction(this.#prelude, context.undefined, lent, ...texts, canFetch ? context.true : context.false),
     )
+    for (const handle of [lent, ...texts]) handle.dispose()
+  }
+
+  /** After a call: another in the same instance, which knows nothing of this one. null: it left something that would not go. */
+  renew(): Guest | null {
+    try {
+      this.#settle?.dispose()
+      this.#prelude.dispose()
+      this.#context.dispose()
+      this.#runtime.dispose()
+      return new Guest(this.#engine)
+    } catch {
+      return null
+    }
   }
 
   get touchedBytes(): number {
@@ -108,14 +121,9 @@ export class Guest {
   answer(id: number, isError: boolean, text: string): void {
     const context = this.#context
     if (this.#settle === null) return
-    const result = context.callFunction(
-      this.#settle,
-      context.undefined,
-      context.newNumber(id),
-      isError ? context.true : context.false,
-      context.newString(text),
-    )
-    result.dispose()
+    const given = [context.newNumber(id), isError ? context.true : context.false, context.newString(text)]
+    context.callFunction(this.#settle, context.undefined, ...given).dispose()
+    for (const handle of given) handle.dispose()
   }
 
   /** Some of the jobs that are due. False: there are none left. */

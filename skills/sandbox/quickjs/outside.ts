@@ -21,6 +21,7 @@ export class Outside {
   /** In sentences for people, the first few. */
   readonly denials: string[] = []
   denied = 0
+  #calls = 0
 
   constructor(options: { readonly job: Job; readonly fetch: EgressFetch | null; readonly signal: AbortSignal }) {
     this.#job = options.job
@@ -45,7 +46,7 @@ export class Outside {
   }
 
   async #call(asked: { readonly [member: string]: JsonValue }): Promise<Answered> {
-    const outcome = await this.#job.call(String(asked['skill']), asked['input'] ?? {})
+    const outcome = await this.#job.call(String(asked['skill']), asked['input'] ?? {}, ++this.#calls)
     if (outcome.status === 'ok') return { isError: false, text: JSON.stringify(outcome.output) }
     return refusal(outcome.message, outcome.code)
   }

@@ -1,6 +1,6 @@
 /**
  * The sandbox for `javascript`: ECMAScript without Node, interpreted by QuickJS in WebAssembly, in a thread that can be ended. It comes
- * with `npm install` and needs nothing of the machine. All grades are the same here: every call has an engine of its own.
+ * with `npm install` and needs nothing of the machine. Every call has an engine of its own; at grade fresh, so has its memory. Nothing is resident.
  */
 import { availableParallelism } from 'node:os'
 import type { Clock, JsonValue, Log, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
@@ -82,7 +82,7 @@ export class QuickJsSandbox implements Sandbox {
       isolates: [
         'Code runs in an interpreter of its own (QuickJS in WebAssembly), new for every call: it has no files, no network, no processes, no environment and none of Node.',
         'Memory, stack, time and output are limited; a call that does not end is ended with its thread.',
-        'Nothing of a call is left for the next one.',
+        'Nothing of a call is left for the next one. Other tenants, skills and secrets never share its memory, and at grade fresh no other call does.',
       ],
       leaves: [
         'It runs in the process of the gateway: who breaks both QuickJS and the WebAssembly of V8 is in the gateway. A container is the stronger wall.',
@@ -159,12 +159,14 @@ export class QuickJsSandbox implements Sandbox {
   }
 
   #startOf(job: Job): Omit<CallStart, 'call' | 'flag'> {
-    const { descriptor } = job.bundle
+    const { descriptor, digest } = job.bundle
+    const secrets = JSON.stringify(job.secrets)
     return {
+      lease: job.grade === 'fresh' ? null : JSON.stringify([job.tenant, digest, secrets, job.egress]),
       entrypoint: descriptor.runtime.entrypoint,
       files: this.#textsOf(job.bundle),
       input: JSON.stringify(job.input),
-      secrets: JSON.stringify(job.secrets),
+      secrets,
       key: job.key,
       memoryBytes: Math.min(descriptor.resources.memoryMb, this.#limits.maxMemoryMb) * 1_048_576,
       timeoutMs: job.timeoutMs,

@@ -7,8 +7,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { MAX_INPUT_BYTES } from '../frame.ts'
-import { EXHAUSTED, failed, prepare } from './guest.ts'
+import { EXHAUSTED, failed } from './guest.ts'
 import type { Guest, Host } from './guest.ts'
+import { Stock } from './stock.ts'
 import { Tally } from './tally.ts'
 import { CANCEL_GRACE_MS, MAX_CALLS, MAX_FETCHES, MAX_FLOOD_BYTES, MAX_WAITING, TELL_EVERY_MS } from './wire.ts'
 import type { CallEnd, CallStart, FromThread, ThreadData, ToThread } from './wire.ts'
@@ -40,7 +41,8 @@ class Call implements Host {
     this.#tally = new Tally({ now: () => performance.now(), tell: (said) => send({ ...said, call: start.call }) })
   }
 
-  async run(guest: Guest): Promise<void> {
+  /** True: it ended with an output. */
+  async run(guest: Guest): Promise<boolean> {
     let end: CallEnd
     try {
       end = await this.#run(guest)
@@ -51,6 +53,7 @@ class Call implements Host {
     this.#tally.flush()
     const isSpent = guest.touchedBytes > USUAL_BYTES_TOUCHED
     this.#send({ is: 'ended', call: this.#start.call, end, isSpent })
+    return end.is === 'output'
   }
 
   answer(answer: Answer): void {
@@ -147,24 +150,20 @@ class Call implements Host {
 /** Memory that grew beyond it is given back at once with the thread, not when a collector finds time. */
 const USUAL_BYTES_TOUCHED: number = 64 * 1_048_576
 const CANCELLED: CallEnd = failed('cancelled', 'it was stopped')
-const USUAL_MEMORY_BYTES: number = 128 * 1_048_576
 
 /** One call after the other; the next one's instance is made while nobody waits. */
 function serve(port: MessagePort, { wasm }: ThreadData): void {
   const send = (message: FromThread): void => port.postMessage(message, [])
-  const make = (memoryBytes: number): { readonly memoryBytes: number; readonly guest: Promise<Guest> } => {
-    return { memoryBytes, guest: prepare(wasm, memoryBytes) }
-  }
-  let ahead = make(USUAL_MEMORY_BYTES)
+  const stock = new Stock(wasm)
   let current: { readonly call: number; readonly run: Call } | null = null
   const run = async (start: CallStart): Promise<void> => {
     const call = new Call(start, send)
     current = { call: start.call, run: call }
-    await call.run(await (ahead.memoryBytes === start.memoryBytes ? ahead : make(start.memoryBytes)).guest)
+    const guest = await stock.take(start)
+    const isWell = await call.run(guest)
     current = null
-    // Most likely the next is like the last.
-    ahead = make(start.memoryBytes)
-    await ahead.guest
+    stock.put(guest, { isWell, memoryBytes: start.memoryBytes })
+    await stock.ready()
   }
   const fail = (error: unknown): void => {
     // Told to the gateway's thread as the worker's error, which ends the worker.
@@ -176,7 +175,7 @@ function serve(port: MessagePort, { wasm }: ThreadData): void {
     else if (message.is === 'answer') current.run.answer(message)
     else current.run.cancel()
   })
-  ahead.guest.then(() => send({ is: 'ready' }), fail)
+  stock.ready().then(() => send({ is: 'ready' }), fail)
 }
 
 if (parentPort !== null) serve(parentPort, workerData)

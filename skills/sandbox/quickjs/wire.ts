@@ -18,6 +18,8 @@ export interface CallStart {
   readonly call: number
   /** First word 1: cancelled. It is read while the skill computes, when no message gets through. */
   readonly flag: SharedArrayBuffer
+  /** Calls with the same may follow each other in one instance; null: it shares with none. */
+  readonly lease: string | null
   readonly entrypoint: string
   /** Those that can be imported. */
   readonly files: ReadonlyMap<string, string>

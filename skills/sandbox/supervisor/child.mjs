@@ -88,7 +88,8 @@ class Context {
 }
 
 function fail(error) {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`
+  const cause = error?.cause instanceof Error ? ` (${error.cause.message})` : ''
+  const text = error instanceof Error ? `${error.name}: ${error.message}${cause}` : `thrown: ${String(error)}`
   process.stderr.write(`${error instanceof Error ? (error.stack ?? text) : text}\n`.slice(0, 4_000))
   const isMemory = error?.code === 'ERR_MEMORY_ALLOCATION_FAILED' || /Array buffer allocation failed/.test(text)
   end(ERROR, Buffer.from(stringify({ code: isMemory ? 'oom' : 'crashed', message: text.slice(0, 2_000) })))

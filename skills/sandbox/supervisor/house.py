@@ -30,8 +30,14 @@ class House:
         os.set_blocking(woken, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-        eyes.register(self.wake, selectors.EVENT_READ, lambda _: read(self.wake))
+        # Whether a process may have ended since we looked.
+        self.is_woken = True
+        eyes.register(self.wake, selectors.EVENT_READ, self.woken)
         self.own, self.counted = self.standing(), self.count()
+
+    def woken(self, _):
+        read(self.wake)
+        self.is_woken = True
 
     def kill(self, number):
         try:
@@ -44,6 +50,7 @@ class House:
 
     def reap(self):
         """False: there are no processes but us."""
+        self.is_woken = False
         try:
             while True:
                 pid, status, used = os.wait4(-1, os.WNOHANG)

@@ -44,7 +44,8 @@ class Supervisor:
 
     def go(self):
         while True:
-            self.house.reap()
+            if self.house.is_woken:
+                self.house.reap()
             if self.call is not None:
                 until = self.call.due()
             else:
@@ -235,7 +236,7 @@ class Supervisor:
     def end(self, kind, payload, stays):
         number, self.held, self.call = self.number, (self.call.key, kind, payload), None
         # First of all: what follows is not for the caller to wait for.
-        self.wire.say(kind, number, payload)
+        self.wire.say(kind, number, payload, more=stays)
         clean = True if stays else self.clean()
         self.idle = dumps({'clean': clean, 'cpu_ms': round(self.house.cpu * 1000), 'max_rss_kb': self.house.rss})
         self.wire.say(IDLE, number, self.idle)

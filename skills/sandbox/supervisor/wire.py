@@ -63,9 +63,11 @@ class Wire:
         os.set_blocking(self.output, False)
         eyes.register(self.input, selectors.EVENT_READ, self.take)
 
-    def say(self, kind, number, payload):
+    def say(self, kind, number, payload, more=False):
+        """more: the next frame follows at once, and goes along."""
         self.outbox += HEADER.pack(len(payload), kind, number) + payload
-        self.flush()
+        if not more:
+            self.flush()
 
     def begin(self, mark):
         """Another gateway listens: what the one before did not read is of no use, and its frame may be cut."""

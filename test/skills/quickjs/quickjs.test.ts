@@ -154,6 +154,32 @@ describe('a JavaScript skill', () => {
   })
 })
 
+describe('a lease', () => {
+  const code = `export async function run(input, ctx) {
+    const found = [typeof left, typeof {}.polluted, Array.prototype.includes === null, ctx.secrets.TOKEN ?? null]
+    globalThis.left = new Uint8Array(1000).fill(7)
+    Object.prototype.polluted = 1
+    Array.prototype.includes = null
+    new FinalizationRegistry(() => {}).register({}, 1)
+    globalThis.pending = [new Promise(() => {}), ctx.call('other', {}).then(() => {}, () => {})]
+    return found
+  }`
+  for (const grade of ['fresh', 'lease', 'resident'] as const) {
+    test(`leaves nothing for the next call, whatever the grade: ${grade}`, async () => {
+      for (let n = 0; n < 120; n++) {
+        assert.deepEqual(await output(code, { grade, secrets: { TOKEN: String(n % 3) } }), ['undefined', 'undefined', false, String(n % 3)])
+      }
+    })
+  }
+  test('is of one tenant, so calls of many do no harm to each other', async () => {
+    const tenants = Array.from({ length: 30 }, (_, n) => output(code, { tenant: `t${n % 4}`, secrets: { TOKEN: String(n % 5) } }))
+    assert.deepEqual(
+      (await Promise.all(tenants)).map((found) => JSON.stringify(found)),
+      Array.from({ length: 30 }, (_, n) => `["undefined","undefined",false,"${n % 5}"]`),
+    )
+  })
+})
+
 describe('what is no JSON', () => {
   const cases: readonly (readonly [what: string, code: string, said: RegExp])[] = [
     ['NaN', 'export const run = () => ({ a: 0 / 0 })', /"a" is NaN/],

@@ -10,13 +10,13 @@ const outputOf = (outcome: SkillOutcome): JsonValue => (outcome.status === 'ok' 
 const calling =
   (skill: string) =>
   async ({ call, input }: Job) =>
-    ok(outputOf(await call(skill, input)))
+    ok(outputOf(await call(skill, input, 1)))
 
 test('a skill calls another, which knows who called it and has a key of its own', async () => {
   const world = worldOf({
     skills: {
       upper: { run: ({ input }) => ok(String(input).toUpperCase()) },
-      twice: { run: async ({ call }) => ok([outputOf(await call('upper', 'a')), outputOf(await call('upper', 'b'))]) },
+      twice: { run: async ({ call }) => ok([outputOf(await call('upper', 'a', 1)), outputOf(await call('upper', 'b', 2))]) },
     },
   })
   assert.deepEqual(outputOf(await world.run('twice', 'in', { key: 'k' })), ['A', 'B'])
@@ -40,7 +40,7 @@ test('no skill is called by what it calls, none goes deeper than five, and one c
       s6: {},
       greedy: {
         run: async ({ call }) => {
-          const all = await Promise.all(Array.from({ length: 70 }, () => call('s6', 1)))
+          const all = await Promise.all(Array.from({ length: 70 }, (_, at) => call('s6', 1, at + 1)))
           return ok(all.filter(({ status }) => status === 'ok').length)
         },
       },
@@ -67,7 +67,7 @@ test('what is called has the time that its caller has left, and ends with it', a
         run: async ({ call, tell }) => {
           tell({ is: 'started' })
           world.clock.advance(400)
-          void call('inner', 1)
+          void call('inner', 1, 1)
           await world.sandbox.came(2)
           return ok()
         },

@@ -1,10 +1,21 @@
 /** A runner over skills and a sandbox that a test scripts; time stands still unless it is moved. */
 import { newRunId } from '#contract'
-import type { Fault, JsonObject, JsonValue, SkillDescriptor, SkillErrorCode, SkillOutcome, SkillRecord, SkillRun } from '#contract'
+import type {
+  Fault,
+  JsonObject,
+  JsonValue,
+  RunStore,
+  SkillDescriptor,
+  SkillErrorCode,
+  SkillOutcome,
+  SkillRecord,
+  SkillRun,
+} from '#contract'
 import assert from 'node:assert/strict'
 import { Registry } from '../../../gateway/observe/metrics.ts'
 import type { Bundle } from '../../../skills/bundle/bundle.ts'
 import type { Execution } from '../../../skills/runner/execution.ts'
+import { Ledger } from '../../../skills/runner/ledger.ts'
 import type { Library } from '../../../skills/runner/library.ts'
 import { Runner } from '../../../skills/runner/runner.ts'
 import { Sandboxes } from '../../../skills/runner/sandboxes.ts'
@@ -83,6 +94,7 @@ export class ScriptedSandbox implements Sandbox {
 export interface World {
   readonly clock: FakeClock
   readonly runner: Runner
+  readonly ledger: Ledger
   readonly sandbox: ScriptedSandbox
   readonly library: ScriptedLibrary
   readonly metrics: Registry
@@ -139,9 +151,12 @@ export interface WorldOptions {
   readonly skills: { readonly [id: string]: ScriptedSkill }
   readonly settings?: Partial<SkillsSettings>
   readonly clock?: FakeClock
+  readonly store?: Pick<RunStore, 'add' | 'finish'>
 }
 
-export function worldOf({ skills, settings, clock = new FakeClock() }: WorldOptions): World {
+const FORGETFUL: Pick<RunStore, 'add' | 'finish'> = { add: async () => null, finish: async () => undefined }
+
+export function worldOf({ skills, settings, clock = new FakeClock(), store = FORGETFUL }: WorldOptions): World {
   const entries = Object.entries(skills).map(([id, { run: _run, ...over }]) => {
     const descriptor = skillDescriptor({ id, timeoutMs: 10_000, ...over })
     return [id, { digest: `sha256-${id}`, descriptor, files: {} } satisfies Bundle] as const
@@ -153,9 +168,11 @@ export function worldOf({ skills, settings, clock = new FakeClock() }: WorldOpti
   const all = { ...defaultSettings, ...settings }
   const ended: World['ended'] = []
   const metrics = new Registry()
+  const ledger = new Ledger({ store, clock })
   const runner = new Runner({
     settings: all,
     library,
+    ledger,
     sandboxes: new Sandboxes({ settings: all, clock, make: { gateway: async () => sandbox } }),
     clock,
     log: quietLog,
@@ -166,6 +183,7 @@ export function worldOf({ skills, settings, clock = new FakeClock() }: WorldOpti
   return {
     clock,
     runner,
+    ledger,
     sandbox,
     library,
     metrics,

@@ -40,11 +40,11 @@ async function live(
   const dir = await mkdtemp(join(tmpdir(), 'openclaw-runs-'))
   if (from !== undefined) await cp(from, dir, { recursive: true, filter: (path) => !path.endsWith('.lock') })
   const clock = new FakeClock()
-  const world = worldOf({ skills, clock })
   const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
   await store.start()
+  const world = worldOf({ skills, clock, store: store.runs })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
-  const runs = new Runs({ store: store.runs, runner: world.runner, recorder, clock, log: quietLog, maxWorkers: 2 })
+  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: 2 })
   const stop = async (): Promise<void> => {
     await runs.stop()
     await world.runner.stop()
@@ -260,4 +260,35 @@ test('draining takes up nothing, lets what runs end within the bound, and hands 
   const statusOf = async (id: RunId): Promise<string | undefined> => (await life.store.runs.get('default', id))?.status
   // What may not be repeated is left to the next life, which says what is known of it.
   assert.deepEqual(await Promise.all([once, pure, queued].map(({ id }) => statusOf(id))), ['running', 'queued', 'queued'])
+})
+
+test('a skill that acts once, called by one that is run again, is called once', async (context) => {
+  const skills: { readonly [id: string]: ScriptedSkill } = {
+    outer: {
+      effect: 'idempotent',
+      run: async (job) => {
+        const first = await job.call('pay', 1, 1)
+        return first.status === 'ok' ? hang(job) : ok(first.code)
+      },
+    },
+    pay: { effect: 'once', run: () => ok('paid') },
+  }
+  const life = await live(context, { skills })
+  const { id } = await life.runs.submit(call('outer', { key: 'k' }))
+  await life.sandbox.came(2)
+  // The child has ended and its caller goes on.
+  const [child] = await life.store.runs.list({ tenant: 'default', skill: 'pay' }, null, 9)
+  await (child === undefined ? Promise.reject(new Error('no child on record')) : ended(life, child.id))
+  const again = {
+    ...skills,
+    outer: { effect: 'idempotent', run: async ({ call }) => ok((await call('pay', 1, 1)).status) } satisfies ScriptedSkill,
+  }
+  const next = await life.next(again)
+  await next.runs.start()
+  const run = await ended(next, id)
+  assert.equal(run.outcome?.status === 'ok' && run.outcome.output, 'ok')
+  assert.deepEqual(
+    next.sandbox.jobs.map(({ bundle }) => bundle.descriptor.id),
+    ['outer'],
+  )
 })
