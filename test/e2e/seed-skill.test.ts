@@ -45,6 +45,8 @@ describe('profile-enricher', { skip, timeout: 120_000 }, () => {
     endings.push(() => model.stop())
     const llm = { providers: { fake: { api: 'chat', base_url: baseUrl, api_key: 'k' } }, defaults: { primary: 'fake/m' } }
     gateway = await startGateway({ after: (run) => void endings.unshift(run) }, { config: { llm } })
+    // A gateway that is killed leaves its containers to its next life.
+    endings.unshift(() => gateway.stop())
     const folder = join(gateway.dir, 'profile-enricher')
     mkdirSync(folder)
     writeFileSync(join(folder, 'skill.json'), DESCRIPTOR)
