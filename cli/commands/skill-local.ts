@@ -2,7 +2,6 @@
 import { InvalidError } from '#contract'
 import { gatewayDir } from '../../gateway/config/environment.ts'
 import { formatFault, loadConfig } from '../../gateway/config/load.ts'
-import type { SkillsSettings } from '../../skills/settings.ts'
 import type { Call, World } from '../command.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { ExitCode } from '../exit.ts'
@@ -10,11 +9,11 @@ import { plain } from '../output.ts'
 import { readSkillFolder } from '../skill/folder.ts'
 import { signFolder } from '../skill/signing.ts'
 import { Workbench } from '../skill/workbench.ts'
-import type { TestResult } from '../skill/workbench.ts'
+import type { TestResult, WorkbenchOptions } from '../skill/workbench.ts'
 
 export async function validate(call: Call, world: World): Promise<ExitCode> {
   const folder = await readSkillFolder(call.words[0] ?? '.', world.cwd)
-  const { id, version } = await Workbench.with(await settingsOf(world), (workbench) => told(workbench.validate(folder)))
+  const { id, version } = await Workbench.with(await optionsOf(world), (workbench) => told(workbench.validate(folder)))
   if (call.json) world.out.json({ valid: true, id, version })
   else world.out.note(`${id} ${version} is without fault.`)
   return EXIT.ok
@@ -23,7 +22,7 @@ export async function validate(call: Call, world: World): Promise<ExitCode> {
 export async function test(call: Call, world: World): Promise<ExitCode> {
   const { out, cwd, signal } = world
   const folder = await readSkillFolder(call.words[0] ?? '.', cwd)
-  const results = await Workbench.with(await settingsOf(world), (workbench) =>
+  const results = await Workbench.with(await optionsOf(world), (workbench) =>
     told(
       (async () => {
         const all: TestResult[] = []
@@ -58,9 +57,9 @@ function print({ name, fault, ms, logs }: TestResult, { out }: World): void {
 }
 
 /** What the operator of this folder says; without a configuration, what holds by default. */
-async function settingsOf({ env, cwd }: World): Promise<SkillsSettings> {
+async function optionsOf({ env, cwd }: World): Promise<WorkbenchOptions> {
   const loaded = await loadConfig({ dir: gatewayDir(env, cwd), env })
-  if (loaded.ok) return loaded.config.skills
+  if (loaded.ok) return { settings: loaded.config.skills, env }
   throw new CommandError(`The configuration has faults.${loaded.faults.map((fault) => `\n  ${formatFault(fault)}`).join('')}`, EXIT.failed)
 }
 

@@ -23,7 +23,7 @@ export async function checkSkills(world: World, loaded: LoadResult): Promise<rea
     if (!(error instanceof CommandError)) throw error
   }
   const settings = loaded.ok ? loaded.config.skills : defaultSettings
-  return skillFindings(await Workbench.with(settings, (workbench) => workbench.reports()))
+  return skillFindings(await Workbench.with({ settings, env: world.env }, (workbench) => workbench.reports()))
 }
 
 const reportOf = (row: JsonObject): Report => ({

@@ -13,6 +13,7 @@ import { missed } from '../../skills/runner/expectation.ts'
 import { defaultSettings } from '../../skills/settings.ts'
 import type { SkillsSettings } from '../../skills/settings.ts'
 import { SkillSet } from '../../skills/skills.ts'
+import type { World } from '../command.ts'
 import type { SkillFolder } from './folder.ts'
 
 export interface TestResult {
@@ -23,6 +24,11 @@ export interface TestResult {
   readonly logs: string
 }
 
+export interface WorkbenchOptions {
+  readonly settings: SkillsSettings
+  readonly env: World['env']
+}
+
 const BY = { tenant: DEFAULT_TENANT, by: 'openclaw skills', signature: null }
 
 export class Workbench {
@@ -30,7 +36,7 @@ export class Workbench {
   readonly #store: SqliteStore
   readonly #skills: SkillSet
 
-  private constructor(dir: string, settings: SkillsSettings) {
+  private constructor(dir: string, { settings, env }: WorkbenchOptions) {
     this.#dir = dir
     this.#store = new SqliteStore({ file: join(dir, 'sessions.db'), log: SILENT, clock: CLOCK })
     this.#skills = new SkillSet({
@@ -42,16 +48,16 @@ export class Workbench {
       metrics: UNMEASURED,
       random: Math.random,
       dir: join(dir, '.openclaw'),
-      env: process.env,
+      env,
       isPublicAddress,
       emit: () => undefined,
     })
   }
 
   /** Stopped and swept away after `use`, whatever comes of it. */
-  static async with<T>(settings: SkillsSettings, use: (workbench: Workbench) => Promise<T>): Promise<T> {
+  static async with<T>(options: WorkbenchOptions, use: (workbench: Workbench) => Promise<T>): Promise<T> {
     const dir = await mkdtemp(join(tmpdir(), 'openclaw-skills-'))
-    const workbench = new Workbench(dir, settings)
+    const workbench = new Workbench(dir, options)
     try {
       await workbench.#store.start()
       await workbench.#skills.start()

@@ -11,7 +11,7 @@ import { bench } from './cli.ts'
 /** What something here can run. */
 let able: ReadonlySet<string>
 before(async () => {
-  const reports = await Workbench.with(defaultSettings, (workbench) => workbench.reports())
+  const reports = await Workbench.with({ settings: defaultSettings, env: process.env }, (workbench) => workbench.reports())
   able = new Set(reports.flatMap(({ isAvailable, languages }) => (isAvailable ? languages : [])))
 })
 

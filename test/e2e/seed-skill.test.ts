@@ -26,10 +26,10 @@ const python = facilities(process.env).some(({ name, path }) => (name === 'Docke
 const skip = python || process.env['CI'] ? false : 'neither Docker nor bubblewrap is here'
 
 const endings: (() => Promise<unknown>)[] = []
-const model = new FakeOpenAI([
+const model = new FakeOpenAI(
   { do: 'calls', calls: [{ name: 'profile-enricher', arguments: '{"userId":"ann"}' }] },
   { do: 'text', text: 'That is Ann.' },
-])
+)
 let gateway: GatewayProcess
 
 async function openclaw(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
@@ -45,6 +45,8 @@ describe('profile-enricher', { skip, timeout: 120_000 }, () => {
     endings.push(() => model.stop())
     const llm = { providers: { fake: { api: 'chat', base_url: baseUrl, api_key: 'k' } }, defaults: { primary: 'fake/m' } }
     gateway = await startGateway({ after: (run) => void endings.unshift(run) }, { config: { llm } })
+    // A gateway that is killed leaves its containers to its next life.
+    endings.unshift(() => gateway.stop())
     const folder = join(gateway.dir, 'profile-enricher')
     mkdirSync(folder)
     writeFileSync(join(folder, 'skill.json'), DESCRIPTOR)
