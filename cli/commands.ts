@@ -16,6 +16,7 @@ export type CommandName =
   | 'sessions'
   | 'dead-letters'
   | 'agents'
+  | 'skills'
   | 'channels'
   | 'keys'
   | 'config'
@@ -33,6 +34,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
     load: async () => (await import('./commands/dead-letters.ts')).deadLetters,
   },
   agents: { summary: 'list the agents', load: async () => (await import('./commands/agents.ts')).agents },
+  skills: { summary: 'write, test, register and call skills', load: async () => (await import('./commands/skills.ts')).skills },
   channels: { summary: 'list the channels', load: async () => (await import('./commands/channels.ts')).channels },
   keys: { summary: 'make, list and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },

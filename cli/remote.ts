@@ -66,7 +66,7 @@ function checkUrl(url: string): string {
 }
 
 export interface Ask {
-  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly query?: { readonly [name: string]: string | number | undefined }
   readonly body?: JsonValue
   readonly headers?: { readonly [name: string]: string }
@@ -103,6 +103,17 @@ export class Remote {
     const body = parse(text)
     if (!response.ok && ask.also?.includes(response.status) !== true) throw refusal(response.status, body)
     return { status: response.status, body }
+  }
+
+  /** What is no JSON. */
+  async text(path: string): Promise<string> {
+    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(30_000)])
+    const response = await this.#request(path, {}, signal)
+    const text = await response.text().catch((error: unknown) => {
+      throw this.#unreachable(error)
+    })
+    if (!response.ok) throw refusal(response.status, parse(text))
+    return text
   }
 
   /** Server-sent events, until they end or the reader stops. */

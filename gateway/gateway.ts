@@ -16,7 +16,7 @@ import type {
   MessageId,
   Metrics,
   SessionKey,
-  SkillRunner,
+  Skills,
   Store,
 } from '#contract'
 import { agentFromDeclaration } from './config/agent.ts'
@@ -51,7 +51,7 @@ export interface GatewayParts {
   readonly store: Store
   readonly channels: readonly ConfiguredChannel[]
   readonly agents: AgentRunner
-  readonly skills: SkillRunner
+  readonly skills: Skills
   readonly log: Log
   readonly clock: Clock
   readonly metrics: Metrics
@@ -126,7 +126,7 @@ export class Gateway implements Lifecycle {
     )
     const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
-      { ...shared, pressure, skills, agents, feed: this.#feed, roster: this.#roster },
+      { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
     )
     this.#deliver = new Deliver(shared, {
@@ -141,7 +141,7 @@ export class Gateway implements Lifecycle {
       dispatch: this.#dispatch,
       roster: this.#roster,
       onDelivery: () => this.#deliver.scan(),
-      onRun: () => undefined,
+      onRun: () => skills.runs.wake(),
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#keys = new Keys({ store: store.keys, clock, log })
@@ -201,6 +201,7 @@ export class Gateway implements Lifecycle {
     this.#roster.register(await this.#registered())
     await this.#pairings.start()
     this.#tellOpen()
+    await this.#parts.skills.start()
     await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
@@ -215,8 +216,9 @@ export class Gateway implements Lifecycle {
     this.#ingress.close()
     await this.#retention.stop()
     const { clock } = this.#parts
-    const endsAt = clock.now() + this.#config.shutdown.drainMs
-    await this.#dispatch.drain(this.#config.shutdown.drainMs)
+    const { drainMs } = this.#config.shutdown
+    const endsAt = clock.now() + drainMs
+    await Promise.all([this.#dispatch.drain(drainMs), this.#parts.skills.drain(drainMs)])
     // What the last turns said still goes out, within the same bound.
     await this.#deliver.drain(Math.max(0, endsAt - clock.now()))
     await this.#channels.stop()
@@ -225,6 +227,11 @@ export class Gateway implements Lifecycle {
     await this.#keys.stop()
     await this.#parts.store.stop()
     this.#phase = 'stopped'
+  }
+
+  /** Something that happened, for those who watch the whole gateway. */
+  tell(name: string, data: JsonObject): void {
+    this.#feed.emit({ type: 'event', name, data })
   }
 
   /** New routes, agents and access rules; turns under way keep what they began with. Everything else needs a restart. */
@@ -262,6 +269,7 @@ export class Gateway implements Lifecycle {
         post: (posting) => this.#deliver.post(posting),
       },
       pairings: this.#pairings,
+      skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),

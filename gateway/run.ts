@@ -6,16 +6,17 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InvalidError, OpenClawError, describeError } from '#contract'
-import type { AgentRunner, ChannelKind, Clock, SkillRunner, Store } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
-import { InProcessSkills } from '../skills/runner.ts'
+import { SkillSet } from '../skills/skills.ts'
 import { defaultPolicy } from './config/access.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
 import { Gateway } from './gateway.ts'
+import { isPublicAddress } from './guarded/address.ts'
 import { createLog } from './observe/log.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
@@ -68,7 +69,20 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
   const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
-  const gateway = new Gateway({
+  const store = (around.store ?? same)(new SqliteStore({ file, log, clock }))
+  const skills = new SkillSet({
+    settings: config.skills,
+    store,
+    dir: join(dir, '.openclaw'),
+    env,
+    clock,
+    log,
+    metrics,
+    random: Math.random,
+    isPublicAddress,
+    emit: (name, data) => gateway.tell(name, data),
+  })
+  const gateway: Gateway = new Gateway({
     config,
     channels,
     dir,
@@ -78,9 +92,9 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     metrics,
     random: Math.random,
     metricsText: () => metrics.text(),
-    store: (around.store ?? same)(new SqliteStore({ file, log, clock })),
+    store,
     agents: (around.agents ?? same)(agents),
-    skills: (around.skills ?? same)(new InProcessSkills({ clock, log })),
+    skills: around.skills === undefined ? skills : withRunner(skills, around.skills(skills.runner)),
     consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
   })
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
@@ -141,6 +155,18 @@ export function explain(error: unknown): string {
   const faults = error instanceof InvalidError ? error.faults.map((fault) => `\n  ${fault.detail}`) : []
   return `${error.message}${faults.join('')}`
 }
+
+/** The same skills, called another way by turns. */
+const withRunner = (skills: Skills, runner: SkillRunner): Skills => ({
+  runner,
+  catalogue: skills.catalogue,
+  runs: skills.runs,
+  archives: skills.archives,
+  start: () => skills.start(),
+  drain: (ms) => skills.drain(ms),
+  stop: () => skills.stop(),
+  runtime: () => skills.runtime(),
+})
 
 const same = <T>(part: T): T => part
 

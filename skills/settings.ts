@@ -34,6 +34,8 @@ export interface SkillsSettings {
   readonly hooks: { readonly before: readonly string[]; readonly after: readonly string[] }
   /** Addresses that are not public and may be reached nevertheless, as `host:port` or `address:port`. */
   readonly privateHosts: readonly string[]
+  /** The operator's own store of packages, from which lock files are served; null: `wheelhouse` and `npm-cache` in `.openclaw`. */
+  readonly dependencies: { readonly wheelhouse: string | null; readonly npmCache: string | null }
   readonly entries: { readonly [id: string]: SkillEntry }
 }
 
@@ -57,5 +59,6 @@ export const defaultSettings: SkillsSettings = {
   signatures: { policy: 'off', keys: {} },
   hooks: { before: [], after: [] },
   privateHosts: [],
+  dependencies: { wheelhouse: null, npmCache: null },
   entries: {},
 }

@@ -52,7 +52,7 @@ const rules: ImportRules = {
     helmet: ['gateway/http'],
     uqr: ['gateway/http'],
     pino: ['gateway/observe'],
-    yaml: ['gateway/config'],
+    yaml: ['gateway/config', 'skills'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],
     amqplib: ['channels/amqp'],
     ws: ['channels/websocket'],

@@ -19,6 +19,7 @@ export interface IntakeParts {
   readonly onStuck: (why: string | null) => void
 }
 
+/** Read when it comes: while others are committed there is time for that, afterwards they would wait for it. */
 interface Item {
   readonly message: ConsumeMessage
   readonly inbound: Inbound
@@ -26,7 +27,8 @@ interface Item {
 
 export class Intake {
   readonly #parts: IntakeParts
-  #waiting: ConsumeMessage[] = []
+  readonly #maxBatch: number
+  #waiting: Item[] = []
   #consumerTag: string | null = null
   /** Of the last message that was acknowledged. */
   #settledTag = 0
@@ -40,6 +42,8 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
+    // While one half of what may be under way is committed, the broker sends the other.
+    this.#maxBatch = Math.min(MAX_BATCH, Math.ceil(parts.settings.prefetch / 2))
   }
 
   /** Rejects when the broker refuses, or the connection is lost; then there is nothing to be done here. */
@@ -105,8 +109,8 @@ export class Intake {
       this.#parts.onCancelled()
       return
     }
-    this.#waiting.push(message)
-    const { settings } = this.#parts
+    const { host, settings, origin } = this.#parts
+    this.#waiting.push({ message, inbound: inboundOf(message, { settings, origin, now: host.clock.now() }) })
     if (!settings.keepsUntilAccepted && this.#waiting.length <= settings.prefetch) this.#acknowledge(message)
     // What else is in the same read of the socket is handed in together with it.
     if (this.#working === null) queueMicrotask(() => this.#work())
@@ -122,22 +126,20 @@ export class Intake {
 
   async #drain(): Promise<void> {
     while (this.#isTaking && this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, MAX_BATCH)
+      const batch = this.#waiting.slice(0, this.#maxBatch)
       if (!(await this.#settle(batch))) return
       this.#waiting.splice(0, batch.length)
-      for (const { fields } of batch) this.#refused.delete(fields.deliveryTag)
+      for (const { message } of batch) this.#refused.delete(message.fields.deliveryTag)
     }
   }
 
   /** False: it has to wait. */
-  async #settle(batch: readonly ConsumeMessage[]): Promise<boolean> {
-    const { host, settings, origin } = this.#parts
-    const now = host.clock.now()
+  async #settle(batch: readonly Item[]): Promise<boolean> {
     const items: Item[] = []
-    for (const message of batch) {
+    for (const item of batch) {
+      const { message, inbound } = item
       if (this.#refused.has(message.fields.deliveryTag)) continue
-      const inbound = inboundOf(message, { settings, origin, now })
-      if (inbound.dead === undefined || !this.#refuse(message, inbound.dead)) items.push({ message, inbound })
+      if (inbound.dead === undefined || !this.#refuse(message, inbound.dead)) items.push(item)
     }
     if (items.length > 0 && !(await this.#accept(items))) return false
     // The broker closes the channel over a tag that it does not wait for.

@@ -54,6 +54,15 @@ export type ServerFrame =
       readonly reason: string | null
     }
   | { readonly type: 'delta'; readonly message_id: MessageId; readonly conversation: string; readonly text: string | null }
+  /** A skill tells how far it is; for show. */
+  | {
+      readonly type: 'skill.progress'
+      readonly message_id: MessageId
+      readonly conversation: string
+      readonly skill: string
+      readonly call: string
+      readonly progress: JsonValue
+    }
   | {
       readonly type: 'reply'
       readonly seq: number

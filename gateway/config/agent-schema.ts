@@ -11,7 +11,7 @@ export const agentSchema: JsonObject = object('One agent', {
   prompt: text('What it is told before every conversation', DEFAULT_PROMPT),
   model: { type: ['string', 'null'], minLength: 1, default: null, description: 'Model as `provider/model`; null: `llm.defaults`' },
   fallback: list('Models tried in this order when `model` fails', { type: 'string', minLength: 1 }),
-  skills: list('Ids of the skills it may run; `*` for all', { type: 'string', minLength: 1 }, ['*']),
+  skills: list('Skills it may run: ids, `id@range` (`weather@^1.2`, `weather@2`), `*` for all', { type: 'string', minLength: 1 }, ['*']),
   limits: object('Bounds of one turn', {
     max_steps: integer('Model calls in one turn', 20, 1, 1_000),
     max_context_tokens: integer('Tokens of prompt and memory given to the model', 12_000, 256, 10_000_000),

@@ -100,7 +100,16 @@ function llmConfig(settings: Settings): LlmConfig {
   }
 }
 
-function skillsConfig({ docker, max_concurrent, queue, queue_time, private_hosts, entries, ...skills }: Settings['skills']): SkillsConfig {
+function skillsConfig({
+  docker,
+  max_concurrent,
+  queue,
+  queue_time,
+  private_hosts,
+  dependencies,
+  entries,
+  ...skills
+}: Settings['skills']): SkillsConfig {
   const { max_containers, ...engine } = docker
   return {
     ...skills,
@@ -109,6 +118,7 @@ function skillsConfig({ docker, max_concurrent, queue, queue_time, private_hosts
     maxQueued: queue,
     queueMs: ms(queue_time),
     privateHosts: private_hosts,
+    dependencies: { wheelhouse: dependencies.wheelhouse, npmCache: dependencies.npm_cache },
     entries: Object.fromEntries(
       Object.entries(entries).map(([id, { enabled, network, secrets, grade }]) => [
         id,

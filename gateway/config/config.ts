@@ -97,6 +97,7 @@ export interface SkillsConfig {
   readonly signatures: { readonly policy: 'off' | 'warn' | 'enforce'; readonly keys: { readonly [kid: string]: string } }
   readonly hooks: { readonly before: readonly string[]; readonly after: readonly string[] }
   readonly privateHosts: readonly string[]
+  readonly dependencies: { readonly wheelhouse: string | null; readonly npmCache: string | null }
   readonly entries: {
     readonly [id: string]: {
       readonly isEnabled: boolean

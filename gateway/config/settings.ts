@@ -55,6 +55,7 @@ export interface Settings {
     readonly signatures: SkillsConfig['signatures']
     readonly hooks: SkillsConfig['hooks']
     readonly private_hosts: readonly string[]
+    readonly dependencies: { readonly wheelhouse: string | null; readonly npm_cache: string | null }
     readonly entries: {
       readonly [id: string]: {
         readonly enabled: boolean

@@ -5,6 +5,7 @@ import { choice, duration, flag, integer, list, map, object, text } from './sche
 const ID = '^[a-z0-9][a-z0-9._-]{0,63}$'
 const GRADES = ['fresh', 'lease', 'resident']
 const hosts = (description: string): JsonObject => list(description, { type: 'string', minLength: 1 })
+const folder = (description: string): JsonObject => ({ type: ['string', 'null'], default: null, description })
 
 const entry: JsonObject = object('What one skill is given', {
   enabled: flag('Whether it can be called', true),
@@ -49,5 +50,9 @@ export const skillsSchema: JsonObject = object('Skills', {
     after: list('Ids of those that are told the outcome', { type: 'string', pattern: ID }),
   }),
   private_hosts: hosts('Addresses in your own network that skills may reach, as `host:port`'),
+  dependencies: object('Packages that lock files of skills name; they are never fetched from a network', {
+    wheelhouse: folder('Folder with wheels; null: `wheelhouse` in `.openclaw`'),
+    npm_cache: folder("npm's cache, or a folder with tarballs; null: `npm-cache` in `.openclaw`"),
+  }),
   entries: map('Skills by id', entry, ID),
 })

@@ -19,7 +19,7 @@ export interface AgentDefinition {
   readonly prompt: string
   /** `provider/model`, tried in this order; empty: the runtime's default. */
   readonly models: readonly string[]
-  /** Ids of the skills it may run; `*` for all. */
+  /** Ids of the skills it may run, `id@range` to keep to a version, major or range; `*` for all. */
   readonly skills: readonly string[]
   readonly limits: AgentLimits
   readonly queue: QueuePolicy

@@ -61,6 +61,10 @@ export interface Route {
   readonly body?: JsonObject
   /** The handler checks the body by itself, faster than a schema can; `body` is then only for documentation. */
   readonly validates?: 'handler'
+  /** Media types beside JSON that it takes, as bytes in `raw`: `body` is then undefined, and no schema is held against it. */
+  readonly accepts?: readonly string[]
+  /** Of the body, where more is needed than the server takes elsewhere. */
+  readonly maxBodyBytes?: number
   /** Status → description and schema of the success answers. Problems are added to all. */
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }

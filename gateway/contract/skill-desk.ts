@@ -11,6 +11,7 @@ export interface Skills extends Lifecycle {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
+  readonly archives: SkillArchives
   /** What isolates skills here, and what does not. */
   runtime(): Promise<readonly SandboxReport[]>
   /** Takes up no more runs of the API and lets those under way end within the bound; the runner goes on for turns that end. */
@@ -44,6 +45,19 @@ export interface NewSkill {
   readonly signature: string | null
   /** Register although a test of the descriptor fails or cannot be run here. */
   readonly skipTests?: boolean
+  /** It waits for `canary` or `promote`; otherwise a release that is newer than its major's stable one becomes that at once. */
+  readonly hold?: boolean
+}
+
+/** A skill as one file: tar, or tar compressed by gzip, with `skill.json` at its root or in its only folder. */
+export interface SkillArchives {
+  /**
+   * The folder of an agent skill (`SKILL.md` without `skill.json`) is taken too; its descriptor is made.
+   * @throws InvalidError with every fault (`SKILL_INVALID`)
+   */
+  read(archive: Uint8Array): Promise<Pick<NewSkill, 'descriptor' | 'files'>>
+  /** Compressed. `read` of it gives the same back. */
+  write(descriptor: JsonObject, files: NewSkill['files']): Promise<Uint8Array>
 }
 
 /** How a skill's majors are rolled out, and what calls without a version get. */
@@ -107,6 +121,8 @@ export interface SkillRuns {
    * @throws NotFoundError, InvalidError and as `invoke`; UnavailableError when too many wait (`SKILLS_BUSY`)
    */
   submit(invocation: Invocation): Promise<RunRecord>
+  /** As the store has it, or will have it in a moment. */
+  get(tenant: string, id: RunId): Promise<RunRecord | null>
   /** Runs of the store are looked for: a dead letter was replayed. */
   wake(): void
   /** Follows a run from now on until it ended or the signal aborts; null: there is none such. */

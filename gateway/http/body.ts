@@ -16,16 +16,18 @@ export function hasBody(request: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined
 }
 
-/** Refuses before the first byte what could not be used anyway. */
-export function checkBodyHeaders(request: IncomingMessage, maxBytes: number): void {
+/** Refuses before the first byte what could not be used anyway. `others`: media types that are taken as bytes. */
+export function checkBodyHeaders(request: IncomingMessage, maxBytes: number, others: readonly string[] = []): 'json' | 'bytes' {
   const { headers } = request
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
   const type = headers['content-type']
-  if (type !== 'application/json' && !isJsonType(type)) {
-    throw new ProtocolError('The body must be JSON in UTF-8, with `Content-Type: application/json`.', {
+  const isJson = type === 'application/json' || isJsonType(type)
+  if (!isJson && !others.includes(type?.toLowerCase() ?? '')) {
+    const also = others.map((other) => `, or ${other}`).join('')
+    throw new ProtocolError(`The body must be JSON in UTF-8, with \`Content-Type: application/json\`${also}.`, {
       code: 'UNSUPPORTED_MEDIA_TYPE',
       slug: 'unsupported-media-type',
-      headers: { accept: 'application/json' },
+      headers: { accept: ['application/json', ...others].join(', ') },
     })
   }
   if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
@@ -35,6 +37,7 @@ export function checkBodyHeaders(request: IncomingMessage, maxBytes: number): vo
       headers: { 'accept-encoding': 'identity' },
     })
   }
+  return isJson ? 'json' : 'bytes'
 }
 
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {

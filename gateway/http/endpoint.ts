@@ -118,9 +118,11 @@ export class Endpoint {
     }
     let body: JsonValue = {}
     if (hasBody(request)) {
-      checkBodyHeaders(request, maxBodyBytes)
-      const raw = await readBody(request, maxBodyBytes)
+      const limit = Math.max(maxBodyBytes, route.maxBodyBytes ?? 0)
+      const kind = checkBodyHeaders(request, limit, route.accepts)
+      const raw = await readBody(request, limit)
       exchange.raw = raw
+      if (kind === 'bytes') return
       body = parseJson(raw)
     }
     // No body is the empty object: the schema says whether that is enough.

@@ -71,7 +71,10 @@ function operationOf(route: Route): JsonObject {
     ...(route.aliases !== undefined && { 'x-openclaw-aliases': [...route.aliases] }),
     parameters: parametersOf(route),
     ...(route.body !== undefined && {
-      requestBody: { required: needsBody(route.body), content: { 'application/json': { schema: route.body } } },
+      requestBody: {
+        required: needsBody(route.body),
+        content: { 'application/json': { schema: route.body }, ...Object.fromEntries((route.accepts ?? []).map((type) => [type, {}])) },
+      },
     }),
     responses: {
       ...Object.fromEntries(Object.entries(route.responses).map(([status, response]) => [status, responseOf(response)])),

@@ -21,6 +21,7 @@ import type {
   Payload,
   ReplayResult,
   SessionKey,
+  Skills,
   Store,
 } from '#contract'
 import type { Posting } from '../pipeline/deliver.ts'
@@ -32,6 +33,7 @@ export interface Services {
   readonly agents: AgentDirectory
   readonly channels: ChannelDirectory
   readonly pairings: PairingDesk
+  readonly skills: Skills
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
     replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>

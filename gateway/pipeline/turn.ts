@@ -21,6 +21,7 @@ import type {
   RecordedStep,
   SkillCall,
   SkillDescriptor,
+  SkillEvent,
   SkillOutcome,
   SkillRunner,
   StepDone,
@@ -34,6 +35,8 @@ import type {
 import type { Channels } from './channels.ts'
 import type { Feed } from './feed.ts'
 import type { Patience } from './patience.ts'
+import { chooseSkills } from './skill-choice.ts'
+import type { ChosenSkill } from './skill-choice.ts'
 
 export interface TurnParts {
   readonly store: Store
@@ -55,6 +58,7 @@ export class RunningTurn implements Turn {
   readonly #parts: TurnParts
   readonly #ref: TurnRef
   readonly #steps: Map<string, RecordedStep>
+  readonly #chosen: ReadonlyMap<string, ChosenSkill>
   readonly #joined: ClaimedMessage[] = []
   readonly #claimed: ClaimedTurn
   /** The step that was begun with the claim, until it is run. */
@@ -74,8 +78,8 @@ export class RunningTurn implements Turn {
     this.envelopes = claimed.messages.map((message) => message.envelope)
     this.history = claimed.history
     this.signal = signal
-    const all = agent.skills.includes('*')
-    this.skills = parts.skills.list().filter((skill) => all || agent.skills.includes(skill.id))
+    this.#chosen = chooseSkills(agent.skills, parts.skills)
+    this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
   }
 
@@ -132,7 +136,6 @@ export class RunningTurn implements Turn {
     for (const message of started.joined) this.announce(message, 'running', null)
     const joined = started.joined.map((message) => message.envelope)
     const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
-    const effects = new Map(this.#parts.skills.list().map((skill) => [skill.id, skill.effect]))
     const end = outcome.ending === null ? null : this.#end(outcome.ending, [])
     const stepDone: StepDone = {
       ...this.#ref,
@@ -143,7 +146,7 @@ export class RunningTurn implements Turn {
       result: outcome.result,
       messages: outcome.messages,
       usage: outcome.usage,
-      planned: outcome.planned.map((call) => ({ ...call, effect: effects.get(call.skill) ?? 'none' })),
+      planned: outcome.planned.map((call) => ({ ...call, effect: this.#chosen.get(call.skill)?.descriptor.effect ?? 'none' })),
       summary: outcome.summary ?? null,
       end,
       now: clock.now(),
@@ -159,10 +162,19 @@ export class RunningTurn implements Turn {
     if (recorded?.status === 'done' || recorded?.status === 'unknown') return recorded.result as SkillOutcome & JsonValue
     this.signal.throwIfAborted()
     const { store, skills, clock } = this.#parts
-    const descriptor = this.skills.find((skill) => skill.id === call.skill)
-    const effect = descriptor?.effect ?? 'none'
-    const adopted = recorded?.status === 'started' ? await this.#parts.skills.adopt(`${this.id}:${call.id}`, this.signal) : null
-    if (adopted !== null) return this.#finishSkill(call, 'done', adopted)
+    const chosen = this.#chosen.get(call.skill)
+    const effect = chosen?.descriptor.effect ?? 'none'
+    const run = {
+      skill: call.skill,
+      ...(chosen?.version !== undefined && { version: chosen.version }),
+      key: `${this.id}:${call.id}`,
+      tenant: DEFAULT_TENANT,
+      caller: { is: 'agent', agent: this.agent.name, session: this.session },
+      signal: this.signal,
+      watch: (event: SkillEvent) => this.#show(call, event),
+    } as const
+    const adopted = recorded?.status === 'started' ? await skills.adopt(run) : null
+    if (adopted !== null) return this.#concludeSkill(call, adopted)
     if (recorded?.status === 'started' && effect === 'once') {
       return this.#finishSkill(call, 'unknown', {
         status: 'error',
@@ -184,18 +196,23 @@ export class RunningTurn implements Turn {
     })
     if (started.status === 'skipped') return started.outcome
     const outcome: SkillOutcome =
-      descriptor === undefined
+      chosen === undefined
         ? { status: 'error', code: 'not_found', message: `There is no skill "${call.skill}" for this agent.` }
-        : await skills.run({
-            skill: call.skill,
-            input: call.input,
-            key: `${this.id}:${call.id}`,
-            attempt: started.attempt,
-            tenant: DEFAULT_TENANT,
-            caller: { is: 'agent', agent: this.agent.name, session: this.session },
-            signal: this.signal,
-          })
-    // A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect.
+        : await skills.run({ ...run, input: call.input, attempt: started.attempt })
+    return this.#concludeSkill(call, outcome)
+  }
+
+  #show({ id: call, skill }: SkillCall, event: SkillEvent): void {
+    if (event.is !== 'progress') return
+    const last = this.#last()
+    const { channel, id, session } = last.envelope
+    if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
+    const { name: agent } = this.agent
+    this.#parts.feed.emit({ type: 'skill', messageId: id, channel, lane: last.lane, session, agent, skill, call, progress: event.data })
+  }
+
+  /** A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect. */
+  async #concludeSkill(call: SkillCall, outcome: SkillOutcome): Promise<SkillOutcome> {
     if (this.signal.aborted && outcome.status === 'error' && outcome.code === 'cancelled') this.signal.throwIfAborted()
     return this.#finishSkill(call, 'done', outcome)
   }

@@ -67,20 +67,21 @@ export const skillWrites: Handlers<SkillWire> = {
     const row = sql.get<{ content: Uint8Array }>('SELECT content FROM skill_bundle WHERE digest = ?', digest)
     return row === undefined ? null : Buffer.from(row.content).toString('base64')
   },
-  change(sql, { tenant, id, version }, { isEnabled, deprecated }) {
+  change(sql, { tenant, id, version }, { isEnabled, deprecated, signature }) {
     const key = [tenant, id, version] as const
     if (sql.get('SELECT 1 FROM skill WHERE tenant = ? AND id = ? AND version = ?', ...key) === undefined) return false
     if (isEnabled !== undefined)
       sql.run('UPDATE skill SET enabled = ? WHERE tenant = ? AND id = ? AND version = ?', Number(isEnabled), ...key)
     if (deprecated !== undefined) sql.run('UPDATE skill SET deprecated = ? WHERE tenant = ? AND id = ? AND version = ?', deprecated, ...key)
+    if (signature !== undefined) sql.run('UPDATE skill SET signature = ? WHERE tenant = ? AND id = ? AND version = ?', signature, ...key)
     return true
   },
   remove(sql, { tenant, id, version }) {
     const removed = sql.run('DELETE FROM skill WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR version = ?3)', tenant, id, version)
     if (removed === 0) return false
     sql.run('DELETE FROM skill_bundle WHERE NOT EXISTS (SELECT 1 FROM skill WHERE skill.digest = skill_bundle.digest)')
-    if (version === null) sql.run('DELETE FROM skill_track WHERE tenant = ? AND id = ?', tenant, id)
-    else sql.run('UPDATE skill_track SET previous = NULL WHERE tenant = ? AND id = ? AND previous = ?', tenant, id, version)
+    sql.run('DELETE FROM skill_track WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR stable = ?3)', tenant, id, version)
+    sql.run('UPDATE skill_track SET previous = NULL WHERE tenant = ? AND id = ? AND previous = ?', tenant, id, version)
     return true
   },
   setTrack,

@@ -7,8 +7,17 @@
 /** Of a pattern, and of the automaton made of it: `a{1000}` is a thousand states. */
 const MAX_PATTERN = 1_000
 const MAX_STATES = 2_000
-/** States looked at for one text; beyond it the text is too long for the pattern. About half a second. */
-const MAX_STEPS = 20_000_000
+
+const FULL = 20_000_000
+
+/** How many states may still be looked at; shared by all texts of one question, so that many are no way around it. About half a second. */
+export class Budget {
+  left: number = FULL
+
+  refill(): void {
+    this.left = FULL
+  }
+}
 
 type Judge = (point: number) => boolean
 /** An anchor: whether it holds between two characters; -1: there is none. */
@@ -44,9 +53,8 @@ export class LinearPattern {
     this.#start = piece.start
   }
 
-  /** Whether it matches anywhere in the text. @throws Error when the text is too long for it */
-  test(text: string): boolean {
-    if (text.length * this.#states.length > MAX_STEPS) throw new Error('the text is too long for this pattern')
+  /** Whether it matches anywhere in the text. @throws Error when the budget is used up */
+  test(text: string, budget: Budget): boolean {
     const seen = new Int32Array(this.#states.length).fill(-1)
     let now: number[] = []
     let before = -1
@@ -70,6 +78,8 @@ export class LinearPattern {
         else if (state.holds(before, point)) now.push(state.next)
       }
       if (point < 0) return false
+      budget.left -= now.length
+      if (budget.left < 0) throw new Error('there is too much text for the patterns of this schema')
       at += point > 0xffff ? 2 : 1
       before = point
       now = next

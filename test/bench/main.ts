@@ -12,12 +12,13 @@ import type { Bench } from './measure.ts'
 import { figures, machine, table, type Figure } from './report.ts'
 import { mqtt } from './mqtt.ts'
 import { restart } from './restart.ts'
+import { skills } from './skills.ts'
 import { soak } from './soak.ts'
 import { start } from './start.ts'
 import { turns } from './turns.ts'
 import { ws } from './ws.ts'
 
-const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, kafka, mqtt, restart, soak }
+const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, kafka, mqtt, skills, restart, soak }
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, seconds: { type: 'string', default: '10' }, json: { type: 'string' } },

@@ -9,14 +9,14 @@ import { docker, type TestEngine } from './docker.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 import { quietLog } from './quiet-log.ts'
 
-const clock: Clock = {
+export const realClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)
   },
 }
-const noMetrics: Metrics = {
+export const noMetrics: Metrics = {
   counter: () => ({ inc() {} }),
   gauge: () => ({ set() {}, collect() {} }),
   histogram: () => ({ observe() {} }),
@@ -43,7 +43,7 @@ export async function startSandbox(scope: Scope, engine: TestEngine, options: Co
   const { maxContainers = 4, parked = 0, maxQueued = 100, queueMs = 20_000, image = engine.image, runtime = null, ...given } = options
   const dir = given.dir ?? temporaryFolder(scope)
   const settings = { docker: { socket: engine.socket, image, runtime, maxContainers, parked }, maxQueued, queueMs }
-  const parts = { env: {}, log: quietLog, clock, metrics: noMetrics, egress: null, volumes: null }
+  const parts = { env: {}, log: quietLog, clock: realClock, metrics: noMetrics, egress: null, volumes: null }
   const sandbox = new DockerSandbox({ ...parts, ...given, dir, settings })
   scope.after(() => sandbox.stop())
   await sandbox.start()

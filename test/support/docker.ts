@@ -25,6 +25,12 @@ export interface TestEngine {
 /** A socket, or a program that makes one; null: this machine has neither. */
 export const dockerPath = (): string | null => facilities(process.env).find(({ name }) => name === 'Docker')?.path ?? null
 
+/** A program for an engine of our own; null: there is none, or we may not run it. */
+export const dockerdPath = (): string | null => {
+  const found = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'].find((path) => existsSync(path))
+  return process.getuid?.() === 0 ? (found ?? null) : null
+}
+
 /** What it started goes with its scope; the images stay for the next time. */
 export async function startEngine(scope: Scope): Promise<TestEngine> {
   const path = dockerPath()

@@ -1,10 +1,10 @@
 /**
- * A container engine of our own for tests and benches: own folder, own socket, own network namespace (an engine without a bridge deletes
- * that of its neighbour), stopped by pid. It can be killed, held still and brought back with the same containers. Needs root.
+ * A container engine of our own for tests and benches: own folder, own socket, own namespaces of network and mounts (an engine without
+ * a bridge deletes that of its neighbour), stopped by pid. It can be killed, held still and brought back with the same containers. Needs root.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
@@ -33,7 +33,7 @@ export class Dockerd {
     const dockerd = new Dockerd(program, temporaryFolder({ after: (run) => void sweeps.push(run) }))
     scope.after(async () => {
       // One that was killed has to come back to clear away its containers.
-      if (dockerd.#process === null) await dockerd.up()
+      if (dockerd.#process === null) await dockerd.up().catch(() => {})
       dockerd.signal('SIGCONT')
       await dockerd.stop()
       for (const sweep of sweeps) await sweep()
@@ -51,7 +51,7 @@ export class Dockerd {
     const args = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false', '--log-level=warn']
     const places = [`--data-root=${data}`, `--exec-root=${run}`, `--pidfile=${join(this.#dir, 'pid')}`, `--host=unix://${this.socket}`]
     // No shell and no wrapper stays between: `unshare` becomes the engine.
-    const child = spawn('unshare', ['--net', '--', this.#program, ...args, ...places], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('unshare', ['--net', '--mount', '--', this.#program, ...args, ...places], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
     const hear = (chunk: Buffer): void => void (this.#output = (this.#output + chunk.toString()).slice(-MAX_OUTPUT_CHARS))
     child.stdout.on('data', hear)
@@ -74,9 +74,13 @@ export class Dockerd {
   /** As a crash is: its containers may go on alone. */
   async kill9(): Promise<void> {
     await this.#end('SIGKILL')
-    // What it left behind would be in the way of the next one.
-    const containerd = Number(readFileSync(join(this.#dir, 'run', 'containerd', 'containerd.pid'), 'utf8'))
-    if (containerd > 1) process.kill(containerd, 'SIGTERM')
+    // It leaves its containerd behind; the next one must not take that for its own while it ends.
+    const file = join(this.#dir, 'run', 'containerd', 'containerd.pid')
+    const containerd = Number(readFileSync(file, 'utf8'))
+    process.kill(containerd, 'SIGKILL')
+    for (const end = Date.now() + STOP_LIMIT_MS; isRunning(containerd) && Date.now() < end;)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    rmSync(file)
   }
 
   /** In good order: its containers are ended. */
@@ -104,5 +108,14 @@ export class Dockerd {
       asked.on('error', () => resolve(false))
       asked.end()
     })
+  }
+}
+
+/** One that ended and that nobody has asked about yet does not run. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
   }
 }

@@ -198,6 +198,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const scripted = options.skills ?? {}
   const skills: SkillRunner = {
     list: () => Object.entries(scripted).map(([id, { effect }]) => skillDescriptor({ id, description: id, effect })),
+    find: () => null,
     adopt: async () => null,
     run: (run) => scripted[run.skill]?.run(run) ?? Promise.reject(new Error('no such skill')),
     stop: async () => undefined,

@@ -40,8 +40,11 @@ export interface SkillStore {
   list(): Promise<readonly SkillRecord[]>
   tracks(): Promise<readonly SkillTrack[]>
   bundle(digest: string): Promise<Uint8Array | null>
-  change(skill: SkillRef, change: { readonly isEnabled?: boolean; readonly deprecated?: string | null }): Promise<boolean>
-  /** One version, or with `version` null all of them and their tracks; bundles that nobody has any more go too. False: there was none. */
+  change(
+    skill: SkillRef,
+    change: { readonly isEnabled?: boolean; readonly deprecated?: string | null; readonly signature?: string },
+  ): Promise<boolean>
+  /** One version, or with `version` null all of them; tracks whose stable one goes and bundles that nobody has any more go too. False: there was none. */
   remove(skill: { readonly tenant: string; readonly id: string; readonly version: string | null }): Promise<boolean>
   setTrack(track: SkillTrack): Promise<void>
 }

@@ -6,7 +6,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { describeError } from '#contract'
+import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
 import { judgeDenials, type Egress } from '../../egress/egress.ts'
@@ -17,7 +17,7 @@ import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
 import { makeInstance, readInstance } from './instance.ts'
-import { Pool, type Claimed } from './pool.ts'
+import { Pool, type Census, type Claimed } from './pool.ts'
 import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
 import { engineSocket } from './socket.ts'
@@ -42,7 +42,7 @@ export interface DockerOptions {
   readonly egress: Egress | null
   /** null: skills with a lock file are refused. */
   readonly volumes: Volumes | null
-  /** How long a run that outlived a gateway is kept for whoever asks for it; default 4000. */
+  /** How long a run that outlived a gateway is kept for whoever asks for it; default 3000. */
   readonly adoptWithinMs?: number
 }
 
@@ -120,10 +120,22 @@ export class DockerSandbox implements Sandbox {
     return report({ engine: this.#engine, settings: this.#options.settings.docker, languages: this.languages, census: this.#pool.census() })
   }
 
+  /** Its containers, by what they do. */
+  census(): Census {
+    return this.#pool.census()
+  }
+
   /** Skills of this bundle's kind will be called: some containers are made ready for them. */
   warm(bundle: Bundle, egress: readonly string[]): void {
     const profile = profileOf(bundle.descriptor, { deps: null, hasEgress: egress.length > 0 })
-    if (profile !== null && bundle.descriptor.dependencies === null) this.#pool.warm(profile)
+    if (profile === null || bundle.descriptor.dependencies !== null) return
+    void this.#takeStock().then(
+      async (stock) => {
+        await stock.take()
+        this.#pool.warm(profile)
+      },
+      () => {},
+    )
   }
 
   async run(job: Job): Promise<Ended> {
@@ -132,10 +144,16 @@ export class DockerSandbox implements Sandbox {
     try {
       deps = await this.#deps(bundle)
     } catch (error) {
-      return refused('deps_failed', describeError(error).message)
+      return refused(error instanceof UnavailableError ? 'unavailable' : 'deps_failed', describeError(error).message)
     }
     const profile = profileOf(bundle.descriptor, { deps, hasEgress: job.egress.length > 0 })
     if (profile === null) return refused('unavailable', `Docker sandboxes do not run ${bundle.descriptor.runtime.language}.`)
+    // First who is still there: their slots, and so their users, are taken.
+    try {
+      await (await this.#takeStock()).take()
+    } catch (error) {
+      return refused('unavailable', `The folder ${this.#options.dir} cannot be used: ${describeError(error).message}`)
+    }
     const claimed = await this.#pool.claim({
       profile,
       lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
@@ -225,8 +243,6 @@ export class DockerSandbox implements Sandbox {
 
   async #make(profile: Profile, slot: number, signal: AbortSignal): Promise<Box> {
     const { settings, clock, egress } = this.#options
-    // First who is still there: their slots, and so their uids, are taken.
-    await (await this.#takeStock())?.take()
     const instance = await this.#id()
     const { image, runtime } = settings.docker
     const onLeft = (removal: Promise<void>): void => {
@@ -256,7 +272,7 @@ export class DockerSandbox implements Sandbox {
 
   #takeStock(): Promise<Stock> {
     this.#stock ??= this.#id().then((instance) => {
-      const { clock, log, egress, adoptWithinMs = 4_000 } = this.#options
+      const { clock, log, egress, adoptWithinMs = 3_000 } = this.#options
       const stock = new Stock({
         engine: this.#engine,
         clock,

@@ -15,6 +15,7 @@ import {
   type Engine,
   type EngineFacts,
   type EngineImage,
+  type EngineVolumes,
   type Line,
   type Listed,
 } from './engine.ts'
@@ -28,7 +29,7 @@ interface Waiting {
   readonly what: string
 }
 
-export class DockerodeEngine implements Engine {
+export class DockerodeEngine implements Engine, EngineVolumes {
   readonly socket: string
   readonly #clock: Clock
   readonly #breaker: Breaker
@@ -111,6 +112,29 @@ export class DockerodeEngine implements Engine {
       docker.listContainers({ all: true, filters: { label }, abortSignal }),
     )
     return found.map(({ Id, Labels, State }) => ({ id: Id, labels: Labels, isRunning: State === 'running' }))
+  }
+
+  async createVolume(name: string, labels: { readonly [name: string]: string }): Promise<void> {
+    const limits = { limitMs: CALL_LIMIT_MS, what: 'create a volume' }
+    await this.#call(limits, (docker, abortSignal) => docker.createVolume({ Name: name, Labels: { ...labels }, abortSignal }))
+  }
+
+  async removeVolume(name: string): Promise<boolean> {
+    const limits = { limitMs: START_LIMIT_MS, what: 'remove a volume' }
+    try {
+      await this.#call(limits, (docker, abortSignal) => docker.getVolume(name).remove({ abortSignal }))
+    } catch (error) {
+      if (!(error instanceof EngineRefusal) || error.status !== 404) throw error
+    }
+    return true
+  }
+
+  async volumes(labels: { readonly [name: string]: string }): Promise<readonly string[]> {
+    const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+    const found = await this.#call({ limitMs: CALL_LIMIT_MS, what: 'list its volumes' }, (docker, abortSignal) =>
+      docker.listVolumes({ filters: { label }, abortSignal }),
+    )
+    return (found.Volumes ?? []).map(({ Name }) => Name)
   }
 
   get isStopped(): boolean {

@@ -28,6 +28,15 @@ export interface Engine {
   stop(): void
 }
 
+/** What of it keeps packages. */
+export interface EngineVolumes {
+  createVolume(name: string, labels: { readonly [name: string]: string }): Promise<void>
+  /** True also when there is none such. @throws EngineRefusal while a container has it */
+  removeVolume(name: string): Promise<boolean>
+  /** Names of all with these labels. */
+  volumes(labels: { readonly [name: string]: string }): Promise<readonly string[]>
+}
+
 export interface Line {
   readonly input: Writable
   readonly output: Readable

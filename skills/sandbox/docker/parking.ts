@@ -72,6 +72,12 @@ export class Parking {
     this.#use(profile).failedAt = this.#clock.now()
   }
 
+  /** How long after a failure none should be made that can be done without; 0: there was none lately. */
+  restMs({ key }: Profile): number {
+    const failedAt = this.#uses.get(key)?.failedAt ?? Number.NEGATIVE_INFINITY
+    return Math.max(0, failedAt + FAILED_MS - this.#clock.now())
+  }
+
   isIdle({ key }: Profile): boolean {
     const use = this.#uses.get(key)
     return use === undefined || (!use.isWarm && this.#clock.now() - use.usedAt > MAX_IDLE_MS)
@@ -84,8 +90,8 @@ export class Parking {
   /** Those used last first, because there may not be room for all. */
   targets(): readonly { readonly profile: Profile; readonly target: number }[] {
     const now = this.#clock.now()
-    return [...this.#uses.values()].reverse().flatMap(({ profile, taken, failedAt }) => {
-      if (this.isIdle(profile) || now - failedAt < FAILED_MS) return []
+    return [...this.#uses.values()].reverse().flatMap(({ profile, taken }) => {
+      if (this.isIdle(profile) || this.restMs(profile) > 0) return []
       while (taken[0] !== undefined && now - taken[0] > RATE_WINDOW_MS) taken.shift()
       const rate = taken.length / (RATE_WINDOW_MS / 1_000)
       // Half of the budget at most: the other half is for those at work.
@@ -95,7 +101,13 @@ export class Parking {
   }
 
   #use(profile: Profile): Use {
-    const use = this.#uses.get(profile.key) ?? { profile, isWarm: false, usedAt: this.#clock.now(), failedAt: -FAILED_MS, taken: [] }
+    const use = this.#uses.get(profile.key) ?? {
+      profile,
+      isWarm: false,
+      usedAt: this.#clock.now(),
+      failedAt: Number.NEGATIVE_INFINITY,
+      taken: [],
+    }
     this.#uses.delete(profile.key)
     this.#uses.set(profile.key, use)
     for (const key of this.#uses.keys()) {

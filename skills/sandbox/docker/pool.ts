@@ -194,8 +194,10 @@ export class Pool<M extends Member> {
         }
         const { lease, profile } = waiter.claim
         const isServed = lease !== null && [...this.#seats.values()].some((each) => each.lease === lease && each.is !== 'ending')
-        if (isServed && waiter.waitedMs() < GROW_MS) {
-          nextGrowthMs = Math.min(nextGrowthMs, GROW_MS - waiter.waitedMs())
+        // Also after a failure it can wait a while: its turn comes with the one at work, if not before.
+        const patienceMs = isServed ? Math.max(GROW_MS - waiter.waitedMs(), this.#parking.restMs(profile)) : 0
+        if (patienceMs > 0) {
+          nextGrowthMs = Math.min(nextGrowthMs, patienceMs)
           break
         }
         const expected = coming.get(profile.key) ?? 0

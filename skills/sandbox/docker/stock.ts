@@ -40,7 +40,8 @@ export class Stock {
   readonly #adoptable = new Map<string, { readonly box: Box; readonly forget: () => void }>()
   /** Of this life, not known: how many rounds it has been seen so. */
   readonly #lost = new Map<string, number>()
-  #taken: Promise<void> | null = null
+  #first: Promise<void> | null = null
+  #latest: Promise<void> | null = null
   #endRound: (() => void) | null = null
   #isStopped = false
 
@@ -50,13 +51,13 @@ export class Stock {
 
   /** Looks once, and from now on each minute. Resolves when what was found first is dealt with or the engine is away; never rejects. */
   take(): Promise<void> {
-    this.#taken ??= this.#round().then(() => this.#again())
-    return this.#taken
+    this.#first ??= this.#round().then(() => this.#again())
+    return this.#first
   }
 
   /** The box in which the run with this key was found. It is the caller's from now on. */
   async claim(key: string): Promise<Box | null> {
-    await this.#taken
+    await this.#first
     const found = this.#adoptable.get(key)
     if (found === undefined) return null
     this.#adoptable.delete(key)
@@ -67,7 +68,8 @@ export class Stock {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#endRound?.()
-    await this.#taken
+    await this.#first
+    await this.#latest
     const left = [...this.#adoptable.values()]
     this.#adoptable.clear()
     await Promise.all(
@@ -81,7 +83,7 @@ export class Stock {
   #again(): void {
     if (this.#isStopped) return
     this.#endRound = this.#options.clock.after(EVERY_MS, () => {
-      this.#taken = this.#round().then(() => this.#again())
+      this.#latest = this.#round().then(() => this.#again())
     })
   }
 

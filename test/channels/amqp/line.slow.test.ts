@@ -1,11 +1,12 @@
 /** The gateway with its RabbitMQ when things break: the broker killed, the line cut, deaf, half-closed, the gateway killed in a burst. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test as plainTest } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { connect } from 'amqplib'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import type { JsonObject } from '#contract'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { Rabbitmq, rabbitmqPath } from '../../support/rabbitmq.ts'
+import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { eventually } from './eventually.ts'
 import { Wire } from './wire.ts'
@@ -25,16 +26,7 @@ void describe('amqp on a bad line', { skip }, () => {
     for (const run of sweeps) await run()
   })
 
-  /** The gateway is swept away before what it is connected to. */
-  const test = (name: string, run: (scope: Scope) => Promise<void>): void =>
-    void plainTest(name, { timeout: LIMIT_MS }, async () => {
-      const hooks: (() => Promise<void>)[] = []
-      try {
-        await run({ after: (hook) => void hooks.push(hook) })
-      } finally {
-        for (const hook of hooks.toReversed()) await hook()
-      }
-    })
+  const test = (name: string, run: (scope: Scope) => Promise<void>): void => sweptTest(name, LIMIT_MS, run)
 
   interface Client {
     readonly model: ChannelModel

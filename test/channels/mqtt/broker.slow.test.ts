@@ -1,12 +1,13 @@
 /** The gateway with its Mosquitto when things break: the gateway killed in a burst, the broker away, the line cut, deaf, half-closed. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test as plainTest } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { connectAsync } from 'mqtt'
 import type { MqttClient } from 'mqtt'
 import { parser } from 'mqtt-packet'
 import type { JsonObject } from '#contract'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { Mosquitto, mosquittoPath } from '../../support/mosquitto.ts'
+import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { eventually } from '../amqp/eventually.ts'
 
@@ -25,16 +26,7 @@ void describe('mqtt on a bad line', { skip }, () => {
     for (const run of sweeps) await run()
   })
 
-  /** The gateway is swept away before what it is connected to. */
-  const test = (name: string, run: (scope: Scope) => Promise<void>): void =>
-    void plainTest(name, { timeout: LIMIT_MS }, async () => {
-      const hooks: (() => Promise<void>)[] = []
-      try {
-        await run({ after: (hook) => void hooks.push(hook) })
-      } finally {
-        for (const hook of hooks.toReversed()) await hook()
-      }
-    })
+  const test = (name: string, run: (scope: Scope) => Promise<void>): void => sweptTest(name, LIMIT_MS, run)
 
   interface Person {
     readonly client: MqttClient

@@ -45,9 +45,12 @@ export function skillSuite(use: UseStore): void {
         await store.skills.setTrack(track('1.0.0', { canary: '1.1.0', weight: 500, previous: '0.9.0', note: 'why', updatedAt: T + 2 }))
         assert.equal(await store.skills.change(one, { isEnabled: false, deprecated: 'use two' }), true)
         assert.equal(await store.skills.change(two, { deprecated: 'x' }), true)
-        assert.equal(await store.skills.change(two, { deprecated: null }), true)
+        assert.equal(await store.skills.change(two, { deprecated: null, signature: 'h2..s2' }), true)
         const later = await crash()
-        assert.deepEqual(await later.skills.list(), [{ ...one, isEnabled: false, deprecated: 'use two' }, two])
+        assert.deepEqual(await later.skills.list(), [
+          { ...one, isEnabled: false, deprecated: 'use two' },
+          { ...two, signature: 'h2..s2' },
+        ])
         assert.deepEqual(await later.skills.tracks(), [
           track('1.0.0', { canary: '1.1.0', weight: 500, previous: '0.9.0', note: 'why', updatedAt: T + 2 }),
         ])
@@ -84,6 +87,9 @@ export function skillSuite(use: UseStore): void {
         assert.equal(await store.skills.remove({ ...gone, version: '0.9.0' }), false)
         assert.equal(await store.skills.bundle('sha256-0.9.0'), null)
         assert.deepEqual(await store.skills.tracks(), [track('1.0.0'), track('1.0.0', { tenant: 'other' })])
+        await store.skills.add(record('2.0.0'), bytes('two'), track('2.0.0', { major: 2 }))
+        assert.equal(await store.skills.remove({ ...gone, version: '2.0.0' }), true)
+        assert.equal((await store.skills.tracks()).length, 2)
         assert.equal(await store.skills.remove(gone), true)
         assert.equal(await store.skills.remove(gone), false)
         assert.deepEqual(await store.skills.bundle('sha256-shared'), bytes('shared'))

@@ -8,20 +8,10 @@
  */
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type {
-  Channel,
-  ChannelHost,
-  ChannelKind,
-  JsonObject,
-  Part,
-  SkillDescriptor,
-  SkillOutcome,
-  SkillRun,
-  SkillRunner,
-  Store,
-} from '#contract'
+import type { Channel, ChannelHost, ChannelKind, JsonObject, Part, SkillDescriptor, SkillOutcome, SkillRun, SkillRunner } from '#contract'
 import { run } from '../../../gateway/run.ts'
 import { skillDescriptor } from '../../support/skill.ts'
+import { die, withPoints } from '../../support/kill-point.ts'
 
 const dir = process.env['OPENCLAW_DIR'] ?? '.'
 const killAt = Number(process.env['OPENCLAW_TEST_KILL'] ?? -1)
@@ -31,9 +21,7 @@ let reached = 0
 function point(name: string): void {
   if (reached++ !== killAt) return
   appendFileSync(join(dir, 'kills.log'), `${JSON.stringify({ at: name })}\n`)
-  process.kill(process.pid, 'SIGKILL')
-  // The signal takes a moment; nothing more may happen meanwhile.
-  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000)
+  die()
 }
 
 /** Something that happened in the world, and stays. */
@@ -60,34 +48,11 @@ const NAMES: { readonly [method: string]: string } = {
   sending: 'T6 sending',
   finish: 'T7 sent',
 }
-function withPoints(store: Store): Store {
-  const port = <T extends object>(target: T): T =>
-    new Proxy(target, {
-      get(object, name) {
-        const member: unknown = Reflect.get(object, name)
-        if (typeof member !== 'function') return member
-        const label = NAMES[String(name)]
-        if (label === undefined) return member.bind(object)
-        return async (...given: unknown[]) => {
-          point(`before ${label}`)
-          const result: unknown = await member.apply(object, given)
-          point(`after ${label}`)
-          return result
-        }
-      },
-    })
-  return new Proxy(store, {
-    get(object, name) {
-      const member: unknown = Reflect.get(object, name)
-      if (typeof member === 'function') return member.bind(object)
-      return name === 'inbox' || name === 'turns' || name === 'outbox' ? port(member as object) : member
-    },
-  })
-}
 
 const skill = (id: string, effect: SkillDescriptor['effect']): SkillDescriptor =>
   skillDescriptor({ id, effect, description: `Records that it ran (${effect}).`, inputs: { type: 'object' }, timeoutMs: 5_000 })
 const recordingSkills: SkillRunner = {
+  find: () => null,
   adopt: async () => null,
   list: () => [skill('read', 'none'), skill('charge', 'idempotent'), skill('post', 'once')],
   async run({ skill: id, key }: SkillRun): Promise<SkillOutcome> {
@@ -156,7 +121,7 @@ const running = await run({
         const [ledger, outbox] = await Promise.all([store.inbox.ledger(), store.outbox.counts()])
         return ledger.accepted === messages.length && ledger.pending === 0 && outbox.pending + outbox.sending === 0
       }
-      return withPoints(store)
+      return withPoints(store, NAMES, point)
     },
     skills: () => recordingSkills,
     channels: { recorder: async () => recorder },

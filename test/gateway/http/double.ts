@@ -35,6 +35,7 @@ import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
 import type { Posting } from '../../../gateway/pipeline/deliver.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { SkillsDouble } from './skills-double.ts'
 
 export class FakeFeed implements FlowFeed {
   readonly #message = new Map<MessageId, Set<(event: FlowEvent) => void>>()
@@ -127,6 +128,7 @@ export class Hub {
   readonly grants: Grant[] = []
   readonly posted: Posting[] = []
   readonly deliveries: DeliveryView[] = []
+  readonly skills: SkillsDouble = new SkillsDouble()
   link: Services['channels']['link'] = () => assert.fail('the double links nothing')
   media: Services['channels']['media'] = async () => assert.fail('the double has no media')
   readonly replays: { readonly id: string; readonly edit: unknown }[] = []
@@ -217,6 +219,7 @@ export class Hub {
         return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: asSessionKey('s'), agent: 'main' }
       },
     },
+    skills: this.skills,
     resetSession: async (key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,

@@ -1,7 +1,7 @@
 /** Patterns of strangers: the language's own answers, in bounded time. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { LinearPattern } from '../../../skills/descriptor/pattern.ts'
+import { Budget, LinearPattern } from '../../../skills/descriptor/pattern.ts'
 
 const PATTERNS = [
   '',
@@ -57,11 +57,14 @@ const TEXTS = [
 ]
 const ODD = ['AB', '😀', '😀😀', 'é', 'ß1', ']', '\\', '-]', '\n', 'a\nb', '${x}', '///', 'yx', '\ud83d', 'aaaaab', 'aabb', 'aabbb']
 
+const full = (): Budget => new Budget()
+
 describe('patterns', () => {
   for (const pattern of PATTERNS) {
     test(`/${pattern}/ says what the language says`, () => {
       const linear = new LinearPattern(pattern)
-      for (const text of [...TEXTS, ...ODD]) assert.equal(linear.test(text), new RegExp(pattern, 'u').test(text), JSON.stringify(text))
+      for (const text of [...TEXTS, ...ODD])
+        assert.equal(linear.test(text, full()), new RegExp(pattern, 'u').test(text), JSON.stringify(text))
     })
   }
 
@@ -69,7 +72,7 @@ describe('patterns', () => {
     const text = `${'a'.repeat(50_000)}!`
     for (const pattern of ['^(a+)+$', '^(a|a)*$', '^(a|aa)+$', 'a*a*a*a*a*b', '^(([a-z])+.)+[A-Z]([a-z])+$', '^(a?){50}a{50}$']) {
       const began = performance.now()
-      new LinearPattern(pattern).test(text)
+      new LinearPattern(pattern).test(text, full())
       const ms = performance.now() - began
       assert.ok(ms < 2_000, `${pattern} took ${ms} ms`)
     }
@@ -96,7 +99,13 @@ describe('patterns', () => {
     for (const pattern of refused) assert.throws(() => new LinearPattern(pattern), Error, pattern)
   })
 
-  test('a text too long for its pattern is an error, not a wait', () => {
-    assert.throws(() => new LinearPattern('^(a?){400}$').test('a'.repeat(1_000_000)), /too long/)
+  test('too much text for a pattern is an error, not a wait, also in many pieces', () => {
+    const pattern = new LinearPattern('(a?){400}b')
+    assert.throws(() => pattern.test('a'.repeat(1_000_000), full()), /too much text/)
+    const budget = full()
+    const many = (): void => {
+      for (let i = 0; i < 100_000; i++) pattern.test('a'.repeat(10), budget)
+    }
+    assert.throws(many, /too much text/)
   })
 })

@@ -1,0 +1,102 @@
+/** The one way in which JSON Schemas are compiled here: bounded patterns and formats, and faults in words. Ajv is loaded when it is first needed. */
+import { isJsonObject, nearest, pointerToken } from '#contract'
+import type { Fault, JsonObject, JsonValue } from '#contract'
+import type { ErrorObject, Format, ValidateFunction } from 'ajv'
+import { Budget, LinearPattern } from './pattern.ts'
+import { FORMATS } from './schema-lint.ts'
+
+/** Texts of a format are short; what is longer has none. */
+const MAX_FORMATTED = 2_048
+const MAX_FAULTS = 10
+
+export interface Compiled {
+  /** Faults of a value; without `every`, only the first. */
+  check(value: JsonValue): readonly Fault[]
+}
+
+export interface CompileOptions {
+  /** Look for all faults of a value, not for the first alone. */
+  readonly every: boolean
+  /** It is known to be a schema. */
+  readonly isKnown: boolean
+}
+
+/** @throws Error of Ajv, in its words, when the schema is none */
+export async function compileSchema(schema: JsonObject, options: CompileOptions): Promise<Compiled> {
+  const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats/dist/formats.js')])
+  const budget = new Budget()
+  const regExp = (source: string): { test(text: string): boolean; toString(): string } => {
+    const pattern = new LinearPattern(source)
+    // Ajv tells patterns apart by their text.
+    return { test: (text) => pattern.test(text, budget), toString: () => source }
+  }
+  const ajv = new Ajv2020({
+    // Whatever is unknown was refused before, by name.
+    strict: false,
+    allErrors: options.every,
+    validateSchema: !options.isKnown,
+    // An inlined schema is written out as often as it is referred to.
+    inlineRefs: false,
+    logger: false,
+    verbose: true,
+    code: { regExp: Object.assign(regExp, { code: 'linear' }) },
+  })
+  for (const name of FORMATS) {
+    const holds = judgeOf(formats.fullFormats[name])
+    ajv.addFormat(name, { type: 'string', validate: (text: string) => text.length <= MAX_FORMATTED && holds(text) })
+  }
+  const { $id: _ours, ...anonymous } = schema
+  const validate = ajv.compile(anonymous)
+  return {
+    check(value) {
+      budget.refill()
+      return faultsOf(validate, value)
+    },
+  }
+}
+
+function faultsOf(validate: ValidateFunction, value: JsonValue): readonly Fault[] {
+  try {
+    if (validate(value)) return []
+  } catch (error) {
+    return [{ pointer: '#', detail: `could not be checked: ${error instanceof Error ? error.message : String(error)}` }]
+  }
+  const faults = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if' && keyword !== 'propertyNames')
+  const places = new Map<string, Fault>()
+  for (const error of faults.length === 0 ? (validate.errors ?? []) : faults) {
+    const fault = faultOf(error)
+    if (!places.has(fault.pointer)) places.set(fault.pointer, fault)
+    if (places.size === MAX_FAULTS) break
+  }
+  return [...places.values()]
+}
+
+function faultOf({ instancePath, keyword, params, message, parentSchema }: ErrorObject): Fault {
+  const at = `#${instancePath}`
+  if (keyword === 'required') return { pointer: `${at}/${pointerToken(String(params['missingProperty']))}`, detail: 'is missing' }
+  if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
+    const name = String(params['additionalProperty'] ?? params['unevaluatedProperty'])
+    const known = parentSchema === undefined || !isJsonObject(parentSchema['properties']) ? [] : Object.keys(parentSchema['properties'])
+    const guess = nearest(name, known)
+    return { pointer: `${at}/${pointerToken(name)}`, detail: `is not a known member${guess === null ? '' : `; did you mean "${guess}"?`}` }
+  }
+  if (keyword === 'enum') return { pointer: at, detail: `must be one of ${shown(params['allowedValues'])}` }
+  if (keyword === 'const') return { pointer: at, detail: `must be ${shown(params['allowedValue'])}` }
+  return { pointer: at, detail: message ?? 'is wrong' }
+}
+
+const shown = (value: unknown): string => {
+  const text = Array.isArray(value) ? value.map((each) => JSON.stringify(each)).join(', ') : JSON.stringify(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
+
+function judgeOf(format: Format): (text: string) => boolean {
+  if (format instanceof RegExp) return (text) => format.test(text)
+  if (typeof format === 'function') return (text) => format(text) === true
+  if (typeof format === 'object' && format !== null && 'validate' in format) {
+    const { validate } = format
+    if (validate instanceof RegExp) return (text) => validate.test(text)
+    if (typeof validate === 'function') return (text) => Reflect.apply(validate, undefined, [text]) === true
+  }
+  throw new Error('a format that is none')
+}

@@ -1,0 +1,64 @@
+/**
+ * Inputs and outputs held against the schemas of a version. Compiled once for each digest and kept for those used last. Values are a
+ * stranger's: depth and number are bounded before, the work by what `schema-cost.ts` let pass.
+ */
+import type { Fault, JsonValue, SkillDescriptor } from '#contract'
+import { compileSchema } from './ajv.ts'
+import type { Compiled } from './ajv.ts'
+import { jsonFault } from './json.ts'
+import { MAX_VALUE_DEPTH } from './schema-cost.ts'
+
+export type Side = 'inputs' | 'outputs'
+
+const MAX_KEPT = 200
+/** Values in one input or output, members and elements included. */
+const MAX_VALUES = 200_000
+/** All faults are looked for only where there cannot be many. */
+const FEW_VALUES = 1_000
+
+interface Kept {
+  readonly first: Promise<Compiled>
+  every: Promise<Compiled> | null
+}
+
+export class Validators {
+  /** In the order of their last use. */
+  readonly #kept = new Map<string, Kept>()
+  readonly #max: number
+
+  constructor(options: { readonly max?: number } = {}) {
+    this.#max = options.max ?? MAX_KEPT
+  }
+
+  get size(): number {
+    return this.#kept.size
+  }
+
+  /** What is wrong with a value, at most ten faults; none: nothing. */
+  async check(
+    skill: { readonly digest: string; readonly descriptor: SkillDescriptor },
+    side: Side,
+    value: JsonValue,
+  ): Promise<readonly Fault[]> {
+    const bound = jsonFault(value, { depth: MAX_VALUE_DEPTH, values: MAX_VALUES, isData: true })
+    if (bound !== null) return [bound]
+    const schema = skill.descriptor[side]
+    const kept = this.#keep(`${side} ${skill.digest}`, () => ({
+      first: compileSchema(schema, { every: false, isKnown: true }),
+      every: null,
+    }))
+    const faults = (await kept.first).check(value)
+    if (faults.length === 0 || jsonFault(value, { depth: MAX_VALUE_DEPTH, values: FEW_VALUES, isData: true }) !== null) return faults
+    kept.every ??= compileSchema(schema, { every: true, isKnown: true })
+    return (await kept.every).check(value)
+  }
+
+  #keep(key: string, make: () => Kept): Kept {
+    const kept = this.#kept.get(key) ?? make()
+    this.#kept.delete(key)
+    this.#kept.set(key, kept)
+    const [oldest] = this.#kept.keys()
+    if (this.#kept.size > this.#max && oldest !== undefined) this.#kept.delete(oldest)
+    return kept
+  }
+}

@@ -1,0 +1,6 @@
+/** Counts the words of a text. */
+export async function run(input, ctx) {
+  const words = input.text.split(/\s+/).filter((word) => word !== '').length
+  ctx.log(`counted ${words}`)
+  return { words }
+}

@@ -1,0 +1,164 @@
+/**
+ * How far away a skill is: in containers by grade and language, cold, many at once; beside `docker run --rm` and beside a plain child process,
+ * which isolates nothing, in the same run.
+ */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Job } from '../../skills/sandbox/sandbox.ts'
+import { jobFor, startSandbox, type Code, type Contained } from '../support/container.ts'
+import { docker, dockerPath, startEngine, type TestEngine } from '../support/docker.ts'
+import type { Bench, BenchOptions, Measure } from './measure.ts'
+import { median } from './measure.ts'
+
+const CODES: readonly Code[] = [
+  { language: 'python', code: 'def run(input, ctx):\n  return {"n": input["n"] + 1}\n' },
+  { language: 'node', code: 'export const run = (input) => ({ n: input.n + 1 })' },
+]
+const GRADES = [
+  { grade: 'fresh', calls: 25, p50: 8, p95: 25 },
+  { grade: 'lease', calls: 50, p50: 6, p95: 20 },
+  { grade: 'resident', calls: 500, p50: 1, p95: null },
+] as const
+const COLD = 8
+const CROWD = 200
+const REST_MS = 50
+
+export const skills: Bench = async (options) => {
+  if (dockerPath() === null) return [{ what: 'in containers', value: null, unit: 'ms', note: 'there is no Docker here' }]
+  options.say('the image')
+  const engine = await startEngine(options)
+  const warm = await startSandbox(options, engine, { maxContainers: 8, parked: 3 })
+  const rows: Measure[] = []
+  for (const code of CODES) for (const each of GRADES) rows.push(...(await graded(options, warm, code, each)))
+  await warm.sandbox.stop()
+  rows.push(...(await cold(options, engine)))
+  rows.push(...(await crowd(options, engine)))
+  return rows
+}
+
+async function graded({ say }: BenchOptions, contained: Contained, code: Code, goal: (typeof GRADES)[number]): Promise<readonly Measure[]> {
+  const { grade, calls } = goal
+  say(`${code.language}, ${grade}`)
+  const took: number[] = []
+  for (let call = 0; call <= calls; call++) {
+    // Every call finds one ready: what it costs to make them ready is told by "cold" and "at once".
+    if (call > 0 && grade !== 'resident') await isRested(contained, grade)
+    const ms = await timed(() => answer(contained, jobFor(code, { n: call }, { grade })))
+    // The first makes it ready.
+    if (call > 0) took.push(ms)
+  }
+  const what = `${code.language}, ${grade}, ready ahead`
+  return [
+    {
+      what: `${what}: p50`,
+      value: median(took),
+      unit: 'ms',
+      target: { atMost: goal.p50 },
+      note: `${calls} calls, ${grade === 'resident' ? 'one after another' : 'a moment apart'}`,
+    },
+    { what: `${what}: p95`, value: quantile(took, 0.95), unit: 'ms', ...(goal.p95 === null ? {} : { target: { atMost: goal.p95 } }) },
+  ]
+}
+
+/** One is ready and nothing is being made; and what was started ahead in it had the time to come up. */
+async function isRested({ sandbox }: Contained, grade: 'fresh' | 'lease'): Promise<void> {
+  await until(() => {
+    const { parked, leased, starting, ending } = sandbox.census()
+    return (grade === 'fresh' ? parked : leased) > 0 && starting === 0 && ending === 0
+  })
+  await wait(REST_MS)
+}
+
+/** Nothing is ready, and nothing stays: from the call until its container is gone, as `docker run --rm` is. */
+async function cold({ say, after }: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
+  const contained = await startSandbox({ after }, engine, { parked: 0 })
+  const [first] = CODES
+  if (first === undefined) return []
+  const [replies, lives, runs, plain]: [number[], number[], number[], number[]] = [[], [], [], []]
+  const program = 'import json,sys; print(json.dumps({"n": json.load(sys.stdin)["n"] + 1}))'
+  for (let at = 0; at < COLD; at++) {
+    say(`cold ${at + 1} of ${COLD}`)
+    // In turn, so that whatever else the machine does meets all alike.
+    const from = performance.now()
+    await answer(contained, jobFor(first, { n: at }, { grade: 'fresh' }))
+    replies.push(performance.now() - from)
+    await until(() => Object.values(contained.sandbox.census()).every((count) => count === 0))
+    lives.push(performance.now() - from)
+    runs.push(await timed(() => docker(engine.socket, 'run', '--rm', '--network', 'none', engine.image, 'python3', '-c', 'print(1)')))
+    plain.push(await timed(() => piped('python3', ['-c', program], '{"n":1}')))
+  }
+  await contained.sandbox.stop()
+  const run = median(runs)
+  return [
+    { what: 'python, cold: reply, p50', value: median(replies), unit: 'ms', target: { atMost: 150 } },
+    { what: 'python, cold: reply, p95', value: quantile(replies, 0.95), unit: 'ms', target: { atMost: 300 } },
+    { what: 'python, cold: until gone, p50', value: median(lives), unit: 'ms' },
+    { what: 'docker run --rm --network none, p50', value: run, unit: 'ms', note: 'without a limit or a filter of ours' },
+    { what: 'cold life beside docker run', value: median(lives) / run, unit: '×', target: { atMost: 0.6 } },
+    { what: 'plain child process, python, p50', value: median(plain), unit: 'ms', note: 'isolates nothing' },
+  ]
+}
+
+/** Two skills, one with nine tenths of the calls. */
+async function crowd({ say, after }: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
+  say(`${CROWD} at once`)
+  const max = 6
+  const contained = await startSandbox({ after }, engine, { maxContainers: max, parked: 1, maxQueued: CROWD })
+  const [code] = CODES
+  if (code === undefined) return []
+  const took: { readonly few: number[]; readonly many: number[] } = { few: [], many: [] }
+  let most = 0
+  const watch = setInterval(() => {
+    const { starting, parked, leased, busy, ending } = contained.sandbox.census()
+    most = Math.max(most, starting + parked + leased + busy + ending)
+  }, 5)
+  const from = performance.now()
+  await Promise.all(
+    Array.from({ length: CROWD }, async (_, at) => {
+      const id = at % 10 === 0 ? 'few' : 'many'
+      await answer(contained, jobFor({ ...code, id }, { n: at }))
+      took[id].push(performance.now() - from)
+    }),
+  )
+  const seconds = (performance.now() - from) / 1_000
+  clearInterval(watch)
+  await contained.sandbox.stop()
+  return [
+    { what: `${CROWD} calls at once: all answered after`, value: seconds, unit: 's', note: `${Math.round(CROWD / seconds)} a second` },
+    { what: `${CROWD} calls at once: containers at most`, value: most, unit: '', target: { atMost: max } },
+    {
+      what: 'the skill with a tenth of the calls is done after',
+      value: Math.max(...took.few) / Math.max(...took.many),
+      unit: 'of the other’s time',
+      target: { atMost: 0.6 },
+    },
+  ]
+}
+
+async function answer({ sandbox }: Contained, job: Job): Promise<void> {
+  const { outcome } = await sandbox.run(job)
+  if (outcome.status !== 'ok') throw new Error(`${outcome.code}: ${outcome.message}`)
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const from = performance.now()
+  await run()
+  return performance.now() - from
+}
+
+async function piped(program: string, args: readonly string[], input: string): Promise<void> {
+  const running = promisify(execFile)(program, [...args])
+  running.child.stdin?.end(input)
+  await running
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 10_000; !holds(); await wait(2))
+    if (performance.now() > end) throw new Error('it never came to that')
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
+}

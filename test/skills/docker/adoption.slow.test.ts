@@ -1,0 +1,138 @@
+/** A gateway that was killed in the middle of a call, and the one after it: what becomes of the run and of the containers. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { after, before, describe, test, type TestContext } from 'node:test'
+import type { JsonValue, SkillEvent } from '#contract'
+import { LABELS } from '../../../skills/sandbox/docker/box.ts'
+import { readInstance } from '../../../skills/sandbox/docker/instance.ts'
+import { startChild } from '../../support/child.ts'
+import { jobFor, startSandbox, type Contained } from '../../support/container.ts'
+import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { temporaryFolder } from '../../support/gateway-process.ts'
+
+const PROGRAM = join(import.meta.dirname, '..', '..', 'support', 'contained-run.ts')
+/** Goes on for so many seconds after it said that it goes. */
+const going = (seconds: number): string => `
+import time
+def run(input, ctx):
+  ctx.progress('going')
+  time.sleep(${seconds})
+  print('nearly', flush=True)
+  return 'done after all'
+`
+
+describe('runs that outlive a gateway', { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' }, () => {
+  const hooks: (() => Promise<void>)[] = []
+  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+  let engine: TestEngine
+  before(async () => {
+    engine = await startEngine(scope)
+  })
+  after(async () => {
+    for (const run of hooks) await run()
+  })
+
+  /** A life that was killed while its run went on; and the folder that it had. */
+  const killed = async (t: TestContext, key: string, seconds: number, grade = 'lease'): Promise<string> => {
+    const dir = temporaryFolder(t)
+    const child = startChild([PROGRAM, engine.socket, engine.image, dir, key, going(seconds), grade])
+    await child.said(/going/, 20_000)
+    await child.kill9()
+    return dir
+  }
+  const gone = async ({ containers }: Contained, withinMs: number): Promise<void> => {
+    const end = performance.now() + withinMs
+    for (;;) {
+      const left = await containers()
+      if (left.length === 0) return
+      assert.ok(performance.now() < end, `${left.length} containers are left after ${withinMs} ms`)
+    }
+  }
+
+  for (const grade of ['lease', 'fresh']) {
+    test(`is taken up by its key while it goes on, and nothing is left (${grade})`, async (t) => {
+      const key = randomUUID()
+      const dir = await killed(t, key, 3, grade)
+      const next = await startSandbox(t, engine, { dir })
+      const events: SkillEvent[] = []
+      const ended = await next.sandbox.adopt(key, {
+        tell: (event) => void events.push(event),
+        call: () => Promise.resolve({ status: 'ok', output: null }),
+        signal: new AbortController().signal,
+      })
+      assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
+      assert.ok(events.some((event) => event.is === 'log' && event.text.includes('nearly')))
+      await gone(next, 5_000)
+    })
+  }
+
+  const listen = {
+    tell: () => {},
+    call: () => Promise.resolve({ status: 'ok' as const, output: null }),
+    signal: new AbortController().signal,
+  }
+
+  test('has its outcome kept when it ended while there was no gateway', async (t) => {
+    const key = randomUUID()
+    const dir = await killed(t, key, 0.3)
+    // It ends meanwhile: of its processes only the supervisor, and one kept ready, are left then.
+    const label = `label=${LABELS.instance}=${(await readInstance(dir)) ?? ''}`
+    const ids = (await docker(engine.socket, 'ps', '--quiet', '--filter', label)).split('\n')
+    const sleeping = async (): Promise<boolean> => {
+      const found = await Promise.all(ids.map((id) => docker(engine.socket, 'exec', id, 'ls', '/tmp').catch(() => 'skill')))
+      // What is asked in the moment of cleaning up is killed with the rest.
+      return found.some((files) => files.includes('skill'))
+    }
+    for (const end = performance.now() + 5_000; await sleeping();) assert.ok(performance.now() < end)
+    const next = await startSandbox(t, engine, { dir })
+    const ended = await next.sandbox.adopt(key, listen)
+    assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
+    await gone(next, 5_000)
+  })
+
+  test('is ended within five seconds when nobody asks for it, and so are the idle ones', async (t) => {
+    const dir = await killed(t, randomUUID(), 60)
+    const startedAt = performance.now()
+    const next = await startSandbox(t, engine, { dir })
+    assert.ok(performance.now() - startedAt < 500, 'the start waited')
+    assert.equal(await next.sandbox.adopt('another key', listen), null)
+    await gone(next, 5_000)
+  })
+
+  test('can be cancelled by the gateway that took it up', async (t) => {
+    const key = randomUUID()
+    const dir = await killed(t, key, 60)
+    const next = await startSandbox(t, engine, { dir })
+    const abort = new AbortController()
+    const adopted = next.sandbox.adopt(key, { ...listen, signal: abort.signal })
+    abort.abort()
+    const ended = await adopted
+    assert.equal(ended?.outcome.status === 'error' && ended.outcome.code, 'cancelled')
+    await gone(next, 5_000)
+  })
+
+  test('leaves its slot, and so its user, to itself', async (t) => {
+    const key = randomUUID()
+    const dir = await killed(t, key, 4)
+    const next = await startSandbox(t, engine, { dir })
+    const uid = { language: 'python' as const, code: 'import os\ndef run(input, ctx):\n  return os.getuid()\n' }
+    const ended = await next.sandbox.run(jobFor(uid))
+    const [first = '', ...more] = await next.containers()
+    const users = await docker(engine.socket, 'inspect', '--format', '{{.Config.User}}', first, ...more)
+    assert.equal(new Set(users.split('\n')).size, more.length + 1)
+    assert.ok(ended.outcome.status === 'ok' && users.includes(String(ended.outcome.output satisfies JsonValue)))
+    assert.notEqual(await next.sandbox.adopt(key, listen), null)
+  })
+
+  test('of another gateway is not touched', async (t) => {
+    const other = await startSandbox(t, engine, { parked: 1 })
+    await other.sandbox.run(jobFor({ language: 'shell', code: 'echo 1 >&3' }))
+    const before = await other.containers()
+    const dir = await killed(t, randomUUID(), 60)
+    const next = await startSandbox(t, engine, { dir, adoptWithinMs: 100 })
+    await gone(next, 5_000)
+    const now = await other.containers()
+    assert.ok(before.length > 0 && before.every((id) => now.includes(id)))
+  })
+})
