@@ -4,7 +4,6 @@
  * holds them in; `stock.ts` what becomes of those that outlived a gateway.
  */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
@@ -22,6 +21,7 @@ import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
 import { engineSocket } from './socket.ts'
 import { Stock } from './stock.ts'
+import { termsOf, type Terms } from './terms.ts'
 import { within } from './within.ts'
 
 /** Where the packages of a skill lie that has a lock file. */
@@ -67,7 +67,7 @@ export class DockerSandbox implements Sandbox {
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
-  #seccomp: Promise<string> | null = null
+  #terms: Promise<Terms> | null = null
   #isStopping = false
 
   constructor(options: DockerOptions) {
@@ -282,7 +282,7 @@ export class DockerSandbox implements Sandbox {
       runtime,
       instance,
       epoch: this.#epoch,
-      seccomp: () => this.#filter(),
+      terms: () => this.#engineTerms(),
       onLeft,
     }
     const box = await makeBox(profile, slot, parts, signal)
@@ -327,10 +327,11 @@ export class DockerSandbox implements Sandbox {
     return this.#instance
   }
 
-  /** Without the white space and comments that make it readable. */
-  #filter(): Promise<string> {
-    this.#seccomp ??= readFile(new URL('seccomp.json', import.meta.url), 'utf8').then((text) => JSON.stringify(JSON.parse(text)))
-    return this.#seccomp
+  /** Asked for once; what could not be had is asked for again. */
+  #engineTerms(): Promise<Terms> {
+    const terms = (this.#terms ??= termsOf(this.#engine))
+    terms.catch(() => (this.#terms = null))
+    return terms
   }
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from '#contract'
 import { Packages } from '../../../skills/dependencies/packages.ts'
 import type { PackagesOptions } from '../../../skills/dependencies/packages.ts'
 import { DockerodeEngine } from '../../../skills/sandbox/docker/dockerode-engine.ts'
+import { termsOf } from '../../../skills/sandbox/docker/terms.ts'
 import type { Job } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox } from '../../support/container.ts'
 import { docker, dockerPath, startEngine } from '../../support/docker.ts'
@@ -22,8 +23,6 @@ const clock: Clock = {
     return () => clearTimeout(timer)
   },
 }
-const seccomp = (): Promise<string> =>
-  Promise.resolve(readFileSync(join(import.meta.dirname, '../../../skills/sandbox/docker/seccomp.json'), 'utf8'))
 
 /** A wheel, or any zip: name → content. Its SHA-256. */
 function zip(path: string, files: { readonly [name: string]: string }, mode = 0o100644): string {
@@ -79,7 +78,7 @@ describe('packages of a lock file', { skip }, () => {
       image: engine.image,
       runtime: null,
       instance: () => Promise.resolve(instance),
-      seccomp,
+      terms: () => termsOf(client),
       dir,
       shelf,
       clock,
