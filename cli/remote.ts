@@ -105,6 +105,17 @@ export class Remote {
     return { status: response.status, body }
   }
 
+  /** What is no JSON. */
+  async text(path: string): Promise<string> {
+    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(30_000)])
+    const response = await this.#request(path, {}, signal)
+    const text = await response.text().catch((error: unknown) => {
+      throw this.#unreachable(error)
+    })
+    if (!response.ok) throw refusal(response.status, parse(text))
+    return text
+  }
+
   /** Server-sent events, until they end or the reader stops. */
   async *events(path: string, ask: Ask = {}): AsyncGenerator<RemoteEvent> {
     const response = await this.#request(path, ask, this.#signal)

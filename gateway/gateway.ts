@@ -229,6 +229,11 @@ export class Gateway implements Lifecycle {
     this.#phase = 'stopped'
   }
 
+  /** Something that happened, for those who watch the whole gateway. */
+  tell(name: string, data: JsonObject): void {
+    this.#feed.emit({ type: 'event', name, data })
+  }
+
   /** New routes, agents and access rules; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)

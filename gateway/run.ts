@@ -16,6 +16,7 @@ import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
 import { Gateway } from './gateway.ts'
+import { isPublicAddress } from './guarded/address.ts'
 import { createLog } from './observe/log.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
@@ -69,8 +70,19 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
   const store = (around.store ?? same)(new SqliteStore({ file, log, clock }))
-  const skills = new SkillSet({ settings: config.skills, store, clock, log, metrics, random: Math.random })
-  const gateway = new Gateway({
+  const skills = new SkillSet({
+    settings: config.skills,
+    store,
+    dir: join(dir, '.openclaw'),
+    env,
+    clock,
+    log,
+    metrics,
+    random: Math.random,
+    isPublicAddress,
+    emit: (name, data) => gateway.tell(name, data),
+  })
+  const gateway: Gateway = new Gateway({
     config,
     channels,
     dir,

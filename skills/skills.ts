@@ -2,9 +2,11 @@
  * The skills of one gateway, composed: what there is, what it runs in, what is kept of it. Whatever is heavy (engines, sandboxes, validators)
  * is loaded when it is first needed, so a gateway whose skills nobody calls pays for none of it.
  */
-import { NotFoundError, newRunId } from '#contract'
+import { newRunId } from '#contract'
 import type {
   Clock,
+  Fault,
+  JsonObject,
   Log,
   Metrics,
   SandboxReport,
@@ -16,24 +18,39 @@ import type {
   Skills,
   Store,
 } from '#contract'
-import { OwnCatalogue } from './own-catalogue.ts'
+import { bundled } from './bundled/bundled.ts'
+import type { Bundle } from './bundle/bundle.ts'
+import { digestOf } from './bundle/digest.ts'
+import type { Bundled } from './catalogue/bundled.ts'
+import { Catalogue } from './catalogue/catalogue.ts'
+import { readDescriptor } from './descriptor/descriptor.ts'
 import type { Execution } from './runner/execution.ts'
+import { missed } from './runner/expectation.ts'
 import { Recorder } from './runner/recorder.ts'
 import { endOf } from './runner/run-end.ts'
 import { Runner } from './runner/runner.ts'
 import { Runs } from './runner/runs.ts'
 import { Sandboxes } from './runner/sandboxes.ts'
-import { GatewaySandbox, ownBundles } from './sandbox/gateway/gateway.ts'
+import { readInstance } from './sandbox/docker/instance.ts'
+import { ownBundles } from './sandbox/gateway/gateway.ts'
+import { Workshop } from './sandbox/workshop.ts'
 import type { SkillsSettings } from './settings.ts'
 
 export interface SkillSetOptions {
   readonly settings: SkillsSettings
-  readonly store: Pick<Store, 'runs'>
+  readonly store: Pick<Store, 'runs' | 'skills'>
+  /** The gateway's folder `.openclaw`: what outlives it is found by what stands there. */
+  readonly dir: string
+  readonly env: { readonly [name: string]: string | undefined }
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
   /** 0 to 1. */
   readonly random: () => number
+  /** What everybody can reach, so that skills may. */
+  readonly isPublicAddress: (address: string) => boolean
+  /** Tells the feed what happens to the catalogue. */
+  readonly emit: (name: string, data: JsonObject) => void
 }
 
 /** Stored runs at once: they leave room for those that somebody waits for. */
@@ -44,36 +61,52 @@ export class SkillSet implements Skills {
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
   readonly archives: SkillArchives
+  readonly #dir: string
+  readonly #catalogue: Catalogue
   readonly #runner: Runner
   readonly #runs: Runs
   readonly #recorder: Recorder
   readonly #sandboxes: Sandboxes
+  readonly #workshop: Workshop
   readonly #clock: Clock
 
-  constructor({ settings, store, clock, log, metrics, random }: SkillSetOptions) {
-    const catalogue = new OwnCatalogue(ownBundles())
+  constructor(options: SkillSetOptions) {
+    const { settings, store, dir, clock, log, emit } = options
+    this.#dir = dir
     this.#clock = clock
-    this.#recorder = new Recorder({ store: store.runs, clock, log })
-    this.#sandboxes = new Sandboxes({ settings, clock, make: { gateway: async () => new GatewaySandbox({ clock, log }) } })
-    this.#runner = new Runner({
-      settings,
-      library: catalogue,
-      sandboxes: this.#sandboxes,
+    this.#catalogue = new Catalogue({
+      store: store.skills,
       clock,
       log,
-      metrics,
-      random,
+      settings: () => settings,
+      bundled: [...ownSkills(), ...shippedSkills()],
+      runTests: (bundle, tenant) => this.#test(bundle, tenant),
+      emit,
+    })
+    this.#recorder = new Recorder({ store: store.runs, clock, log })
+    this.#workshop = new Workshop(options)
+    this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
+    this.#runner = new Runner({
+      ...options,
+      library: this.#catalogue,
+      sandboxes: this.#sandboxes,
       onEnded: (run, execution) => this.#record(run, execution),
     })
     const maxWorkers = Math.min(WORKERS, Math.max(1, Math.floor(settings.maxConcurrent / 2)))
     this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, clock, log, maxWorkers })
     this.runner = this.#runner
     this.runs = this.#runs
-    this.catalogue = catalogue
-    this.archives = { read: noArchives, write: noArchives }
+    this.catalogue = this.#catalogue
+    this.archives = {
+      read: async (archive) => (await archivist()).read(archive),
+      write: async (...skill) => (await archivist()).write(...skill),
+    }
   }
 
   async start(): Promise<void> {
+    await this.#catalogue.start()
+    // Containers outlive a gateway that is killed; only a folder that ever had one is looked after.
+    if ((await readInstance(this.#dir)) !== null) this.#sandboxes.revive(['docker'])
     await this.#runs.start()
   }
 
@@ -84,11 +117,24 @@ export class SkillSet implements Skills {
   async stop(): Promise<void> {
     await this.#runs.stop()
     await this.#runner.stop()
+    await this.#workshop.stop()
     await this.#recorder.stop()
+    await this.#catalogue.stop()
   }
 
   runtime(): Promise<readonly SandboxReport[]> {
     return this.#sandboxes.reports()
+  }
+
+  /** The tests of a descriptor, in the sandbox it will run in. */
+  async #test(bundle: Bundle, tenant: string): Promise<readonly Fault[]> {
+    const faults: Fault[] = []
+    for (const [at, test] of bundle.descriptor.tests.entries()) {
+      const { outcome } = await this.#runner.trial(bundle, tenant, test.input)
+      const detail = missed(test, outcome)
+      if (detail !== null) faults.push({ pointer: `#/tests/${at}`, detail: `${test.name}: ${detail}` })
+    }
+    return faults
   }
 
   /** Of a turn, or of a skill that another called. Their callers know what became of them, so nothing of them is a dead letter. */
@@ -105,5 +151,29 @@ export class SkillSet implements Skills {
   }
 }
 
-const noArchives = (): Promise<never> =>
-  Promise.reject(new NotFoundError('There are no archives of skills here.', { code: 'SKILL_NOT_FOUND' }))
+const archivist = async (): Promise<SkillArchives> => (await import('./bundle/archives.ts')).archives
+
+const ownSkills = (): readonly Bundled[] =>
+  ownBundles().map((bundle) => ({ descriptor: bundle.descriptor, load: () => Promise.resolve(bundle) }))
+
+/** Their descriptors are ours and tested: they are read without the checks that those of strangers need. */
+const shippedSkills = (): readonly Bundled[] =>
+  bundled.map((skill) => {
+    const written = skill.describe()
+    const descriptor = readDescriptor(written)
+    let loaded: Promise<Bundle> | null = null
+    const load = async (): Promise<Bundle> => {
+      const { files } = await skill.load()
+      return { digest: digestOf(written, files), descriptor, files }
+    }
+    return {
+      descriptor,
+      load: () => {
+        loaded ??= load().catch((error: unknown) => {
+          loaded = null
+          throw error
+        })
+        return loaded
+      },
+    }
+  })

@@ -5,6 +5,7 @@ import type { Command } from '../command.ts'
 import { checkConfig, checkKeyFile, checkModel, checkRuntime, checkStorage } from '../doctor/local.ts'
 import type { Finding } from '../doctor/local.ts'
 import { checkGateway } from '../doctor/gateway.ts'
+import { checkSkills } from '../doctor/skills.ts'
 import { EXIT } from '../exit.ts'
 
 const MARKS = { ok: ['green', 'ok  '], warn: ['yellow', 'warn'], fail: ['red', 'FAIL'] } as const
@@ -23,6 +24,7 @@ export const doctor: Command = {
       ...(await checkKeyFile(dir)),
       ...(await checkGateway(world, loaded)),
       ...(loaded.ok ? checkModel(loaded.config, env) : []),
+      ...(await checkSkills(world, loaded)),
     ]
     if (json) out.json({ dir, findings })
     for (const { state, name, detail, fix } of json ? [] : findings) {

@@ -18,12 +18,13 @@ export async function invoke(call: Call, world: World): Promise<ExitCode> {
   const ask = await request(call, world)
   const remote = await Remote.find(world)
   const path = `${skillPath(call.words[0] ?? '')}/invoke`
-  if (call.has('async') || call.has('follow')) {
+  if (call.has('follow')) {
+    return await printEvents(call, out, remote.events(path, { ...ask, headers: { ...ask.headers, accept: 'text/event-stream' } }))
+  }
+  if (call.has('async')) {
     const { body } = await remote.ask(path, { ...ask, headers: { ...ask.headers, prefer: 'respond-async' } })
-    const id = text(documentIn(body)['run_id'])
-    if (call.has('follow')) return await printEvents(call, out, remote, id)
     if (call.json) out.json(body)
-    else out.line(id)
+    else out.line(text(documentIn(body)['run_id']))
     return EXIT.ok
   }
   const { body } = await remote.ask(path, { ...ask, timeoutMs: PATIENCE_MS })

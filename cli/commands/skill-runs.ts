@@ -7,6 +7,7 @@ import { EXIT } from '../exit.ts'
 import type { ExitCode } from '../exit.ts'
 import { plain } from '../output.ts'
 import type { Output } from '../output.ts'
+import type { RemoteEvent } from '../event-lines.ts'
 import { Remote } from '../remote.ts'
 import { runPath } from '../skill-path.ts'
 
@@ -21,7 +22,7 @@ export async function runs(call: Call, world: World): Promise<ExitCode> {
     out.table(
       rows,
       [
-        { title: 'RUN', cell: (row) => text(row['run_id']), whole: true },
+        { title: 'RUN', cell: (row) => text(row['id']), whole: true },
         { title: 'STATUS', cell: (row) => text(row['status']), whole: true },
         { title: 'AGE', cell: (row) => age(row['created_at'], now), whole: true },
         { title: 'SKILL', cell: (row) => `${text(row['skill'])} ${text(row['version'])}` },
@@ -42,7 +43,7 @@ export async function run(call: Call, world: World): Promise<ExitCode> {
     const error = documentIn(found['error'])
     const times = documentIn(found['times'])
     out.pairs([
-      ['run', text(found['run_id'])],
+      ['run', text(found['id'])],
       ['skill', `${text(found['skill'])} ${text(found['version'])}`],
       ['status', `${text(found['status'])}${found['error'] ? ` (${text(error['code'])}: ${text(error['message'])})` : ''}`],
       ['attempts', text(found['attempts'])],
@@ -55,7 +56,7 @@ export async function run(call: Call, world: World): Promise<ExitCode> {
           .join(', ') || '-',
       ],
       ['input', JSON.stringify(found['input'] ?? null, null, 2)],
-      ['output', found['output'] === undefined ? '-' : JSON.stringify(found['output'], null, 2)],
+      ['output', found['error'] ? '-' : JSON.stringify(found['output'] ?? null, null, 2)],
     ])
   }
   return EXIT.ok
@@ -64,11 +65,10 @@ export async function run(call: Call, world: World): Promise<ExitCode> {
 export async function logs(call: Call, world: World): Promise<ExitCode> {
   const id = call.words[0] ?? ''
   const remote = await Remote.find(world)
-  if (call.has('follow')) return await printEvents(call, world.out, remote, id)
-  const { body } = await remote.ask(`${runPath(id)}/logs`)
-  const { logs: written } = documentIn(body)
-  if (call.json) world.out.json(body)
-  else if (text(written) !== '') world.out.line(plain(text(written)).trimEnd())
+  if (call.has('follow')) return await printEvents(call, world.out, remote.events(`${runPath(id)}/events`))
+  const logs = await remote.text(`${runPath(id)}/logs`)
+  if (call.json) world.out.json({ id, logs })
+  else if (logs !== '') world.out.line(plain(logs).trimEnd())
   else world.out.note('It wrote nothing.')
   return EXIT.ok
 }
@@ -81,18 +81,21 @@ export async function cancel(call: Call, world: World): Promise<ExitCode> {
   return EXIT.ok
 }
 
-/** What a run tells until it ends; then its output. Ends with 1 when it failed. */
-export async function printEvents(call: Call, out: Output, remote: Remote, id: string): Promise<ExitCode> {
+/** What a run tells until it ends; then its output. Ends with 1 when it failed, or when nobody said how it ended. */
+export async function printEvents(call: Call, out: Output, events: AsyncIterable<RemoteEvent>): Promise<ExitCode> {
   let end: JsonObject | null = null
-  for await (const { event, data } of remote.events(`${runPath(id)}/events`)) {
+  for await (const { event, data } of events) {
     if (call.json) out.json({ event, ...data })
     else if (event === 'skill.log') out.note(plain(text(data['text'])).trimEnd())
-    else if (event === 'skill.progress') out.note(plain(JSON.stringify(data['data'] ?? data)))
+    else if (event === 'skill.progress') out.note(plain(JSON.stringify(data['data'] ?? null)))
     if (event === 'skill.result') end = data
   }
-  const found = end ?? (await remote.get(runPath(id)))
-  const error = documentIn(found['error'])
-  if (!call.json && found['error']) out.note(`${id} failed: ${plain(`${text(error['code'])}: ${text(error['message'])}`)}`)
-  else if (!call.json) out.json(found['output'] ?? null)
-  return found['error'] ? EXIT.failed : EXIT.ok
+  const error = documentIn(end?.['error'])
+  if (end !== null && !('error' in end)) {
+    if (!call.json) out.json(end['output'] ?? null)
+    return EXIT.ok
+  }
+  if (!call.json)
+    out.note(end === null ? 'How it ended was not told.' : `It failed: ${plain(`${text(error['code'])}: ${text(error['message'])}`)}`)
+  return EXIT.failed
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_TENANT } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillDescriptor, SkillTest } from '#contract'
+import { isPublicAddress } from '../../gateway/guarded/address.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { missed } from '../../skills/runner/expectation.ts'
 import { defaultSettings } from '../../skills/settings.ts'
@@ -40,6 +41,10 @@ export class Workbench {
       log: SILENT,
       metrics: UNMEASURED,
       random: Math.random,
+      dir: join(dir, '.openclaw'),
+      env: process.env,
+      isPublicAddress,
+      emit: () => undefined,
     })
   }
 

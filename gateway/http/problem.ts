@@ -23,6 +23,10 @@ export type Slug =
   | 'schema-violation'
   | 'idempotency-key-reused'
   | 'headers-too-large'
+  | 'skill-refused'
+  | 'skill-failed'
+  | 'skill-timeout'
+  | 'sandbox-unavailable'
   | 'internal-error'
   | 'temporary-reduced-capacity'
   | 'draining'
@@ -45,6 +49,10 @@ export const PROBLEMS: { readonly [slug in Slug]: readonly [status: number, titl
   'schema-violation': [422, 'The request breaks a rule'],
   'idempotency-key-reused': [422, 'The key was used for another request'],
   'headers-too-large': [431, 'The header fields are too large'],
+  'skill-refused': [403, 'The skill may not be run so'],
+  'skill-failed': [502, 'The skill failed'],
+  'skill-timeout': [504, 'The skill took too long'],
+  'sandbox-unavailable': [501, 'Nothing here can run the skill'],
   'internal-error': [500, 'Something went wrong in the gateway'],
   'temporary-reduced-capacity': [503, 'The gateway cannot do this now'],
   draining: [503, 'The gateway is shutting down'],
@@ -65,14 +73,24 @@ export class ProtocolError extends OpenClawError {
   readonly slug: Slug
   readonly headers: { readonly [name: string]: string }
   readonly faults: readonly Fault[]
+  /** Further members of the document. */
+  readonly members: JsonObject
   constructor(
     message: string,
-    options: { code: string; slug: Slug; headers?: { readonly [name: string]: string }; faults?: readonly Fault[]; cause?: unknown },
+    options: {
+      code: string
+      slug: Slug
+      headers?: { readonly [name: string]: string }
+      faults?: readonly Fault[]
+      members?: JsonObject
+      cause?: unknown
+    },
   ) {
     super(message, options)
     this.slug = options.slug
     this.headers = options.headers ?? {}
     this.faults = options.faults ?? []
+    this.members = options.members ?? {}
   }
 }
 
@@ -95,6 +113,7 @@ export function problemOf(error: unknown, instance: string): Problem {
     instance,
     code,
     ...(errors.length > 0 && { errors }),
+    ...(error instanceof ProtocolError && error.members),
   }
   return { status, headers, body }
 }

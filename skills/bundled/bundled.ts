@@ -2,17 +2,18 @@
  * The skills that come with the gateway, each a folder here: `skill.json`, its code, and what `vendor.json` names of installed packages,
  * so that no foreign code stands in the repository. Nothing is read before it is asked for; what a descriptor means is not judged here.
  */
+import { readFileSync } from 'node:fs'
 import { glob, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { JsonValue } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
 import { isJsonObject } from '#contract'
 import type { Files } from '../bundle/bundle.ts'
 
 export interface BundledSkill {
   readonly id: string
-  /** Its descriptor alone. */
-  describe(): Promise<JsonValue>
+  /** Its descriptor as it was written. */
+  describe(): JsonObject
   /** Reads it, each time anew. */
   load(): Promise<{ readonly descriptor: JsonValue; readonly files: Files }>
 }
@@ -28,19 +29,18 @@ const IDS = [
   'web-search',
 ] as const
 
-export const bundled: readonly BundledSkill[] = IDS.map((id) => {
-  const folder = join(import.meta.dirname, id)
-  return { id, describe: () => descriptorIn(folder), load: () => load(folder) }
-})
+export const bundled: readonly BundledSkill[] = IDS.map((id) => ({
+  id,
+  describe: () => JSON.parse(readFileSync(join(import.meta.dirname, id, 'skill.json'), 'utf8')) as JsonObject,
+  load: () => load(join(import.meta.dirname, id)),
+}))
 
 /** About a skill, not part of it. */
 const ABOUT: ReadonlySet<string> = new Set(['skill.json', 'vendor.json', 'README.md'])
 
-const descriptorIn = async (folder: string): Promise<JsonValue> => JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8'))
-
 async function load(folder: string): Promise<{ readonly descriptor: JsonValue; readonly files: Files }> {
   const names = (await readdir(folder)).sort()
-  const descriptor = await descriptorIn(folder)
+  const descriptor: JsonValue = JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8'))
   const own = names.filter((name) => !ABOUT.has(name)).map(async (name) => [name, await readFile(join(folder, name))] as const)
   const foreign = names.includes('vendor.json') ? await vendored(JSON.parse(await readFile(join(folder, 'vendor.json'), 'utf8'))) : []
   return { descriptor, files: Object.fromEntries([...(await Promise.all(own)), ...foreign]) }

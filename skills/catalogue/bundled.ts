@@ -1,9 +1,7 @@
 /** Skills that ship with the gateway: every tenant sees them, nobody registers or changes them. Their files are read when one is first run. */
-import { canonicalDigest, isJsonObject } from '#contract'
-import type { JsonValue, SkillDescriptor } from '#contract'
-import { admit } from '../bundle/admit.ts'
-import type { Bundle, Files } from '../bundle/bundle.ts'
-import { readDescriptor } from '../descriptor/descriptor.ts'
+import { canonicalDigest } from '#contract'
+import type { SkillDescriptor } from '#contract'
+import type { Bundle } from '../bundle/bundle.ts'
 import { parseVersion } from '../descriptor/version.ts'
 import { written } from '../descriptor/written.ts'
 import { Shelf } from './shelf.ts'
@@ -12,33 +10,6 @@ export interface Bundled {
   readonly descriptor: SkillDescriptor
   /** May be called often. */
   load(): Promise<Bundle>
-}
-
-/** One that lies in a folder: its descriptor is read now, its files and whether they go together when it is first run. */
-export async function shipped(folder: {
-  readonly id: string
-  describe(): Promise<JsonValue>
-  load(): Promise<{ readonly descriptor: JsonValue; readonly files: Files }>
-}): Promise<Bundled> {
-  const descriptor = await folder.describe()
-  let loading: Promise<Bundle> | null = null
-  const load = async (): Promise<Bundle> => {
-    const admitted = await admit(await folder.load())
-    if (admitted.ok) return admitted.bundle
-    throw new Error(
-      `The bundled skill ${folder.id} is broken: ${admitted.faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')}`,
-    )
-  }
-  return {
-    descriptor: readDescriptor(isJsonObject(descriptor) ? descriptor : {}),
-    load() {
-      loading ??= load().catch((error: unknown) => {
-        loading = null
-        throw error
-      })
-      return loading
-    },
-  }
 }
 
 /** Of what belongs to no tenant. */

@@ -3,7 +3,7 @@
  * everybody what came of it. One way for all callers: agents, clients, and skills that call skills. What is kept
  * of runs is `runs.ts`.
  */
-import { DEFAULT_TENANT, describeError } from '#contract'
+import { DEFAULT_TENANT, describeError, newRunId } from '#contract'
 import type {
   Clock,
   JsonValue,
@@ -54,7 +54,6 @@ export interface ExecuteOptions {
 
 /** Ready to run: all is known and nothing was done. */
 interface Admitted {
-  readonly record: SkillRecord
   readonly bundle: Bundle
   readonly grant: Grant
   readonly sandbox: Sandbox
@@ -95,6 +94,22 @@ export class Runner implements SkillRunner {
   execute(run: SkillRun, options: ExecuteOptions = {}): Promise<Execution> {
     const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
     return this.#track(this.#execute(run, family, { ...options, isFirst: true }))
+  }
+
+  /** Runs what is not in the catalogue: a candidate's tests. Nobody hooks it, and nothing of it is kept. */
+  trial(bundle: Bundle, tenant: string, input: JsonValue): Promise<Execution> {
+    const { id, version } = bundle.descriptor
+    const run: SkillRun = {
+      skill: id,
+      version,
+      input,
+      key: newRunId(this.#options.clock.now()),
+      attempt: 1,
+      tenant,
+      caller: { is: 'client', principal: 'openclaw' },
+      signal: this.#stopping.signal,
+    }
+    return this.#track(this.#execute(run, { budget: { left: MAX_FAMILY }, isHooked: false }, { isFirst: true, candidate: bundle }))
   }
 
   /** Which version a call would get. */
@@ -152,20 +167,34 @@ export class Runner implements SkillRunner {
     return execution.outcome
   }
 
-  async #execute(run: SkillRun, family: Family, options: ExecuteOptions & { readonly isFirst: boolean }): Promise<Execution> {
+  async #execute(
+    run: SkillRun,
+    family: Family,
+    options: ExecuteOptions & { readonly isFirst: boolean; readonly candidate?: Bundle },
+  ): Promise<Execution> {
     const { clock } = this.#options
     const startedAt = clock.now()
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
-    const record = this.resolve(run)
-    let progress: Progress = { version: record?.version ?? null, effect: 'none', attempts: 0, hasStarted: false, logs: '', times: NO_TIMES }
+    const { candidate } = options
+    const record = candidate === undefined ? this.resolve(run) : null
+    let progress: Progress = {
+      version: candidate?.descriptor.version ?? record?.version ?? null,
+      effect: 'none',
+      attempts: 0,
+      hasStarted: false,
+      logs: '',
+      times: NO_TIMES,
+    }
     const end = (outcome: SkillOutcome): Execution => {
       const { times, ...known } = progress
       const timed = { ...outcome, times }
       this.#meter.ended(timed)
       return { outcome: timed, ...known, startedAt }
     }
-    if (record === null) return end(unknownSkill(run))
-    const admitted = await this.#admit(record, run.input)
+    const bundle = candidate ?? (record === null ? null : await this.#load(record))
+    if (bundle === null) return end(unknownSkill(run))
+    if ('status' in bundle) return end(bundle)
+    const admitted = await this.#admit(bundle, run.input)
     if ('status' in admitted) return end(admitted)
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 
@@ -180,9 +209,9 @@ export class Runner implements SkillRunner {
       const tries = await this.#attempts({ ...run, signal, input: guarded.input }, family, { ...options, admitted })
       const { outcome, times, ...known } = tries
       progress = { ...progress, ...known, times: addTimes(progress.times, times) }
-      this.#options.library.observe(record, outcome, progress.times.runMs)
+      if (record !== null) this.#options.library.observe(record, outcome, progress.times.runMs)
       const execution = end(outcome)
-      if (family.isHooked) this.#hooks.after(run, record.version, execution.outcome)
+      if (family.isHooked) this.#hooks.after(run, admitted.bundle.descriptor.version, execution.outcome)
       return execution
     } finally {
       place.release()
@@ -222,9 +251,7 @@ export class Runner implements SkillRunner {
     return { ...tries, logs: telling.end() }
   }
 
-  async #admit(record: SkillRecord, input: JsonValue): Promise<Admitted | (SkillOutcome & { readonly status: 'error' })> {
-    const bundle = await this.#load(record)
-    if ('status' in bundle) return bundle
+  async #admit(bundle: Bundle, input: JsonValue): Promise<Admitted | (SkillOutcome & { readonly status: 'error' })> {
     const invalid = await this.#invalid(bundle, input)
     if (invalid !== null) return invalid
     const { descriptor } = bundle
@@ -236,7 +263,7 @@ export class Runner implements SkillRunner {
     const found = await this.#options.sandboxes.for(descriptor.runtime.language)
     if ('reason' in found)
       return failed('unavailable', `Skill "${descriptor.id}" (${descriptor.runtime.language}) cannot run here. ${found.reason}`)
-    return { record, bundle, grant, sandbox: found.sandbox }
+    return { bundle, grant, sandbox: found.sandbox }
   }
 
   async #load(record: SkillRecord): Promise<Bundle | (SkillOutcome & { readonly status: 'error' })> {
@@ -261,9 +288,9 @@ export class Runner implements SkillRunner {
   /** What hooks change is held to the schema as what the caller said. */
   async #guard(
     run: SkillRun,
-    { record, bundle }: Admitted,
+    { bundle }: Admitted,
   ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
-    const guarded = await this.#hooks.before(run, record.version)
+    const guarded = await this.#hooks.before(run, bundle.descriptor.version)
     if ('status' in guarded || guarded.input === run.input) return guarded
     return (await this.#invalid(bundle, guarded.input)) ?? guarded
   }

@@ -50,10 +50,12 @@ export class Runs implements SkillRuns {
     this.#isDraining = true
     this.#worker.close()
     const over = Promise.all([...this.#live.values()].map((live) => live.over))
-    const late = Promise.withResolvers<void>()
-    const cancelTimer = this.#options.clock.after(ms, late.resolve)
-    await Promise.race([over, late.promise])
-    cancelTimer()
+    if (ms > 0) {
+      const late = Promise.withResolvers<void>()
+      const cancelTimer = this.#options.clock.after(ms, late.resolve)
+      await Promise.race([over, late.promise])
+      cancelTimer()
+    }
     for (const live of this.#live.values()) live.cut()
     await over
   }

@@ -145,10 +145,13 @@ export class Worker {
           isBegun = true
         },
       }))
-    const isPutOff = isNotNow(execution) && !live.isCancelled && backlog.defer(live.run)
-    if (!isPutOff) await this.finish(run, execution, live, isNotNow(execution))
-    else if (isBegun) await store.defer(run.id)
-    return isPutOff
+    if (isNotNow(execution) && !live.isCancelled) {
+      // Before it can be taken up again: a row that says running would be taken for one in which the gateway died.
+      if (isBegun) await store.defer(run.id)
+      if (backlog.defer(live.run)) return true
+    }
+    await this.finish(run, { ...execution, attempts: run.attempts + execution.attempts }, live, isNotNow(execution))
+    return false
   }
 
   /** What is known of a run in which the gateway died. null: it is run again. */
@@ -156,7 +159,7 @@ export class Worker {
     const { store, runner, clock, log } = this.#options
     const { input: _input, attempt: _attempt, ...known } = skillRunOf({ ...run, asked: run.version ?? run.asked }, live)
     const adopted = await runner.adoptExecution(known)
-    if (adopted !== null) return { ...adopted, attempts: run.attempts }
+    if (adopted !== null) return { ...adopted, attempts: 0 }
     if (live.signal.aborted) return 'settled'
     if (run.effect === 'once') {
       log.warn(
@@ -168,7 +171,7 @@ export class Worker {
     }
     if (run.attempts < MAX_LIVES) return null
     const outcome = failed('crashed', `The gateway died ${run.attempts} times while it ran.`)
-    return { outcome, version: run.version, effect: run.effect, attempts: run.attempts, hasStarted: true, logs: '', startedAt: clock.now() }
+    return { outcome, version: run.version, effect: run.effect, attempts: 0, hasStarted: true, logs: '', startedAt: clock.now() }
   }
 
   #complain(run: Pick<NewRun, 'id' | 'skill'>, error: unknown): void {

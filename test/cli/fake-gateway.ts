@@ -92,8 +92,9 @@ export class FakeGateway {
       return
     }
     const [status, body] = this.#respond(seen)
-    response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' })
-    response.end(body === undefined ? '' : JSON.stringify(body))
+    const json = status < 400 ? 'application/json' : 'application/problem+json'
+    response.writeHead(status, { 'content-type': typeof body === 'string' ? 'text/plain; charset=utf-8' : json })
+    response.end(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body))
   }
 
   #respond(request: Request): readonly [number, unknown?] {

@@ -129,43 +129,38 @@ test('a call is left to the gateway, or followed to its end', async (t) => {
   const left = await run(['skills', 'invoke', 'weather', '--async'])
   assert.deepEqual([left.code, left.out], [0, 'run-1\n'])
   assert.equal(gateway.requests[0]?.headers['prefer'], 'respond-async')
-  gateway.streams.set('GET /v1/runs/run-1/events', [
+  gateway.streams.set('POST /v1/skills/weather/invoke', [
     ['skill.progress', { data: { done: 1 } }],
     ['skill.log', { stream: 'stdout', text: 'half \u001b[31mway\n' }],
     ['skill.result', { run_id: 'run-1', output: { sky: 'blue' } }],
   ])
   const followed = await run(['skills', 'invoke', 'weather', '--follow'])
   assert.deepEqual([followed.code, followed.out, followed.err], [0, '{"sky":"blue"}\n', '{"done":1}\nhalf way\n'])
-  gateway.streams.set('GET /v1/runs/run-1/events', [
-    ['skill.result', { run_id: 'run-1', error: { code: 'SKILL_TIMEOUT', message: 'too slow' } }],
-  ])
+  gateway.streams.set('GET /v1/runs/run-1/events', [['skill.result', { run_id: 'run-1', error: { code: 'timeout', message: 'too slow' } }]])
   const failed = await run(['skills', 'logs', 'run-1', '--follow'])
-  assert.deepEqual([failed.code, failed.out, failed.err], [1, '', 'run-1 failed: SKILL_TIMEOUT: too slow\n'])
+  assert.deepEqual([failed.code, failed.out, failed.err], [1, '', 'It failed: timeout: too slow\n'])
 })
 
 test('runs are listed and shown, with their logs', async (t) => {
   const { gateway, run } = await bench(t)
   const done = {
-    run_id: 'run-1',
+    id: 'run-1',
     skill: 'weather',
     version: '1.2.0',
     status: 'failed',
     attempts: 3,
     input: { town: 'Ulm' },
-    error: { code: 'SKILL_TIMEOUT', message: 'too slow' },
+    error: { code: 'timeout', message: 'too slow' },
     times: { queue_ms: 0, start_ms: 4, run_ms: 2 },
     created_at: at(5_000),
     started_at: at(5_000),
     ended_at: at(4_000),
   }
-  gateway
-    .on('GET /v1/runs', 200, page(done))
-    .on('GET /v1/runs/run-1', 200, done)
-    .on('GET /v1/runs/run-1/logs', 200, { run_id: 'run-1', logs: 'hello\n' })
+  gateway.on('GET /v1/runs', 200, page(done)).on('GET /v1/runs/run-1', 200, done).on('GET /v1/runs/run-1/logs', 200, 'hello\n')
   gateway.on('POST /v1/runs/run-1/cancel', 202, { run_id: 'run-1', status: 'cancelling' })
-  assert.match((await run(['skills', 'runs', 'weather', '--status', 'failed'])).out, /^run-1 +failed +5s +weather 1\.2\.0 +SKILL_TIMEOUT$/m)
+  assert.match((await run(['skills', 'runs', 'weather', '--status', 'failed'])).out, /^run-1 +failed +5s +weather 1\.2\.0 +timeout$/m)
   assert.deepEqual(gateway.requests[0]?.query, { skill: 'weather', status: 'failed', limit: '20' })
-  assert.match((await run(['skills', 'run', 'run-1'])).out, /^status +failed \(SKILL_TIMEOUT: too slow\)$/m)
+  assert.match((await run(['skills', 'run', 'run-1'])).out, /^status +failed \(timeout: too slow\)$/m)
   assert.equal((await run(['skills', 'logs', 'run-1'])).out, 'hello\n')
   assert.match((await run(['skills', 'cancel', 'run-1'])).err, /run-1 is cancelled/)
 })

@@ -19,8 +19,8 @@ const STATUSES: readonly DeadLetterStatus[] = ['open', 'replayed', 'discarded']
 
 const SUMMARY: JsonObject = {
   id: TEXT,
-  kind: { enum: ['message', 'delivery'] },
-  ref: { ...TEXT, description: 'Id of the message or the delivery.' },
+  kind: { enum: ['message', 'delivery', 'run'] },
+  ref: { ...TEXT, description: 'Id of the message, the delivery or the run.' },
   status: { enum: [...STATUSES] },
   channel: TEXT,
   session: TEXT_OR_NULL,
@@ -32,8 +32,9 @@ const SUMMARY: JsonObject = {
 const REPLAYED = objectOf({
   id: TEXT,
   status: { const: 'replayed' },
-  kind: { enum: ['message', 'delivery'] },
-  message_id: { ...TEXT_OR_NULL, description: 'The message that is queued again; null for a delivery.' },
+  kind: { enum: ['message', 'delivery', 'run'] },
+  message_id: { ...TEXT_OR_NULL, description: 'The message that is queued again; null for a delivery and a run.' },
+  run_id: { ...TEXT_OR_NULL, description: 'The run that is queued again; null for others.' },
 })
 
 export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Route[] {
@@ -46,7 +47,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       summary: 'Dead letters, newest first, without their content',
       tag: 'dead letters',
       query: {
-        kind: { enum: ['message', 'delivery'] },
+        kind: { enum: ['message', 'delivery', 'run'] },
         channel: { type: 'string' },
         reason: { type: 'string', description: 'Its code.' },
         status: { enum: [...STATUSES] },
@@ -142,7 +143,13 @@ function replayed(id: DeadLetterId, result: ReplayResult): JsonObject {
   if (result.status === 'unroutable') {
     throw new ConflictError('No route leads from this message to an agent. Add one and replay it again.', { code: 'UNROUTABLE' })
   }
-  return { id, status: 'replayed', kind: result.kind, message_id: result.kind === 'message' ? result.message : null }
+  return {
+    id,
+    status: 'replayed',
+    kind: result.kind,
+    message_id: result.kind === 'message' ? result.message : null,
+    run_id: result.kind === 'run' ? result.run : null,
+  }
 }
 
 /** As in `POST /v1/messages`; null: the words stay as they were. */

@@ -14,9 +14,11 @@ import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
+import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
 import { skillRegistrationRoutes } from './skill-registration.ts'
 import { skillRolloutRoutes } from './skill-rollout.ts'
+import { skillRunRoutes } from './skill-runs.ts'
 import { skillRoutes } from './skills.ts'
 
 /** The whole table: what channels lend, and the hub's. */
@@ -28,6 +30,8 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
+    ...skillRunRoutes(hub),
+    ...runRoutes(hub),
     ...skillRoutes(hub),
     ...skillRegistrationRoutes(hub),
     ...skillRolloutRoutes(hub),
