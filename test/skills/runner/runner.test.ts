@@ -69,11 +69,11 @@ async function tries(
   world: World = worldOf({ skills: { it: skill } }),
 ): Promise<readonly [code: string, jobs: number]> {
   const over = world.run('it').then(codeOf)
-  let isOver = false
-  void over.finally(() => (isOver = true))
-  for (let turn = 0; turn < 400 && !isOver; turn++) {
+  const state = { isOver: false }
+  void over.finally(() => (state.isOver = true))
+  for (let turn = 0; turn < 400 && !state.isOver; turn++) {
     await new Promise(setImmediate)
-    if (world.clock.pending > 0 && !isOver) world.clock.advance(50)
+    if (world.clock.pending > 0 && !state.isOver) world.clock.advance(50)
   }
   const code = await over
   assert.equal(pendingOf(world), 0)
