@@ -33,6 +33,8 @@ export interface PackagesOptions {
 
 const MAX_BYTES = 2 * 1_073_741_824
 const UNPACK_LIMIT_MS = 120_000
+const LOOK_MS = 50
+const MAX_LOOKS = 200
 const MAX_ANSWER_BYTES = 65_536
 const VOLUME_LABELS = { instance: 'openclaw.instance', key: 'openclaw.deps' } as const
 
@@ -128,7 +130,16 @@ export class Packages {
         line.close()
       }
     } finally {
-      await engine.remove(id)
+      await this.#end(id)
+    }
+  }
+
+  /** It goes by itself when it ends, so that a removal may be under way already; the volume is free only after that. */
+  async #end(id: string): Promise<void> {
+    const { engine, clock } = this.#options
+    await engine.remove(id)
+    for (let tries = 0; tries < MAX_LOOKS && (await engine.state(id)) !== null; tries++) {
+      await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
     }
   }
 

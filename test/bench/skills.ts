@@ -71,14 +71,14 @@ async function isRested({ sandbox }: Contained, grade: 'fresh' | 'lease'): Promi
 }
 
 /** Nothing is ready, and nothing stays: from the call until its container is gone, as `docker run --rm` is. */
-async function cold({ say, after }: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
-  const contained = await startSandbox({ after }, engine, { parked: 0 })
+async function cold(options: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
+  const contained = await startSandbox(options, engine, { parked: 0 })
   const [first] = CODES
   if (first === undefined) return []
   const [replies, lives, runs, plain]: [number[], number[], number[], number[]] = [[], [], [], []]
   const program = 'import json,sys; print(json.dumps({"n": json.load(sys.stdin)["n"] + 1}))'
   for (let at = 0; at < COLD; at++) {
-    say(`cold ${at + 1} of ${COLD}`)
+    options.say(`cold ${at + 1} of ${COLD}`)
     // In turn, so that whatever else the machine does meets all alike.
     const from = performance.now()
     await answer(contained, jobFor(first, { n: at }, { grade: 'fresh' }))
@@ -101,10 +101,10 @@ async function cold({ say, after }: BenchOptions, engine: TestEngine): Promise<r
 }
 
 /** Two skills, one with nine tenths of the calls. */
-async function crowd({ say, after }: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
-  say(`${CROWD} at once`)
+async function crowd(options: BenchOptions, engine: TestEngine): Promise<readonly Measure[]> {
+  options.say(`${CROWD} at once`)
   const max = 6
-  const contained = await startSandbox({ after }, engine, { maxContainers: max, parked: 1, maxQueued: CROWD })
+  const contained = await startSandbox(options, engine, { maxContainers: max, parked: 1, maxQueued: CROWD })
   const [code] = CODES
   if (code === undefined) return []
   const took: { readonly few: number[]; readonly many: number[] } = { few: [], many: [] }

@@ -3,6 +3,8 @@
  * machine lacks is skipped by name; with CI=true a lack is a failure. The test runner's own summary comes last.
  */
 import { availableParallelism } from 'node:os'
+import { statSync } from 'node:fs'
+import { Dockerd } from './dockerd.ts'
 import { facilities } from './machine.ts'
 import { runPart, staticParts, tell, testFiles, testPart } from './part.ts'
 
@@ -23,7 +25,14 @@ const outcomes = await Promise.all(staticParts.map((part) => runPart(part, { lim
 outcomes.forEach(tell)
 
 const env = Object.fromEntries(found.flatMap(({ variable, path }) => (path === null ? [] : [[variable, path]])))
+const hooks: (() => Promise<void>)[] = []
+const docker = found.find(({ name }) => name === 'Docker')
+if (docker?.path != null && !statSync(docker.path).isSocket()) {
+  // No engine runs here: one for all tests, so that the image is built once.
+  env[docker.variable] = (await Dockerd.start({ after: (run) => void hooks.unshift(run) }, docker.path)).socket
+}
 const tests = await runPart(testPart(testFiles(), AT_ONCE), { limitMs: TESTS_LIMIT_MS, isLive: true, env })
+for (const run of hooks) await run()
 
 const red = [...outcomes, tests].filter(({ isGreen }) => !isGreen).map(({ part }) => part.name)
 const lacks = isCi ? missing.map(({ name }) => name) : []

@@ -62,6 +62,8 @@ export class DockerSandbox implements Sandbox {
   /** So that nothing about secrets can be learned from a lease's name. */
   readonly #pepper: Buffer = randomBytes(32)
   readonly #boxes = new Map<string, Box>()
+  /** Of each box whose outcome is held: ends the wait until it need not be any more. */
+  readonly #acks = new Map<Box, () => void>()
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
@@ -106,6 +108,8 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#isStopping = true
+    for (const endWait of this.#acks.values()) endWait()
+    this.#acks.clear()
     const stock = this.#stock
     const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
     await within(
@@ -129,13 +133,7 @@ export class DockerSandbox implements Sandbox {
   warm(bundle: Bundle, egress: readonly string[]): void {
     const profile = profileOf(bundle.descriptor, { deps: null, hasEgress: egress.length > 0 })
     if (profile === null || bundle.descriptor.dependencies !== null) return
-    void this.#takeStock().then(
-      async (stock) => {
-        await stock.take()
-        this.#pool.warm(profile)
-      },
-      () => {},
-    )
+    void this.#warm(profile)
   }
 
   async run(job: Job): Promise<Ended> {
@@ -199,6 +197,15 @@ export class DockerSandbox implements Sandbox {
     return { outcome: { ...outcome, times: { queueMs, startMs: startMs + loadMs, runMs: ended.runMs } }, hasStarted: ended.hasStarted }
   }
 
+  async #warm(profile: Profile): Promise<void> {
+    try {
+      await (await this.#takeStock()).take()
+      this.#pool.warm(profile)
+    } catch (error) {
+      this.#options.log.warn({ error: describeError(error).message }, 'No sandbox can be made ready ahead.')
+    }
+  }
+
   /** What it died of, where the cell only knows that it did. */
   async #judge(box: Box, { outcome, hasStarted }: CellEnded): Promise<SkillOutcome> {
     const denials = box.door?.end()
@@ -223,10 +230,20 @@ export class DockerSandbox implements Sandbox {
   #giveBack(box: Box, job: Job, outcome: SkillOutcome): void {
     const isAbnormal = outcome.status === 'error' && ABNORMAL.has(outcome.code)
     if (job.grade === 'fresh' || isAbnormal || !box.cell.isAlive) return this.#pool.release(box, { isReusable: false })
-    void box.cell.idle().then((isClean) => {
-      this.#pool.release(box, { isReusable: isClean })
-      this.#options.clock.after(RECORDED_MS, () => box.cell.ack())
+    void this.#giveBackClean(box, job)
+  }
+
+  async #giveBackClean(box: Box, { key }: Job): Promise<void> {
+    const isReusable = await box.cell.idle()
+    this.#pool.release(box, { isReusable })
+    if (!isReusable || this.#isStopping) return
+    this.#acks.get(box)?.()
+    const endWait = this.#options.clock.after(RECORDED_MS, () => {
+      this.#acks.delete(box)
+      const { state } = box.cell
+      if (state.is === 'held' && state.key === key) box.cell.ack()
     })
+    this.#acks.set(box, endWait)
   }
 
   async #deps(bundle: Bundle): Promise<string | null> {
@@ -237,7 +254,15 @@ export class DockerSandbox implements Sandbox {
 
   /** What may serve one call after another: everything that one of them could leave to the next belongs to the same. */
   #leaseOf({ tenant, bundle, secrets, egress, grade }: Job): string {
-    const what = JSON.stringify([tenant, bundle.digest, Object.entries(secrets).sort(), [...egress].sort(), grade])
+    const what = JSON.stringify([
+      tenant,
+      bundle.digest,
+      Object.keys(secrets)
+        .sort()
+        .map((name) => [name, secrets[name] ?? '']),
+      [...egress].sort(),
+      grade,
+    ])
     return createHmac('sha256', this.#pepper).update(what).digest('base64')
   }
 
@@ -267,7 +292,11 @@ export class DockerSandbox implements Sandbox {
 
   #know(box: Box): void {
     this.#boxes.set(box.id, box)
-    void box.broken.then(() => this.#boxes.delete(box.id))
+    void box.broken.then(() => {
+      this.#acks.get(box)?.()
+      this.#acks.delete(box)
+      return this.#boxes.delete(box.id)
+    })
   }
 
   #takeStock(): Promise<Stock> {

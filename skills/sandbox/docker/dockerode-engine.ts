@@ -8,6 +8,7 @@ import type Dockerode from 'dockerode'
 import type { Clock, JsonObject } from '#contract'
 import { Breaker } from './breaker.ts'
 import { Demux } from './demux.ts'
+import { readFacts } from './facts.ts'
 import {
   EngineAway,
   EngineRefusal,
@@ -217,31 +218,10 @@ function dial(docker: Dockerode, id: string, signal: AbortSignal): Promise<Duple
     const statusCodes = { 101: true, 200: true, 400: 'bad parameter', 404: 'no such container', 409: 'conflict', 500: 'server error' }
     const options = { path, method: 'POST', isStream: true, hijack: true, file: Buffer.alloc(0), abortSignal: signal, statusCodes }
     docker.modem.dial(options, (error: unknown, connection: unknown) => {
-      if (error) reject(error as Error)
+      if (error instanceof Error) reject(error)
       else if (!(connection instanceof Duplex)) reject(new Error('no connection'))
       else if (signal.aborted) connection.destroy()
       else resolve(connection)
     })
   })
-}
-
-/** What engines tell about themselves, of which dockerode's types know a part. */
-function readFacts(info: unknown, version: unknown): EngineFacts {
-  const told = { ...(info as object) } as { readonly [key: string]: unknown }
-  const { Components, Version } = version as { readonly Components?: unknown; readonly Version?: unknown }
-  const components = (Array.isArray(Components) ? Components : []) as readonly { readonly Name?: unknown; readonly Version?: unknown }[]
-  const runtimes = (told['Runtimes'] ?? {}) as { readonly [name: string]: { readonly path?: unknown } }
-  return {
-    name: components.some(({ Name }) => String(Name).startsWith('Podman')) ? 'Podman' : 'Docker',
-    version: String(Version ?? told['ServerVersion'] ?? ''),
-    runtimes: Object.fromEntries(Object.entries(runtimes).map(([name, { path }]) => [name, String(path ?? '')])),
-    defaultRuntime: String(told['DefaultRuntime'] ?? ''),
-    runcVersion: String(components.find(({ Name }) => Name === 'runc')?.Version ?? ''),
-    cgroupVersion: String(told['CgroupVersion'] ?? '1'),
-    securityOptions: Array.isArray(told['SecurityOptions']) ? told['SecurityOptions'].map(String) : [],
-    hasPidsLimit: told['PidsLimit'] !== false,
-    hasMemoryLimit: told['MemoryLimit'] !== false,
-    cpus: Number(told['NCPU'] ?? 0),
-    memoryBytes: Number(told['MemTotal'] ?? 0),
-  }
 }

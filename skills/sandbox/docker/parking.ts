@@ -90,7 +90,7 @@ export class Parking {
   /** Those used last first, because there may not be room for all. */
   targets(): readonly { readonly profile: Profile; readonly target: number }[] {
     const now = this.#clock.now()
-    return [...this.#uses.values()].reverse().flatMap(({ profile, taken }) => {
+    return [...this.#uses.values()].toReversed().flatMap(({ profile, taken }) => {
       if (this.isIdle(profile) || this.restMs(profile) > 0) return []
       while (taken[0] !== undefined && now - taken[0] > RATE_WINDOW_MS) taken.shift()
       const rate = taken.length / (RATE_WINDOW_MS / 1_000)

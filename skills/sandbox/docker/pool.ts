@@ -7,7 +7,7 @@ import { describeError } from '#contract'
 import type { Clock } from '#contract'
 import { MAX_CALLS, PULSE_MS, Parking, isStale } from './parking.ts'
 import type { Profile } from './profile.ts'
-import { Queue, type Waiter } from './queue.ts'
+import { Queue, type Claim, type Waiter } from './queue.ts'
 
 export interface Member {
   /** Resolves when it is of no more use, for whatever reason. */
@@ -30,15 +30,6 @@ export interface PoolOptions<M extends Member> {
   readonly parked: number
   readonly maxQueued: number
   readonly queueMs: number
-}
-
-export interface Claim {
-  readonly profile: Profile
-  /** What a member may be used again for; null: nothing, it is used once. */
-  readonly lease: string | null
-  /** Those who share a turn in the queue. */
-  readonly group: string
-  readonly signal: AbortSignal
 }
 
 export type Claimed<M> =
@@ -156,7 +147,7 @@ export class Pool<M extends Member> {
       () => true,
       (waiter) => ({ is: 'unavailable', message: 'the gateway is stopping', queueMs: waiter.waitedMs() }),
     )
-    for (const seat of [...this.#seats.values()]) if (seat.is !== 'starting' && seat.is !== 'ending') this.#end(seat)
+    for (const seat of this.#seats.values()) if (seat.is !== 'starting' && seat.is !== 'ending') this.#end(seat)
     while (this.#gone.size > 0) await Promise.all(this.#gone)
   }
 
@@ -244,18 +235,17 @@ export class Pool<M extends Member> {
     const slot = Array.from({ length: max }, (_, at) => at).find((at) => !this.#seats.has(at))
     if (slot === undefined) return false
     const seat = this.#seat(slot, profile)
-    const made = make(profile, slot, this.#making.signal).then(
-      (member) => {
-        this.#settle(seat, member)
+    this.#follow(async () => {
+      try {
+        this.#settle(seat, await make(profile, slot, this.#making.signal))
         if (this.#isStopped) this.#end(seat)
-      },
-      (error: unknown) => {
+      } catch (error) {
         this.#seats.delete(slot)
         this.#parking.failed(profile)
         this.#fail(profile, describeError(error).message)
-      },
-    )
-    this.#follow(made.then(() => this.#serve()))
+      }
+      this.#serve()
+    })
     return true
   }
 
@@ -309,31 +299,25 @@ export class Pool<M extends Member> {
     Object.assign(seat, { member, is: 'parked', bornAt: now, heardAt: now, usedAt: now })
     this.#byMember.set(member, seat)
     // One at work is ended by whoever works with it.
-    this.#follow(
-      member.broken.then(() => {
-        if (seat.is === 'parked' || seat.is === 'leased') this.#end(seat)
-      }),
-      false,
-    )
+    void member.broken.then(() => (seat.is === 'parked' || seat.is === 'leased' ? this.#end(seat) : undefined))
   }
 
   #end(seat: Seat<M>): void {
     const { member, slot } = seat
     if (seat.is === 'ending' || member === null) return
     seat.is = 'ending'
-    this.#follow(
-      member.destroy().then(() => {
-        this.#seats.delete(slot)
-        this.#byMember.delete(member)
-        this.#serve()
-      }),
-    )
+    this.#follow(async () => {
+      await member.destroy()
+      this.#seats.delete(slot)
+      this.#byMember.delete(member)
+      this.#serve()
+    })
   }
 
-  /** `isAwaited`: `stop` waits for it. */
-  #follow(run: Promise<void>, isAwaited = true): void {
-    const followed = run.catch(() => {}).finally(() => this.#gone.delete(followed))
-    if (isAwaited) this.#gone.add(followed)
+  /** `stop` waits for it. */
+  #follow(run: () => Promise<void>): void {
+    const followed = run().finally(() => this.#gone.delete(followed))
+    this.#gone.add(followed)
   }
 
   #grow(ms: number): void {
@@ -353,13 +337,15 @@ export class Pool<M extends Member> {
 
   #tend(): void {
     const now = this.#clock.now()
-    for (const seat of [...this.#seats.values()]) {
+    for (const seat of this.#seats.values()) {
       const { member } = seat
       if (member === null || (seat.is !== 'leased' && seat.is !== 'parked')) continue
       if (isStale(seat, now) || (seat.is === 'parked' && this.#parking.isIdle(seat.profile))) this.#end(seat)
       else if (this.#parking.isUnheard(seat)) {
         seat.heardAt = now
-        this.#follow(member.ping().then((lives) => (lives || seat.is === 'busy' ? undefined : this.#end(seat))))
+        this.#follow(async () => {
+          if (!(await member.ping()) && seat.is !== 'busy') this.#end(seat)
+        })
       }
     }
   }

@@ -3,7 +3,16 @@
  * Who gets what is the pool's.
  */
 import type { Clock } from '#contract'
-import type { Claim } from './pool.ts'
+import type { Profile } from './profile.ts'
+
+export interface Claim {
+  readonly profile: Profile
+  /** What a member may be used again for; null: nothing, it is used once. */
+  readonly lease: string | null
+  /** Those who share a turn in the queue. */
+  readonly group: string
+  readonly signal: AbortSignal
+}
 
 export interface Waiter<R> {
   readonly claim: Claim

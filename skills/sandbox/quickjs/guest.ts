@@ -118,6 +118,11 @@ export class Guest {
     return this.#engine.getWasmMemory().buffer.byteLength
   }
 
+  /** Then it is not used again: memory does not shrink, and the package lost sight of a handle when it grew. */
+  get hasGrown(): boolean {
+    return this.touchedBytes > INITIAL_PAGES * PAGE_BYTES
+  }
+
   answer(id: number, isError: boolean, text: string): void {
     const context = this.#context
     if (this.#settle === null) return
@@ -128,7 +133,13 @@ export class Guest {
 
   /** Some of the jobs that are due. False: there are none left. */
   work(): boolean {
-    this.#runtime.executePendingJobs(JOBS_AT_ONCE).dispose()
+    const before = this.touchedBytes
+    try {
+      this.#runtime.executePendingJobs(JOBS_AT_ONCE).dispose()
+    } catch (error) {
+      // The jobs are done; where memory grew meanwhile the package looks for their context in the old one, and may find no room for another.
+      if (this.touchedBytes === before) throw error
+    }
     return this.#runtime.hasPendingJob()
   }
 

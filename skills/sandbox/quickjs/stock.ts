@@ -2,7 +2,6 @@
  * The engines of one thread. A fresh call has an instance that nobody used before, made ahead. Calls of one lease share an instance, one
  * after the other, each with a QuickJS of its own in it: that costs a tenth.
  */
-import { prepare } from './guest.ts'
 import type { Guest } from './guest.ts'
 import type { CallStart } from './wire.ts'
 
@@ -19,20 +18,18 @@ interface Kept {
 }
 
 const USUAL_MEMORY_BYTES: number = 128 * 1_048_576
-/** Memory that grew beyond it is given back. */
-const MOST_TOUCHED_BYTES: number = 32 * 1_048_576
 const MOST_USES = 100
 const MOST_KEPT = 2
 
 export class Stock {
-  readonly #wasm: WebAssembly.Module
+  readonly #prepare: (memoryBytes: number) => Promise<Guest>
   #ahead: Made | null
   /** The one used last stands last. */
   readonly #kept: Kept[] = []
   #current: Omit<Kept, 'guest'> | null = null
 
-  constructor(wasm: WebAssembly.Module) {
-    this.#wasm = wasm
+  constructor(prepare: (memoryBytes: number) => Promise<Guest>) {
+    this.#prepare = prepare
     this.#ahead = this.#make(USUAL_MEMORY_BYTES)
   }
 
@@ -55,7 +52,7 @@ export class Stock {
   put(guest: Guest, { isWell, memoryBytes }: { readonly isWell: boolean; readonly memoryBytes: number }): void {
     const current = this.#current
     this.#current = null
-    if (current !== null && isWell && current.uses < MOST_USES && guest.touchedBytes <= MOST_TOUCHED_BYTES) {
+    if (current !== null && isWell && current.uses < MOST_USES && !guest.hasGrown) {
       const renewed = guest.renew()
       if (renewed !== null) this.#kept.push({ ...current, guest: renewed })
       if (this.#kept.length > MOST_KEPT) this.#kept.shift()
@@ -65,6 +62,6 @@ export class Stock {
   }
 
   #make(memoryBytes: number): Made {
-    return { memoryBytes, guest: prepare(this.#wasm, memoryBytes) }
+    return { memoryBytes, guest: this.#prepare(memoryBytes) }
   }
 }

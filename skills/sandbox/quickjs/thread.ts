@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { MAX_INPUT_BYTES } from '../frame.ts'
-import { EXHAUSTED, failed } from './guest.ts'
+import { EXHAUSTED, failed, prepare } from './guest.ts'
 import type { Guest, Host } from './guest.ts'
 import { Stock } from './stock.ts'
 import { Tally } from './tally.ts'
@@ -154,7 +154,7 @@ const CANCELLED: CallEnd = failed('cancelled', 'it was stopped')
 /** One call after the other; the next one's instance is made while nobody waits. */
 function serve(port: MessagePort, { wasm }: ThreadData): void {
   const send = (message: FromThread): void => port.postMessage(message, [])
-  const stock = new Stock(wasm)
+  const stock = new Stock((memoryBytes) => prepare(wasm, memoryBytes))
   let current: { readonly call: number; readonly run: Call } | null = null
   const run = async (start: CallStart): Promise<void> => {
     const call = new Call(start, send)

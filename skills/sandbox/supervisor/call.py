@@ -14,6 +14,9 @@ LOG_PIECE, LOG_KEPT, FLOOD = 8_192, 65_536, 8 * MEGA
 MAX_CALLS, UNREAD = 16, 262_144
 CANCEL_S, PROGRESS_S, CLOSED_S = 0.5, 0.1, 0.2
 STREAMS = {1: 'stdout', 2: 'stderr', 3: 'ctx.log'}
+# What runtimes say when they are refused memory, before they abort.
+NO_MEMORY = re.compile(b'out of memory|std::bad_alloc|Cannot allocate memory|Allocation failed', re.I)
+OOM = 'it needed more memory than it may have'
 # What a skill may say of itself; all else it says is `crashed`, so that nothing it forges is tried again elsewhere.
 OF_ITSELF = ('crashed', 'invalid_output', 'output_limit', 'oom')
 
@@ -52,7 +55,7 @@ class Call:
             if not data or self.is_over:
                 return
             if stream == 2:
-                self.is_heap = self.is_heap or b'out of memory' in self.tail + data
+                self.is_heap = self.is_heap or NO_MEMORY.search(self.tail + data) is not None
                 self.tail = (self.tail + data)[-2_000:]
             self.log(stream, data)
             self.count(len(data))
@@ -180,7 +183,7 @@ class Call:
         """What the kernel says it died of, where that says more than it says itself."""
         oom, pids = (now - before for now, before in zip(self.house.count(), self.house.counted))
         if oom > 0:
-            return 'oom', 'it needed more memory than it may have'
+            return 'oom', OOM
         is_refused = self.has_limits and re.search("temporarily unavailable|can't start new thread|EAGAIN|Cannot fork", message)
         if code == 'crashed' and (pids > 0 or is_refused):
             return 'pids_exhausted', 'it started more processes and threads than it may have; ' + message
@@ -197,6 +200,9 @@ class Call:
         if self.is_over:
             return
         self.is_over = True
+        # An answer of a skill that lost a process on the way is none.
+        if kind == RESULT and self.house.count()[0] > self.house.counted[0]:
+            kind, payload, stays = ERROR, dumps({'code': 'oom', 'message': OOM}), False
         self.report(last=True)
         for stream, lost in self.dropped.items():
             if lost:

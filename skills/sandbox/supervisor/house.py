@@ -11,6 +11,7 @@ import time
 
 from wire import read
 
+# Control groups of version 2 and 1.
 COUNTERS = (
     ('memory.events', 'oom_kill'),
     ('memory/memory.oom_control', 'oom_kill'),
@@ -33,6 +34,8 @@ class House:
         # Whether a process may have ended since we looked.
         self.is_woken = True
         eyes.register(self.wake, selectors.EVENT_READ, self.woken)
+        # Without a group of our own they would be those of the whole machine.
+        self.counters = counters() if owner else []
         self.own, self.counted = self.standing(), self.count()
 
     def woken(self, _):
@@ -90,16 +93,25 @@ class House:
         return limits, os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)
 
     def count(self):
-        """Of the sandbox's control groups (v1 or v2): processes ended for want of memory, forks refused."""
+        """Of the sandbox's control groups: processes ended for want of memory, forks refused."""
         found = {'oom_kill': 0, 'max': 0}
-        if self.owner:
-            for path, name in COUNTERS:
-                try:
-                    with open('/sys/fs/cgroup/' + path, 'rb') as file:
-                        found[name] += sum(int(line.split()[1]) for line in file if line.split()[0] == name.encode())
-                except (OSError, ValueError, IndexError):
-                    pass
+        for file, name in self.counters:
+            try:
+                found[name] += sum(int(line.split()[1]) for line in os.pread(file, 4096, 0).splitlines() if line.split()[0] == name.encode())
+            except (OSError, ValueError, IndexError):
+                pass
         return found['oom_kill'], found['max']
+
+
+def counters():
+    """Open files: they are read after each call."""
+    found = []
+    for path, name in COUNTERS:
+        try:
+            found.append((os.open('/sys/fs/cgroup/' + path, os.O_RDONLY), name))
+        except OSError:
+            pass
+    return found
 
 
 def wipe(folder):

@@ -119,7 +119,7 @@ test('dead letters are listed without content, shown whole, replayed and discard
     call(`/v1/dead-letters/${id}/replay`, { method: 'POST', ...(json !== undefined && { json }) })
   const done = await replay('dl-1')
   assert.equal(done.status, 202)
-  assert.deepEqual(await done.json(), { id: 'dl-1', status: 'replayed', kind: 'message', message_id: 'msg-1' })
+  assert.deepEqual(await done.json(), { id: 'dl-1', status: 'replayed', kind: 'message', message_id: 'msg-1', run_id: null })
   for (const payload of ['words', { text: 'words' }, { binary: 'AA==', media_type: 'x/y' }, { a: 1 }, { text: 'x', more: 1 }, [1]])
     await replay('dl-1', { payload })
   assert.deepEqual(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { after, before, describe, test, type TestContext } from 'node:test'
-import type { JsonValue, SkillEvent } from '#contract'
+import type { SkillEvent } from '#contract'
 import { LABELS } from '../../../skills/sandbox/docker/box.ts'
 import { readInstance } from '../../../skills/sandbox/docker/instance.ts'
 import { startChild } from '../../support/child.ts'
@@ -121,7 +121,7 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
     const [first = '', ...more] = await next.containers()
     const users = await docker(engine.socket, 'inspect', '--format', '{{.Config.User}}', first, ...more)
     assert.equal(new Set(users.split('\n')).size, more.length + 1)
-    assert.ok(ended.outcome.status === 'ok' && users.includes(String(ended.outcome.output satisfies JsonValue)))
+    assert.ok(ended.outcome.status === 'ok' && users.includes(JSON.stringify(ended.outcome.output)))
     assert.notEqual(await next.sandbox.adopt(key, listen), null)
   })
 

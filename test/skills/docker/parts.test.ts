@@ -103,8 +103,7 @@ describe('the hardened container', () => {
   const bodyOf = (egressDir: string | null, deps: string | null, runtime: string | null = null): Record<string, unknown> => {
     const profile = profileOf(descriptor, { deps, hasEgress: egressDir !== null })
     assert.ok(profile !== null)
-    const body = containerBody(profile, { image: 'i', runtime, seccomp: '{}', uid: 20_001, labels: {}, egressDir })
-    return body as Record<string, unknown>
+    return containerBody(profile, { image: 'i', runtime, seccomp: '{}', uid: 20_001, labels: {}, egressDir })
   }
   const hostOf = (body: Record<string, unknown>): Record<string, unknown> => body['HostConfig'] as Record<string, unknown>
 
