@@ -1,15 +1,16 @@
 /**
- * A skill as it lies in a folder: `skill.json` and the files beside it. Only reads, within the bounds that a bundle has; what a good
+ * A skill as it lies in a folder: `skill.json` and the files beside it, or the `SKILL.md` of an agent skill. Only reads, within the bounds that a bundle has; what a good
  * skill is, the gateway's own parser says.
  */
 import { lstat, readFile, readdir } from 'node:fs/promises'
-import { join, relative, resolve, sep } from 'node:path'
+import { basename, join, relative, resolve, sep } from 'node:path'
 import type { JsonValue } from '#contract'
+import { isAgentSkill, readAgentSkill } from '../../skills/agent-skill/agent-skill.ts'
 import { MAX_BUNDLE_BYTES, MAX_FILES } from '../../skills/bundle/bundle.ts'
 import type { Files } from '../../skills/bundle/bundle.ts'
 import { CommandError, EXIT } from '../exit.ts'
 
-export const DESCRIPTOR = 'skill.json'
+const DESCRIPTOR = 'skill.json'
 
 export interface SkillFolder {
   readonly dir: string
@@ -24,10 +25,18 @@ const IGNORED = /^(?:\..*|__pycache__|node_modules|.*\.pyc|.*~)$/
 /** @throws CommandError, with what is wrong in words for whoever wrote it */
 export async function readSkillFolder(given: string, cwd: string): Promise<SkillFolder> {
   const dir = resolve(cwd, given)
-  const { [DESCRIPTOR]: written, ...files } = await readFiles(dir)
+  const all = await readFiles(dir)
+  if (isAgentSkill(all)) return await agentSkill(dir, all)
+  const { [DESCRIPTOR]: written, ...files } = all
   if (written === undefined)
     throw new CommandError(`There is no ${DESCRIPTOR} in ${dir}. "openclaw skills init <folder>" begins a skill.`, EXIT.missing)
   return { dir, descriptor: parse(Buffer.from(written).toString(), dir), files }
+}
+
+async function agentSkill(dir: string, all: Files): Promise<SkillFolder> {
+  const read = await readAgentSkill({ files: all, folder: basename(dir) })
+  if (read.ok) return { dir, descriptor: read.descriptor, files: read.files }
+  throw new CommandError(`SKILL.md in ${dir} has faults.${read.faults.map(({ detail }) => `\n  ${detail}`).join('')}`, EXIT.failed)
 }
 
 async function readFiles(dir: string): Promise<Files> {

@@ -1,6 +1,6 @@
 /** Descriptor and files into a bundle, or all that is wrong with either and with both together. Who vouches for it, and whether it works, is for others. */
 import type { Fault, JsonObject } from '#contract'
-import { parseDescriptor } from '../descriptor/descriptor.ts'
+import { DescriptorParser } from '../descriptor/descriptor.ts'
 import type { Bundle, Files } from './bundle.ts'
 import { digestOf } from './digest.ts'
 import { filesFaults } from './files.ts'
@@ -9,8 +9,11 @@ export type Admitted =
   /** `written`: the descriptor as it was written. */
   { readonly ok: true; readonly bundle: Bundle; readonly written: JsonObject } | { readonly ok: false; readonly faults: readonly Fault[] }
 
-export async function admit(given: { readonly descriptor: unknown; readonly files: Files }): Promise<Admitted> {
-  const parsed = await parseDescriptor(given.descriptor)
+export async function admit(
+  given: { readonly descriptor: unknown; readonly files: Files },
+  parser: DescriptorParser = new DescriptorParser(),
+): Promise<Admitted> {
+  const parsed = await parser.parse(given.descriptor)
   const faults = filesFaults(given.files)
   if (!parsed.ok) return { ok: false, faults: [...parsed.faults, ...faults] }
   const { descriptor, written } = parsed

@@ -33,7 +33,7 @@ function header(path: string, size: number): Buffer {
   // The checksum is computed as if its own field were blank.
   block.write(' '.repeat(8), 148)
   block.write('0', 156)
-  block.write('ustar\0' + '00', 257, 'latin1')
+  block.write('ustar\u000000', 257, 'latin1')
   block.write(prefix, 345)
   const sum = block.reduce((total, byte) => total + byte, 0)
   block.write(`${octal(sum, 6)}\0 `, 148, 'latin1')

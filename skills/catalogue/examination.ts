@@ -5,6 +5,7 @@ import { admit } from '../bundle/admit.ts'
 import type { Bundle } from '../bundle/bundle.ts'
 import { judge } from '../bundle/signature.ts'
 import { incompatibilities } from '../descriptor/compatible.ts'
+import type { DescriptorParser } from '../descriptor/descriptor.ts'
 import { compareVersions } from '../descriptor/version.ts'
 import type { SkillsSettings } from '../settings.ts'
 import type { Held, Shelf } from './shelf.ts'
@@ -14,9 +15,15 @@ export interface Candidate {
   readonly written: JsonObject
 }
 
+export interface Examiners {
+  readonly settings: SkillsSettings
+  readonly log: Log
+  readonly parser: DescriptorParser
+}
+
 /** @throws InvalidError (`SKILL_INVALID`, `SKILL_UNSIGNED`) */
-export async function formed(skill: NewSkill, { settings, log }: { settings: SkillsSettings; log: Log }): Promise<Candidate> {
-  const admitted = await admit(skill)
+export async function formed(skill: NewSkill, { settings, log, parser }: Examiners): Promise<Candidate> {
+  const admitted = await admit(skill, parser)
   if (!admitted.ok) {
     throw new InvalidError(`The skill has ${count(admitted.faults.length, 'fault')}: ${told(admitted.faults)}.`, {
       code: 'SKILL_INVALID',
@@ -30,7 +37,7 @@ export async function formed(skill: NewSkill, { settings, log }: { settings: Ski
 
 async function vouched(
   { skill, bundle, written }: Candidate & { readonly skill: NewSkill },
-  { settings, log }: { settings: SkillsSettings; log: Log },
+  { settings, log }: Pick<Examiners, 'settings' | 'log'>,
 ): Promise<void> {
   const { policy, keys } = settings.signatures
   if (policy === 'off') return

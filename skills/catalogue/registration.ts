@@ -2,6 +2,7 @@
 import { ConflictError } from '#contract'
 import type { Clock, JsonObject, Log, NewSkill, SkillDescriptor, SkillRecord, SkillStore, SkillTrack } from '#contract'
 import { pack } from '../bundle/pack.ts'
+import { DescriptorParser } from '../descriptor/descriptor.ts'
 import { compareVersions, parseVersion } from '../descriptor/version.ts'
 import type { Version } from '../descriptor/version.ts'
 import type { SkillsSettings } from '../settings.ts'
@@ -30,6 +31,7 @@ const MAX_VERSIONS = 5_000
 
 export class Registration {
   readonly #options: RegistrationOptions
+  readonly #parser = new DescriptorParser()
 
   constructor(options: RegistrationOptions) {
     this.#options = options
@@ -52,7 +54,7 @@ export class Registration {
   }
 
   #formed(skill: NewSkill): Promise<Candidate> {
-    return formed(skill, { settings: this.#options.settings(), log: this.#options.log })
+    return formed(skill, { settings: this.#options.settings(), log: this.#options.log, parser: this.#parser })
   }
 
   /** The same content under the same version. @throws ConflictError (`SKILL_VERSION_TAKEN`) */

@@ -2,6 +2,7 @@
 import { isJsonObject, nearest, pointerToken } from '#contract'
 import type { Fault, JsonObject, JsonValue } from '#contract'
 import type { ErrorObject, Format, ValidateFunction } from 'ajv'
+import type { Ajv2020 } from 'ajv/dist/2020.js'
 import { Budget, LinearPattern } from './pattern.ts'
 import { FORMATS } from './schema-lint.ts'
 
@@ -14,15 +15,46 @@ export interface Compiled {
   check(value: JsonValue): readonly Fault[]
 }
 
-export interface CompileOptions {
-  /** Look for all faults of a value, not for the first alone. */
-  readonly every: boolean
-  /** It is known to be a schema. */
-  readonly isKnown: boolean
+/** Of a schema that is known to be one. `every`: look for all faults of a value, not for the first alone. @throws Error of Ajv, in its words */
+export async function compileSchema(schema: JsonObject, options: { readonly every: boolean }): Promise<Compiled> {
+  const { ajv, budget } = await compiler(options)
+  const { $id: _ours, ...anonymous } = schema
+  const validate = ajv.compile(anonymous)
+  return {
+    check(value) {
+      budget.refill()
+      return faultsOf(validate, value)
+    },
+  }
 }
 
-/** @throws Error of Ajv, in its words, when the schema is none */
-export async function compileSchema(schema: JsonObject, options: CompileOptions): Promise<Compiled> {
+/** Tells schemas from what is none. Costly to make, cheap to ask. */
+export class SchemaJudge {
+  #compiler: Promise<Compiler> | null = null
+
+  /** null: it is a schema. */
+  async fault(schema: JsonObject): Promise<Fault | null> {
+    const { ajv, budget } = await (this.#compiler ??= compiler({ every: false }))
+    budget.refill()
+    if (ajv.validateSchema(schema) !== true) {
+      const [error] = ajv.errors ?? []
+      return error === undefined ? { pointer: '#', detail: 'is no JSON Schema' } : faultOf(error)
+    }
+    try {
+      await compileSchema(schema, { every: false })
+      return null
+    } catch (error) {
+      return { pointer: '#', detail: `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}` }
+    }
+  }
+}
+
+interface Compiler {
+  readonly ajv: Ajv2020
+  readonly budget: Budget
+}
+
+async function compiler({ every }: { readonly every: boolean }): Promise<Compiler> {
   const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats/dist/formats.js')])
   const budget = new Budget()
   const regExp = (source: string): { test(text: string): boolean; toString(): string } => {
@@ -33,8 +65,8 @@ export async function compileSchema(schema: JsonObject, options: CompileOptions)
   const ajv = new Ajv2020({
     // Whatever is unknown was refused before, by name.
     strict: false,
-    allErrors: options.every,
-    validateSchema: !options.isKnown,
+    allErrors: every,
+    validateSchema: false,
     // An inlined schema is written out as often as it is referred to.
     inlineRefs: false,
     logger: false,
@@ -45,14 +77,7 @@ export async function compileSchema(schema: JsonObject, options: CompileOptions)
     const holds = judgeOf(formats.fullFormats[name])
     ajv.addFormat(name, { type: 'string', validate: (text: string) => text.length <= MAX_FORMATTED && holds(text) })
   }
-  const { $id: _ours, ...anonymous } = schema
-  const validate = ajv.compile(anonymous)
-  return {
-    check(value) {
-      budget.refill()
-      return faultsOf(validate, value)
-    },
-  }
+  return { ajv, budget }
 }
 
 function faultsOf(validate: ValidateFunction, value: JsonValue): readonly Fault[] {
@@ -92,7 +117,7 @@ const shown = (value: unknown): string => {
 
 function judgeOf(format: Format): (text: string) => boolean {
   if (format instanceof RegExp) return (text) => format.test(text)
-  if (typeof format === 'function') return (text) => format(text) === true
+  if (typeof format === 'function') return (text) => format(text)
   if (typeof format === 'object' && format !== null && 'validate' in format) {
     const { validate } = format
     if (validate instanceof RegExp) return (text) => validate.test(text)

@@ -5,7 +5,7 @@
 import type { JsonObject } from '#contract'
 import { ID_PATTERN } from './id.ts'
 
-export const MAX_TIMEOUT_MS = 300_000
+const MAX_TIMEOUT_MS = 300_000
 
 const schemaOrShorthand = (what: string): JsonObject => ({
   type: 'object',

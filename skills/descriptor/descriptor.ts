@@ -2,9 +2,9 @@
  * A descriptor as it was written, into one that the gateway works with, or every fault at once, each with its place. Pure but for
  * loading Ajv. Files and signature are for `bundle/`, what versions owe each other for `compatible.ts`.
  */
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { Fault, JsonObject, JsonValue, SkillDescriptor, SkillTest } from '#contract'
-import { compileSchema } from './ajv.ts'
+import { compileSchema, SchemaJudge } from './ajv.ts'
 import type { Compiled } from './ajv.ts'
 import { descriptorSchema } from './descriptor-schema.ts'
 import { hostFault } from './host.ts'
@@ -43,38 +43,53 @@ const ERRORS = [
   'not_found',
 ] as const
 
-export async function parseDescriptor(value: unknown): Promise<Parsed> {
+/** Parses one descriptor after the other; what is costly to make is made once. */
+export class DescriptorParser {
+  readonly #schemas = new SchemaJudge()
+  #shape: Promise<Compiled> | null = null
+
+  async parse(value: unknown): Promise<Parsed> {
+    this.#shape ??= compileSchema(descriptorSchema, { every: true })
+    return parsed(value, { shape: await this.#shape, schemas: this.#schemas })
+  }
+}
+
+/** For one alone. */
+export const parseDescriptor = (value: unknown): Promise<Parsed> => new DescriptorParser().parse(value)
+
+interface Judges {
+  readonly shape: Compiled
+  readonly schemas: SchemaJudge
+}
+
+async function parsed(value: unknown, { shape, schemas }: Judges): Promise<Parsed> {
   const fault = jsonFault(value, BOUNDS)
   if (fault !== null) return { ok: false, faults: [fault] }
   // Bounded just now; what it holds is JSON.
   const json = value as JsonValue
   if (JSON.stringify(json).length > MAX_BYTES) return refused('#', `has more than ${MAX_BYTES} characters`)
   if (!isJsonObject(json)) return refused('#', 'must be an object')
-  const shape = await shapeOf(json)
-  if (shape.length > 0) return { ok: false, faults: shape }
+  const misshapen = shape.check(json)
+  if (misshapen.length > 0) return { ok: false, faults: misshapen }
   const descriptor = readDescriptor(json)
-  const faults = [...ownFaults(json, descriptor), ...(await schemaFaults(json, 'inputs')), ...(await schemaFaults(json, 'outputs'))]
+  const [inputs, outputs] = [await schemaFaults(json, 'inputs', schemas), await schemaFaults(json, 'outputs', schemas)]
+  const faults = [...ownFaults(json, descriptor), ...inputs, ...outputs]
   return faults.length > 0 ? { ok: false, faults } : { ok: true, descriptor, written: json }
 }
 
 const refused = (pointer: string, detail: string): Parsed => ({ ok: false, faults: [{ pointer, detail }] })
-
-async function shapeOf(json: JsonObject): Promise<readonly Fault[]> {
-  const compiled: Compiled = await compileSchema(descriptorSchema, { every: true, isKnown: true })
-  return compiled.check(json)
-}
 
 /** Of one that was parsed before, as the store keeps it. */
 export function readDescriptor(json: JsonObject): SkillDescriptor {
   const runtime = object(json['runtime'])
   const resources = object(json['resources'])
   return {
-    id: String(json['id']),
-    version: String(json['version']),
+    id: textOf(json['id']),
+    version: textOf(json['version']),
     description: text(json['description']) ?? '',
     inputs: writtenOut(object(json['inputs']), 'inputs').schema,
     outputs: writtenOut(object(json['outputs']), 'outputs').schema,
-    runtime: { language: languageOf(runtime['language']), entrypoint: String(runtime['entrypoint']) },
+    runtime: { language: languageOf(runtime['language']), entrypoint: textOf(runtime['entrypoint']) },
     effect: effectOf(json['effect']),
     timeoutMs: number(json['timeout_ms'], 'timeout_ms'),
     resources: {
@@ -115,7 +130,7 @@ function testOf(test: JsonObject): SkillTest {
   const error = ERRORS.find((code) => code === test['error'])
   const output = test['output']
   return {
-    name: String(test['name']),
+    name: textOf(test['name']),
     input: test['input'] ?? null,
     ...(output !== undefined && { output }),
     ...(error !== undefined && { error }),
@@ -154,16 +169,12 @@ function lockFault(language: string, path: string): string | null {
   return pathFault(path)
 }
 
-async function schemaFaults(json: JsonObject, side: 'inputs' | 'outputs'): Promise<readonly Fault[]> {
+async function schemaFaults(json: JsonObject, side: 'inputs' | 'outputs', schemas: SchemaJudge): Promise<readonly Fault[]> {
   const { schema, faults } = writtenOut(object(json[side]), side)
   const lint = faults.length > 0 ? faults : lintSchema(schema, `#/${side}`)
   if (lint.length > 0) return lint
   const cost = costFault(schema)
   if (cost !== null) return [{ pointer: `#/${side}`, detail: cost }]
-  try {
-    await compileSchema(schema, { every: false, isKnown: false })
-    return []
-  } catch (error) {
-    return [{ pointer: `#/${side}`, detail: `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}` }]
-  }
+  const fault = await schemas.fault(schema)
+  return fault === null ? [] : [{ pointer: `#/${side}${fault.pointer.slice(1)}`, detail: fault.detail }]
 }

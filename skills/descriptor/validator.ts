@@ -44,12 +44,12 @@ export class Validators {
     if (bound !== null) return [bound]
     const schema = skill.descriptor[side]
     const kept = this.#keep(`${side} ${skill.digest}`, () => ({
-      first: compileSchema(schema, { every: false, isKnown: true }),
+      first: compileSchema(schema, { every: false }),
       every: null,
     }))
     const faults = (await kept.first).check(value)
     if (faults.length === 0 || jsonFault(value, { depth: MAX_VALUE_DEPTH, values: FEW_VALUES, isData: true }) !== null) return faults
-    kept.every ??= compileSchema(schema, { every: true, isKnown: true })
+    kept.every ??= compileSchema(schema, { every: true })
     return (await kept.every).check(value)
   }
 

@@ -6,7 +6,7 @@ import type { Clock, JsonValue, SkillEvent } from '#contract'
 import type { Redaction } from './redaction.ts'
 
 const EVERY_MS = 100
-export const MAX_LOG_CHARS = 65_536
+const MAX_LOG_CHARS = 65_536
 
 type Stream = Extract<SkillEvent, { is: 'log' }>['stream']
 type Pieces = ReturnType<Redaction['stream']>

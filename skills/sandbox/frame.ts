@@ -57,15 +57,16 @@ export const FROM = {
   pong: 73,
 } as const
 
+const GREETING_TEXT = '\0openclaw\0skill\0'
 /** Before each HELLO. It begins with what no JSON holds. */
-export const GREETING: Buffer = Buffer.from('\0openclaw\0skill\0')
+export const GREETING: Buffer = Buffer.from(GREETING_TEXT)
 export const MARK_BYTES = 16
 
 export const HEADER_BYTES = 9
 export const MAX_INPUT_BYTES: number = 1_048_576
 export const MAX_OUTPUT_BYTES: number = 1_048_576
 export const MAX_PROGRESS_BYTES: number = 16_384
-export const MAX_SMALL_BYTES: number = 65_536
+const MAX_SMALL_BYTES: number = 65_536
 /** Of a LOAD: base64 makes four bytes of three. */
 export const MAX_LOAD_BYTES: number = 8 * 1_048_576
 /** Other skills that one call may wait for at once. */

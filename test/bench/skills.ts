@@ -3,6 +3,7 @@
  * which isolates nothing, in the same run.
  */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
@@ -23,6 +24,8 @@ const GRADES = [
 const COLD = 8
 const CROWD = 200
 const REST_MS = 50
+/** The one that the image is made of, and no wrapper. */
+const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 
 export const skills: Bench = async (options) => {
   if (dockerPath() === null) return [{ what: 'in containers', value: null, unit: 'ms', note: 'there is no Docker here' }]
@@ -86,7 +89,7 @@ async function cold(options: BenchOptions, engine: TestEngine): Promise<readonly
     await until(() => Object.values(contained.sandbox.census()).every((count) => count === 0))
     lives.push(performance.now() - from)
     runs.push(await timed(() => docker(engine.socket, 'run', '--rm', '--network', 'none', engine.image, 'python3', '-c', 'print(1)')))
-    plain.push(await timed(() => piped('python3', ['-c', program], '{"n":1}')))
+    plain.push(await timed(() => piped(PYTHON, ['-c', program], '{"n":1}')))
   }
   await contained.sandbox.stop()
   const run = median(runs)

@@ -88,7 +88,7 @@ test('a folder is signed over descriptor and files, alone or when it is register
   assert.deepEqual(await judge({ descriptor, files, signature: out.trim() }, keys), { is: 'good', kid: 'release' })
   gateway.on('POST /v1/skills', 201, { id: 'words', version: '1.0.0', digest: 'd', status: 'registered' })
   await run(['skills', 'register', folder, ...key, '--hold'])
-  const { signature, hold } = gateway.requests[0]?.body as { readonly signature: string; readonly hold: boolean }
+  const { signature, hold } = (gateway.requests[0]?.body ?? {}) as { readonly signature: string; readonly hold: boolean }
   assert.deepEqual([await judge({ descriptor, files, signature }, keys), hold], [{ is: 'good', kid: 'release' }, true])
   assert.equal((await run(['skills', 'sign', folder])).code, 2)
   assert.equal((await run(['skills', 'sign', folder, '--sign', 'none', '--kid', 'x'])).code, 5)

@@ -197,7 +197,10 @@ test('a folder is registered with its files, text as text, and without what is n
   for (const name of ['.git/config', '__pycache__/a.pyc', 'lib/b.mjs']) await writeFile(join(folder, name), '1')
   await writeFile(join(folder, 'raw.bin'), Buffer.from([0xff]))
   assert.match((await run(['skills', 'register', folder])).err, /^hello 1\.0\.0 is registered \(sha256-x\)\.$/m)
-  const { descriptor, files } = gateway.requests[0]?.body as { readonly descriptor: { readonly id: string }; readonly files: object }
+  const { descriptor, files } = (gateway.requests[0]?.body ?? {}) as {
+    readonly descriptor: { readonly id: string }
+    readonly files: object
+  }
   assert.equal(descriptor.id, 'hello')
   assert.deepEqual(Object.keys(files), ['README.md', 'lib/b.mjs', 'main.mjs', 'raw.bin'])
   assert.deepEqual((files as { readonly [name: string]: unknown })['raw.bin'], { base64: '/w==' })
@@ -222,4 +225,19 @@ test('init begins a skill in each language, and writes over nothing', async (t) 
   const misspelt = await run(['skills', 'init', join(dir, 'x'), '--language', 'pyton'])
   assert.deepEqual([misspelt.code, /Did you mean python\?/.test(misspelt.err)], [2, true])
   assert.equal((await run(['skills', 'init', join(dir, '-bad name')])).code, 2)
+})
+
+test('an agent skill is registered as any other', async (t) => {
+  const { dir, gateway, run } = await bench(t)
+  gateway.on('POST /v1/skills', 201, { id: 'pdf-help', version: '1.0.0', digest: 'd', status: 'registered' })
+  const folder = join(dir, 'pdf-help')
+  await mkdir(folder)
+  await writeFile(join(folder, 'SKILL.md'), '---\nname: pdf-help\ndescription: Helps with PDF.\n---\nRead it.\n')
+  assert.equal((await run(['skills', 'register', folder])).code, 0)
+  const { descriptor } = (gateway.requests[0]?.body ?? {}) as { readonly descriptor: { readonly id: string } }
+  assert.equal(descriptor.id, 'pdf-help')
+  await writeFile(join(folder, 'SKILL.md'), '---\nname: other\ndescription: x\n---\n')
+  const refused = await run(['skills', 'register', folder])
+  assert.equal(refused.code, 1)
+  assert.match(refused.err, /SKILL\.md in .* has faults\.\n.*must be the same/)
 })

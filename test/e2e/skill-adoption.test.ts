@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { JsonObject } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
 import { docker, dockerPath, startEngine } from '../support/docker.ts'
 import { startGateway } from '../support/gateway-process.ts'
 
@@ -14,6 +14,7 @@ def run(input, ctx):
     time.sleep(3)
     return {"key": ctx.key}
 `
+const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : assert.fail(JSON.stringify(value)))
 const MISSING = dockerPath() === null && process.env['CI'] !== 'true'
 
 test(
@@ -40,7 +41,7 @@ test(
     }
     await post('/v1/skills', { descriptor, files: { 'main.py': CODE } })
     const { run_id: id } = await post('/v1/skills/pay/invoke', {}, { prefer: 'respond-async' })
-    const events = await gateway.fetch(`/v1/runs/${String(id)}/events`)
+    const events = await gateway.fetch(`/v1/runs/${textOf(id)}/events`)
     let told = ''
     for await (const chunk of events.body ?? []) {
       told += Buffer.from(chunk as Uint8Array).toString()
@@ -49,7 +50,7 @@ test(
     await gateway.kill9()
 
     const next = await startGateway(context, { dir: gateway.dir, config })
-    const run = (await (await next.fetch(`/v1/runs/${String(id)}?wait=30`)).json()) as JsonObject
+    const run = (await (await next.fetch(`/v1/runs/${textOf(id)}?wait=30`)).json()) as JsonObject
     assert.deepEqual([run['status'], run['attempts'], run['output']], ['done', 1, { key: run['key'] }])
     const letters = (await (await next.fetch('/v1/dead-letters?kind=run')).json()) as { readonly data: readonly JsonObject[] }
     assert.deepEqual(letters.data, [])

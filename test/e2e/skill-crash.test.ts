@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JsonObject } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
 import { startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 
@@ -14,6 +14,7 @@ const CODE = `export function run(input, ctx) {
   while (Date.now() < input.until) {}
   return { key: ctx.key }
 }`
+const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : assert.fail(JSON.stringify(value)))
 const RUN_MS = 12_000
 
 async function send(
@@ -66,8 +67,8 @@ test('runs that die with the gateway are run again, or called unknown, by what t
       { input },
       { prefer: 'respond-async', 'idempotency-key': `k${skill}` },
     )
-    ids[skill] = String(id)
-    await isRunning(gateway, String(id))
+    ids[skill] = textOf(id)
+    await isRunning(gateway, textOf(id))
   }
   await gateway.kill9()
 
@@ -88,7 +89,7 @@ test('runs that die with the gateway are run again, or called unknown, by what t
   const none = await read(next, `/v1/runs/${ids['none']}?wait=40`)
   assert.deepEqual([none['status'], none['attempts'], none['output']], ['done', 2, { key: none['key'] }])
 
-  const replayed = await send(next, `/v1/dead-letters/${String(letter?.['id'])}/replay`, {})
+  const replayed = await send(next, `/v1/dead-letters/${textOf(letter?.['id'])}/replay`, {})
   assert.deepEqual([replayed['kind'], replayed['run_id']], ['run', ids['once']])
   const brought = await read(next, `/v1/runs/${ids['once']}?wait=30`)
   assert.deepEqual([brought['status'], brought['output']], ['done', { key: once['key'] }])

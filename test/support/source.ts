@@ -32,7 +32,7 @@ export interface Import {
 /** Comment, string, template, regular expression: whichever begins first hides the others. */
 const TOKENS =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[\s\S]|[^`\\])*`|(?<=[=(,:[!&|?{};\n]\s*|return\s+)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])*\//g
-const IMPORTS = /(?:\bfrom|\bimport)\s*\(?\s*(['"])([^'"\n]+)\1|\bnew URL\(\s*(['"])(\.{1,2}\/[^'"\n]+\.[jt]s)\3,\s*import\.meta\.url/g
+const IMPORTS = /(?:\bfrom|\bimport\s*\(?)\s*(['"])([^'"\n]+)\1|\bnew URL\(\s*(['"])(\.{1,2}\/[^'"\n]+\.[jt]s)\3,\s*import\.meta\.url/g
 
 const isComment = (token: string): boolean => token.startsWith('/*') || token.startsWith('//')
 const isString = (token: string): boolean => /^['"`]/.test(token)

@@ -11,7 +11,7 @@ import type { Bundle } from '../../skills/bundle/bundle.ts'
 import { Cell } from '../../skills/sandbox/cell.ts'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
 
-export const SUPERVISOR: string = join(import.meta.dirname, '../../skills/sandbox/supervisor/supervisor.py')
+const SUPERVISOR: string = join(import.meta.dirname, '../../skills/sandbox/supervisor/supervisor.py')
 
 export const realClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),

@@ -32,13 +32,15 @@ const HELLO_LIMIT_MS = 2_000
 const REMOVE_LIMIT_MS = 5_000
 const EVERY_MS = 60_000
 const AT_ONCE = 8
+/** What the engine was still busy making when its gateway was killed appears a little later. */
+const SECOND_MS = 1_500
 /** One of this life that is just being made is not known yet. */
-const YOUNG_ROUNDS = 2
+const YOUNG_MS = 30_000
 
 export class Stock {
   readonly #options: StockOptions
   readonly #adoptable = new Map<string, { readonly box: Box; readonly forget: () => void }>()
-  /** Of this life, not known: how many rounds it has been seen so. */
+  /** Of this life, not known: since when it has been seen so. */
   readonly #lost = new Map<string, number>()
   #first: Promise<void> | null = null
   #latest: Promise<void> | null = null
@@ -51,7 +53,7 @@ export class Stock {
 
   /** Looks once, and from now on each minute. Resolves when what was found first is dealt with or the engine is away; never rejects. */
   take(): Promise<void> {
-    this.#first ??= this.#round().then(() => this.#again())
+    this.#first ??= this.#round().then(() => this.#again(SECOND_MS))
     return this.#first
   }
 
@@ -80,10 +82,10 @@ export class Stock {
     )
   }
 
-  #again(): void {
+  #again(ms: number): void {
     if (this.#isStopped) return
-    this.#endRound = this.#options.clock.after(EVERY_MS, () => {
-      this.#latest = this.#round().then(() => this.#again())
+    this.#endRound = this.#options.clock.after(ms, () => {
+      this.#latest = this.#round().then(() => this.#again(EVERY_MS))
     })
   }
 
@@ -113,9 +115,9 @@ export class Stock {
     const { epoch, isKnown, engine, clock } = this.#options
     if (labels[LABELS.epoch] === epoch) {
       if (isKnown(id)) return true
-      const rounds = (this.#lost.get(id) ?? 0) + 1
-      this.#lost.set(id, rounds)
-      if (rounds < YOUNG_ROUNDS) return true
+      const since = this.#lost.get(id) ?? clock.now()
+      this.#lost.set(id, since)
+      if (clock.now() - since < YOUNG_MS) return true
     } else if ([...this.#adoptable.values()].some(({ box }) => box.id === id)) return true
     else if (isRunning && isKnown(id)) return true
     else if (isRunning && (await this.#keep(id, labels))) return true

@@ -10,7 +10,7 @@ import { clock as clockSkill } from './clock.ts'
 import { echo } from './echo.ts'
 import type { InProcessSkill } from './in-process.ts'
 
-export const OWN_SKILLS: readonly InProcessSkill[] = [clockSkill, echo]
+const OWN_SKILLS: readonly InProcessSkill[] = [clockSkill, echo]
 
 /** As the catalogue has them: a descriptor without files. */
 export const ownBundles = (skills: readonly InProcessSkill[] = OWN_SKILLS): readonly Bundle[] =>

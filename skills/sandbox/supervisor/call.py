@@ -14,6 +14,8 @@ LOG_PIECE, LOG_KEPT, FLOOD = 8_192, 65_536, 8 * MEGA
 MAX_CALLS, UNREAD = 16, 262_144
 CANCEL_S, PROGRESS_S, CLOSED_S = 0.5, 0.1, 0.2
 STREAMS = {1: 'stdout', 2: 'stderr', 3: 'ctx.log'}
+# What runtimes say when they are refused memory, before they abort.
+NO_MEMORY = re.compile(b'out of memory|std::bad_alloc|Cannot allocate memory|Allocation failed', re.I)
 OOM = 'it needed more memory than it may have'
 # What a skill may say of itself; all else it says is `crashed`, so that nothing it forges is tried again elsewhere.
 OF_ITSELF = ('crashed', 'invalid_output', 'output_limit', 'oom')
@@ -53,7 +55,7 @@ class Call:
             if not data or self.is_over:
                 return
             if stream == 2:
-                self.is_heap = self.is_heap or b'out of memory' in self.tail + data
+                self.is_heap = self.is_heap or NO_MEMORY.search(self.tail + data) is not None
                 self.tail = (self.tail + data)[-2_000:]
             self.log(stream, data)
             self.count(len(data))

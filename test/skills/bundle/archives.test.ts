@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { isJsonObject } from '#contract'
 import { archives } from '../../../skills/bundle/archives.ts'
 
 const LONG = `${'folder/'.repeat(15)}${'n'.repeat(90)}.txt`
@@ -15,4 +17,13 @@ test('what is written is read again, just so', async () => {
 
 test('what holds no skill is refused with the reason', async () => {
   await assert.rejects(archives.read(Buffer.from('x')), { code: 'SKILL_INVALID' })
+})
+
+test('an agent skill has its descriptor made', async () => {
+  const skill = '---\nname: pdf-help\ndescription: Helps with PDF.\n---\nRead it.\n'
+  const written = await archives.write({}, { 'pdf-help/SKILL.md': Buffer.from(skill) })
+  // As `tar -c pdf-help` makes it: without a descriptor, all in one folder.
+  const plain = gunzipSync(written).subarray(1_024)
+  const { descriptor, files } = await archives.read(plain)
+  assert.deepEqual([isJsonObject(descriptor) && descriptor['id'], Object.keys(files).sort()], ['pdf-help', ['SKILL.md', 'agent_skill.py']])
 })

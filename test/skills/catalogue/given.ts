@@ -24,7 +24,7 @@ export interface World {
   readonly tested: Bundle[]
   settings: SkillsSettings
   /** Another catalogue over the same store, as after a restart. */
-  again(): Promise<Catalogue>
+  readonly again: () => Promise<Catalogue>
 }
 
 export const code = (text: string): { readonly [path: string]: Uint8Array } => ({ 'enrich_profile.py': new TextEncoder().encode(text) })
@@ -39,7 +39,7 @@ export const skill = (version: string, change: JsonObject = {}, given: Partial<N
   ...given,
 })
 
-export const bundled = async (): Promise<Bundled> => {
+const bundled = async (): Promise<Bundled> => {
   const descriptor = { ...SEED, id: 'own', version: '3.1.0' }
   const admitted = await admit({ descriptor, files: code('own') })
   if (!admitted.ok) throw new Error(JSON.stringify(admitted.faults))

@@ -1,7 +1,9 @@
 /** Descriptors for tests. */
 import type { Fault, JsonObject, SkillDescriptor } from '#contract'
 import assert from 'node:assert/strict'
-import { parseDescriptor } from '../../../skills/descriptor/descriptor.ts'
+import { DescriptorParser } from '../../../skills/descriptor/descriptor.ts'
+
+const parser = new DescriptorParser()
 
 /** The seed's own, to the letter. */
 export const SEED: JsonObject = {
@@ -13,13 +15,13 @@ export const SEED: JsonObject = {
 }
 
 export async function parsed(json: JsonObject): Promise<SkillDescriptor> {
-  const result = await parseDescriptor(json)
+  const result = await parser.parse(json)
   assert.ok(result.ok, JSON.stringify(result))
   return result.descriptor
 }
 
 export async function faultsOf(value: unknown): Promise<readonly Fault[]> {
-  const result = await parseDescriptor(value)
+  const result = await parser.parse(value)
   return result.ok ? [] : result.faults
 }
 

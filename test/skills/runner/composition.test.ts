@@ -5,6 +5,7 @@ import type { JsonValue, SkillOutcome } from '#contract'
 import type { Job } from '../../../skills/sandbox/sandbox.ts'
 import { bad, codeOf, hang, messageOf, ok, worldOf } from './given.ts'
 
+const textOf = (value: JsonValue): string => (typeof value === 'string' ? value : JSON.stringify(value))
 const outputOf = (outcome: SkillOutcome): JsonValue => (outcome.status === 'ok' ? outcome.output : `${outcome.code}: ${outcome.message}`)
 /** Calls that skill and answers what it answered. */
 const calling =
@@ -15,11 +16,11 @@ const calling =
 test('a skill calls another, which knows who called it and has a key of its own', async () => {
   const world = worldOf({
     skills: {
-      upper: { run: ({ input }) => ok(String(input).toUpperCase()) },
+      upper: { run: ({ input }) => ok(JSON.stringify(input).toUpperCase()) },
       twice: { run: async ({ call }) => ok([outputOf(await call('upper', 'a', 1)), outputOf(await call('upper', 'b', 2))]) },
     },
   })
-  assert.deepEqual(outputOf(await world.run('twice', 'in', { key: 'k' })), ['A', 'B'])
+  assert.deepEqual(outputOf(await world.run('twice', 'in', { key: 'k' })), ['"A"', '"B"'])
   assert.deepEqual(
     world.ended.map(({ run }) => [run.skill, run.key, run.caller]),
     [
@@ -46,9 +47,9 @@ test('no skill is called by what it calls, none goes deeper than five, and one c
       },
     },
   })
-  assert.match(String(outputOf(await world.run('loop'))), /^refused: .*loop → loop/)
-  assert.match(String(outputOf(await world.run('ping'))), /^refused: .*ping → pong → ping/)
-  assert.match(String(outputOf(await world.run('s1'))), /^refused: Skills call each other 5 deep/)
+  assert.match(textOf(outputOf(await world.run('loop'))), /^refused: .* above this one: loop → loop\.$/)
+  assert.match(textOf(outputOf(await world.run('ping'))), /^refused: .* above this one: ping → pong → ping\.$/)
+  assert.match(textOf(outputOf(await world.run('s1'))), /^refused: Skills call each other 5 deep/)
   assert.equal(outputOf(await world.run('s2')), 'in')
   assert.equal(outputOf(await world.run('greedy')), 64)
 })
@@ -101,7 +102,7 @@ test('a hook before may change the input or refuse, and one that fails lets noth
   assert.equal(codeOf(await hooked(() => ok({ refuse: 'no' })).run('guard')), 'ok', 'a hook does not guard itself')
   // Also what a skill calls is guarded.
   const inner = hooked(({ input }) => ok(JSON.stringify(input).includes('"skill":"it"') ? { refuse: 'inner' } : {}))
-  assert.match(String(outputOf(await inner.run('outer'))), /^refused: .*inner/)
+  assert.match(textOf(outputOf(await inner.run('outer'))), /^refused: .*inner/)
 })
 
 test('hooks are not hooked, and neither is what they call', async () => {

@@ -99,7 +99,7 @@ export interface World {
   readonly library: ScriptedLibrary
   readonly metrics: Registry
   readonly ended: { readonly run: SkillRun; readonly execution: Execution }[]
-  run(skill: string, input?: JsonValue, change?: Partial<SkillRun>): Promise<SkillOutcome>
+  readonly run: (skill: string, input?: JsonValue, change?: Partial<SkillRun>) => Promise<SkillOutcome>
 }
 
 /** Inputs and outputs fit a schema `{"type": …}` by that alone. */
@@ -140,7 +140,7 @@ export class ScriptedLibrary implements Library {
   }
   async faultsOf(bundle: Bundle, side: 'inputs' | 'outputs', value: JsonValue): Promise<readonly Fault[]> {
     const { type } = bundle.descriptor[side]
-    return type === undefined || type === typeof value ? [] : [{ pointer: '#', detail: `must be ${String(type)}` }]
+    return type === undefined || type === typeof value ? [] : [{ pointer: '#', detail: `must be ${JSON.stringify(type)}` }]
   }
   observe({ id }: SkillRecord, { status }: SkillOutcome, ms: number): void {
     this.observed.push(`${id} ${status} ${ms}`)

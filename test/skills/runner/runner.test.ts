@@ -69,11 +69,11 @@ async function tries(
   world: World = worldOf({ skills: { it: skill } }),
 ): Promise<readonly [code: string, jobs: number]> {
   const over = world.run('it').then(codeOf)
-  let isOver = false
-  void over.finally(() => (isOver = true))
-  for (let turn = 0; turn < 400 && !isOver; turn++) {
-    await new Promise(setImmediate)
-    if (world.clock.pending > 0 && !isOver) world.clock.advance(50)
+  const end = Symbol('end')
+  for (let turn = 0; turn < 400; turn++) {
+    const first = await Promise.race([over, new Promise((resolve) => setImmediate(resolve, end))])
+    if (first !== end) break
+    if (world.clock.pending > 0) world.clock.advance(50)
   }
   const code = await over
   assert.equal(pendingOf(world), 0)

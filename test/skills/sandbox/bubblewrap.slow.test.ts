@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { textOf } from '#contract'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
 import { findHost } from '../../../skills/sandbox/bubblewrap/host.ts'
@@ -128,7 +129,7 @@ def run(lines, ctx=None):
   })
 
   test('the supervisor is process 1, without rights, without filterless calls, and nobody else is there', async () => {
-    const status = String(await output('python', 'def run(i, c): return open("/proc/self/status").read()'))
+    const status = textOf(await output('python', 'def run(i, c): return open("/proc/self/status").read()'))
     for (const line of [
       'CapEff:\\t0000000000000000',
       'CapBnd:\\t0000000000000000',
@@ -258,9 +259,14 @@ def run(mark, c):
   })
 
   test('memory is bounded: oom, in Python and in Node, on the heap and beside it', async () => {
-    assert.equal(code(await run('python', 'def run(i, c): return len(bytearray(1 << 30))')), 'oom')
-    assert.equal(code(await run('node', 'export const run = () => { const all = []; for (;;) all.push(Buffer.alloc(1e7, 1)) }')), 'oom')
-    assert.equal(code(await run('node', 'export const run = () => { const all = []; for (;;) all.push(new Array(1e5).fill({})) }')), 'oom')
+    for (const [language, source] of [
+      ['python', 'def run(i, c): return len(bytearray(1 << 30))'],
+      ['node', 'export const run = () => { const all = []; for (;;) all.push(Buffer.alloc(1e7, 1)) }'],
+      ['node', 'export const run = () => { const all = []; for (;;) all.push(new Array(1e5).fill({})) }'],
+    ] as const) {
+      const ended = await run(language, source)
+      assert.equal(code(ended), 'oom', JSON.stringify(ended))
+    }
   })
 
   test('processes are bounded, and a fork bomb is gone when its call is', async () => {
@@ -333,7 +339,7 @@ def run(mark, c):
   })
 
   test('more calls than places wait, and more than may wait are refused', async () => {
-    const busy = async (): Promise<boolean> => JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0') === false
+    const busy = async (): Promise<boolean> => !JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0')
     for (const until = realClock.now() + 5_000; (await busy()) && realClock.now() < until;) await setImmediate()
     await setImmediate()
     const source = 'import time\ndef run(i, c): time.sleep(0.2)'

@@ -72,7 +72,7 @@ test('a skill is told its key, and what it throws is an outcome', async () => {
 test('time is bounded, whoever asked can end it, and so does a stop', async () => {
   const aborted: string[] = []
   const hang = skillOf('hang', (input, { signal }) => {
-    signal.addEventListener('abort', () => aborted.push(String(input)))
+    signal.addEventListener('abort', () => aborted.push(typeof input === 'string' ? input : ''))
     return new Promise(() => undefined)
   })
   const { sandbox, jobOf, clock } = sandboxOf([hang])
