@@ -32,6 +32,8 @@ export interface DoorOptions {
   readonly gate: Gate
   readonly audit: Audit
   readonly limits: DoorLimits
+  /** A call goes on already, and who comes before `begin` belongs to it. */
+  readonly isAwaited: boolean
   /** Once. */
   readonly onClose: () => void
 }
@@ -53,6 +55,8 @@ export class Door implements EgressDoor {
   /** Connections that had their one request. */
   readonly #used = new WeakSet<Duplex>()
   #call: Call | null = null
+  /** Settles when it is known whose call goes on, or that nobody says so. */
+  #awaited: PromiseWithResolvers<void> | null = null
   #report = NOTHING
   #closing: Promise<void> | null = null
 
@@ -61,6 +65,7 @@ export class Door implements EgressDoor {
     this.#options = options
     this.#limits = limits
     this.dir = options.dir
+    if (options.isAwaited) this.#awaited = Promise.withResolvers()
     this.#server = createServer({
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headerMs,
@@ -98,12 +103,15 @@ export class Door implements EgressDoor {
   }
 
   begin(call: EgressCall): void {
-    this.end()
+    // What came to a door that was awaited is this call's.
+    if (this.#awaited === null) this.end()
     const rules = call.allow.map((text) => parseRule(text)).filter((rule) => rule !== null)
     this.#call = { rules, tally: this.#options.audit.tally(call, this.#limits.bytes), ended: new AbortController() }
+    this.#settle()
   }
 
   end(): EgressReport {
+    this.#settle()
     if (this.#call !== null) {
       const { tally, ended } = this.#call
       this.#call = null
@@ -128,6 +136,11 @@ export class Door implements EgressDoor {
     await promise
     await rm(this.dir, { recursive: true, force: true })
     this.#options.onClose()
+  }
+
+  #settle(): void {
+    this.#awaited?.resolve()
+    this.#awaited = null
   }
 
   async #connect(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
@@ -164,6 +177,7 @@ export class Door implements EgressDoor {
 
   /** A connection to the target, or what the client is told instead. Recorded already when it is closed. */
   async #way(target: Target): Promise<Way> {
+    await this.#awaited?.promise
     const call = this.#call
     if (call === null) {
       this.#options.audit.count('closed')

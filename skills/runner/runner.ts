@@ -139,16 +139,19 @@ export class Runner implements SkillRunner {
     const bundle = record === null ? null : await this.#load(record)
     if (bundle === null || 'status' in bundle) return null
     const { descriptor } = bundle
-    const redaction = new Redaction(Object.values(grantOf(descriptor, settings).secrets))
+    const { secrets, egress } = grantOf(descriptor, settings)
+    const redaction = new Redaction(Object.values(secrets))
     const telling = new Telling({ clock, redaction, watch: run.watch })
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
     const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
     const execute = (child: SkillRun, of: Family): Promise<SkillOutcome> => this.#within(child, of)
-    const listen = {
+    const adopter = {
+      skill: descriptor.id,
+      egress,
       signal,
       ...converse({ run: { ...run, input: null, attempt: 1 }, family, telling, clock, execute }, signal, descriptor.timeoutMs),
     }
-    const ended = await this.#track(sandboxes.adopt(run.key, listen))
+    const ended = await this.#track(sandboxes.adopt(run.key, adopter))
     const logs = telling.end()
     if (ended === null) return null
     const { outcome } = await judge({ bundle, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)

@@ -8,10 +8,10 @@ import { availableParallelism } from 'node:os'
 import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
-import { judgeDenials, type Egress } from '../../egress/egress.ts'
+import { denialOf, judgeDenials, type Egress } from '../../egress/egress.ts'
 import type { SkillsSettings } from '../../settings.ts'
 import type { CellEnded } from '../cell.ts'
-import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import type { Adopter, Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
@@ -162,11 +162,13 @@ export class DockerSandbox implements Sandbox {
     return this.#runIn(claimed, job, deps)
   }
 
-  async adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null> {
+  async adopt(key: string, adopter: Adopter): Promise<Ended | null> {
     const box = await (await this.#stock?.catch(() => null))?.claim(key)
     if (!box) return null
     try {
-      const ended = await box.cell.adopt(listen)
+      const { skill, egress: allow, tell } = adopter
+      box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
+      const ended = await box.cell.adopt(adopter)
       if (ended === null) return null
       const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
       return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true }
@@ -189,7 +191,7 @@ export class DockerSandbox implements Sandbox {
       // Its answer, and the call's, are told by `invoke`.
       void box.cell.load(job.bundle, extras)
     }
-    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress })
+    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress, onDenied: (why) => job.tell(denialOf(why)) })
     const ended = await box.cell.invoke(job)
     const loadMs = Math.max(0, clock.now() - from - ended.runMs)
     const outcome = await this.#judge(box, ended)

@@ -6,6 +6,7 @@ import { after, before, describe, test, type TestContext } from 'node:test'
 import type { SkillEvent } from '#contract'
 import { LABELS } from '../../../skills/sandbox/docker/box.ts'
 import { readInstance } from '../../../skills/sandbox/docker/instance.ts'
+import type { Adopter } from '../../../skills/sandbox/sandbox.ts'
 import { startChild } from '../../support/child.ts'
 import { jobFor, startSandbox, type Contained } from '../../support/container.ts'
 import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
@@ -50,6 +51,14 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
     }
   }
 
+  const listen: Adopter = {
+    skill: 'tried',
+    egress: [],
+    tell: () => {},
+    call: () => Promise.resolve({ status: 'ok', output: null }),
+    signal: new AbortController().signal,
+  }
+
   for (const grade of ['lease', 'fresh']) {
     test(`is taken up by its key while it goes on, and nothing is left (${grade})`, async (t) => {
       const key = randomUUID()
@@ -57,20 +66,13 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
       const next = await startSandbox(t, engine, { dir })
       const events: SkillEvent[] = []
       const ended = await next.sandbox.adopt(key, {
+        ...listen,
         tell: (event) => void events.push(event),
-        call: () => Promise.resolve({ status: 'ok', output: null }),
-        signal: new AbortController().signal,
       })
       assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
       assert.ok(events.some((event) => event.is === 'log' && event.text.includes('nearly')))
       await gone(next, 5_000)
     })
-  }
-
-  const listen = {
-    tell: () => {},
-    call: () => Promise.resolve({ status: 'ok' as const, output: null }),
-    signal: new AbortController().signal,
   }
 
   test('has its outcome kept when it ended while there was no gateway', async (t) => {
