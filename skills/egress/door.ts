@@ -15,6 +15,7 @@ import { PLAIN, forward } from './forward.ts'
 import type { Gate } from './gate.ts'
 import { authority, parseAuthority, parseRule, targetOf } from './match.ts'
 import type { Rule, Target } from './match.ts'
+import { judgeOpening } from './opening.ts'
 import { tunnel } from './tunnel.ts'
 
 export interface DoorLimits {
@@ -25,6 +26,8 @@ export interface DoorLimits {
   readonly headerBytes: number
   /** For a request's header to be there whole. */
   readonly headerMs: number
+  /** For the beginning of TLS in a tunnel. */
+  readonly openMs: number
 }
 
 export interface DoorOptions {
@@ -153,8 +156,21 @@ export class Door implements EgressDoor {
     const way = await this.#way(target)
     if (!way.isOpen) return answer(client, way.status, way.why)
     const { call, upstream } = way
-    const { up, down, isOver } = await tunnel({ client, upstream, target, head, tally: call.tally, idleMs: this.#limits.idleMs })
-    call.tally.record({ target, up, down, verdict: isOver ? 'limit' : 'allowed', why: null })
+    const { rules, tally } = call
+    const { idleMs, openMs } = this.#limits
+    const { up, down, is } = await tunnel({
+      client,
+      upstream,
+      target,
+      head,
+      tally,
+      idleMs,
+      openMs,
+      judge: (bytes) => judgeOpening(bytes, target, rules),
+      // At once: the call may be over before its connections are.
+      onRefused: (why) => tally.record({ target, verdict: 'denied_host', why, up: 0, down: 0 }),
+    })
+    if (is !== 'refused') tally.record({ target, up, down, verdict: VERDICTS[is], why: null })
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -170,6 +186,7 @@ export class Door implements EgressDoor {
     if (!way.isOpen) return void response.writeHead(way.status, PLAIN).end(`${way.why}\n`)
     const { call, upstream } = way
     const { tally } = call
+    tally.admit()
     const { idleMs, headerBytes } = this.#limits
     const { up, down, is } = await forward({ request, response, url, target, upstream, tally, idleMs, maxHeaderBytes: headerBytes })
     tally.record({ target, up, down, verdict: VERDICTS[is], why: null })
@@ -194,7 +211,6 @@ export class Door implements EgressDoor {
       if (judged.verdict !== 'allowed') return refuse(403, judged.verdict, judged.why)
       const upstream = await this.#options.gate.dial(judged.addresses, target.port, ended.signal)
       upstream.on('error', () => upstream.destroy())
-      tally.admit()
       this.#sockets.add(upstream)
       upstream.once('close', () => this.#sockets.delete(upstream))
       return { isOpen: true, call, upstream }

@@ -26,7 +26,7 @@ export interface EgressProxyOptions {
   readonly limits?: Partial<DoorLimits>
 }
 
-const LIMITS: DoorLimits = { connections: 64, bytes: 50 * 1_048_576, idleMs: 60_000, headerBytes: 16_384, headerMs: 10_000 }
+const LIMITS: DoorLimits = { connections: 64, bytes: 50 * 1_048_576, idleMs: 60_000, headerBytes: 16_384, headerMs: 10_000, openMs: 5_000 }
 const MAX_PATH_BYTES = 107
 const NAME_BYTES = 16
 const NAME = /^[\da-f]{32}$/
