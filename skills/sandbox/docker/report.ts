@@ -92,7 +92,7 @@ async function warnings(engine: Engine, facts: EngineFacts, image: EngineImage |
     ...((mode & 0o002) === 0
       ? []
       : [`Everybody on this machine may use ${engine.socket}, and with it become root. Take the right to write away from others.`]),
-    ...(has('rootless') || has('userns') || facts.name === 'Podman'
+    ...(has('rootless') || has('userns')
       ? []
       : ['The engine runs as root without user namespaces; a rootless engine or `userns-remap` would be a second wall.']),
     ...(supervisor === undefined || supervisor === 'unknown' || supervisor === own

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import type { SandboxReport } from '#contract'
 import { Breaker } from '../../../skills/sandbox/docker/breaker.ts'
 import { Demux } from '../../../skills/sandbox/docker/demux.ts'
 import { EngineAway, EngineRefusal, type Engine, type EngineFacts } from '../../../skills/sandbox/docker/engine.ts'
@@ -27,12 +28,12 @@ const FACTS: EngineFacts = {
 }
 
 describe('the report', () => {
-  const reportOf = async (name: string, runtime: string | null): Promise<string | null> => {
+  const reportOf = async (name: string, runtime: string | null, securityOptions = FACTS.securityOptions): Promise<SandboxReport> => {
     const nothing = (): never => assert.fail('a report changes nothing')
     const engine: Engine = {
       socket: '/nowhere.sock',
       isStopped: false,
-      facts: () => Promise.resolve({ ...FACTS, name }),
+      facts: () => Promise.resolve({ ...FACTS, name, securityOptions }),
       image: () => Promise.resolve({ id: 'i', labels: {} }),
       create: nothing,
       attach: nothing,
@@ -44,14 +45,23 @@ describe('the report', () => {
     }
     const settings = { socket: null, image: 'i', runtime, maxContainers: 1, parked: 0 }
     const census = { starting: 0, parked: 0, leased: 0, busy: 0, ending: 0, queued: 0 }
-    return (await report({ engine, settings, languages: ['python'], census })).reason
+    return report({ engine, settings, languages: ['python'], census })
   }
+  const reasonOf = async (name: string, runtime: string | null): Promise<string | null> => (await reportOf(name, runtime)).reason
 
   test('refuses a runtime that the engine would not use: one it does not know, and on Podman any but its own', async () => {
-    assert.deepEqual([await reportOf('Docker', null), await reportOf('Docker', 'runsc')], [null, null])
-    assert.match((await reportOf('Docker', 'kata')) ?? '', /knows no runtime kata/)
-    assert.deepEqual([await reportOf('Podman', null), await reportOf('Podman', 'runc')], [null, null])
-    assert.match((await reportOf('Podman', 'runsc')) ?? '', /would run skills in runc/)
+    assert.deepEqual([await reasonOf('Docker', null), await reasonOf('Docker', 'runsc')], [null, null])
+    assert.match((await reasonOf('Docker', 'kata')) ?? '', /knows no runtime kata/)
+    assert.deepEqual([await reasonOf('Podman', null), await reasonOf('Podman', 'runc')], [null, null])
+    assert.match((await reasonOf('Podman', 'runsc')) ?? '', /would run skills in runc/)
+  })
+
+  test('warns of an engine that is root here, whichever it is, and tells what Podman leaves open', async () => {
+    for (const name of ['Docker', 'Podman']) {
+      assert.match((await reportOf(name, null)).warnings.join(), /runs as root without user namespaces/)
+      assert.doesNotMatch((await reportOf(name, null, ['name=seccomp', 'name=rootless'])).warnings.join(), /runs as root/)
+      assert.equal((await reportOf(name, null)).leaves.join().includes('no run outlives it'), name === 'Podman')
+    }
   })
 })
 
