@@ -112,8 +112,8 @@ test(
       timeout_ms: 60_000,
     }
     await post('/v1/skills', { descriptor, files: { 'main.py': FETCHING } })
-    const { run_id: id } = await post('/v1/skills/watch/invoke', { input: { url: `http://${place}/` } })
-    const events = await gateway.fetch(`/v1/runs/${String(id)}/events`)
+    const id = String((await post('/v1/skills/watch/invoke', { input: { url: `http://${place}/` } }))['run_id'])
+    const events = await gateway.fetch(`/v1/runs/${id}/events`)
     let told = ''
     for await (const chunk of events.body ?? []) {
       told += Buffer.from(chunk as Uint8Array).toString()
@@ -123,10 +123,10 @@ test(
     said = 'in the second life'
 
     const next = await startGateway(context, { dir: gateway.dir, config })
-    const run = (await (await next.fetch(`/v1/runs/${String(id)}?wait=30`)).json()) as JsonObject
+    const run = (await (await next.fetch(`/v1/runs/${id}?wait=30`)).json()) as JsonObject
     const output = { first: 'in the first life', second: 'in the second life', other: 'refused 403' }
     assert.deepEqual([run['status'], run['attempts'], run['output']], ['done', 1, output], JSON.stringify(run))
-    const logs = await (await next.fetch(`/v1/runs/${String(id)}/logs`)).text()
+    const logs = await (await next.fetch(`/v1/runs/${id}/logs`)).text()
     assert.match(logs, /^egress: evil\.example:80 is not among the hosts of the skill: it may reach 127\.0\.0\.1:\d+/m)
     await next.stop()
   },
