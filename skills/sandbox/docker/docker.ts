@@ -11,7 +11,7 @@ import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage,
 import type { Bundle } from '../../bundle/bundle.ts'
 import { judgeDenials, type Egress } from '../../egress/egress.ts'
 import type { SkillsSettings } from '../../settings.ts'
-import type { CellEnded } from '../cell.ts'
+import type { CellEnded } from '../call.ts'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'

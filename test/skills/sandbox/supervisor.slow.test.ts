@@ -7,7 +7,7 @@ import { afterEach, describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { Cell } from '../../../skills/sandbox/cell.ts'
-import type { CellEnded } from '../../../skills/sandbox/cell.ts'
+import type { CellEnded } from '../../../skills/sandbox/call.ts'
 import { bundleOf, jobOf, realClock, startSupervisor } from '../../support/supervisor.ts'
 import type { Heard, Supervised } from '../../support/supervisor.ts'
 
