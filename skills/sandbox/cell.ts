@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
+import { textOf } from '#contract'
 import type { Clock, JsonObject } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
 import { Call, failed } from './call.ts'
@@ -246,7 +247,7 @@ export class Cell {
     else
       this.#loadFault = {
         code: 'protocol',
-        message: `the sandbox did not take its files: ${typeof error === 'string' ? error : 'it did not say why'}`,
+        message: `the sandbox did not take its files: ${textOf(error)}`,
       }
     load.answer.resolve(this.#loadFault)
   }
