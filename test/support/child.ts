@@ -113,8 +113,9 @@ export function startChild(args: readonly string[], { env, cwd, input, isHeldOpe
 /** Of one started otherwise: resolves when it is gone; with SIGKILL when the signal alone does not do in this time. */
 export async function endProcess(child: ChildProcess, signal: NodeJS.Signals, limitMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
+  const closed = once(child, 'close')
   child.kill(signal)
   const hard = setTimeout(() => child.kill('SIGKILL'), limitMs)
-  await once(child, 'close')
+  await closed
   clearTimeout(hard)
 }
