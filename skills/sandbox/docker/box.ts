@@ -2,6 +2,7 @@
  * One container with the conversation in it: how it is made, how it ended, and how it is got rid of. Who uses it is the pool's to say, what
  * is said in it the cell's.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { UnavailableError } from '#contract'
 import type { Clock } from '#contract'
 import type { Egress, EgressDoor } from '../../egress/egress.ts'
@@ -81,6 +82,8 @@ export class Box implements Member {
   }
 
   async #destroy(): Promise<void> {
+    // Whoever waits for what it said goes first.
+    await nextTurn()
     this.#line.close()
     await Promise.all([removeSurely(this.#engine, this.#clock, this.id), this.door?.close().catch(() => {})])
   }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { access } from 'node:fs/promises'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { JsonValue, SkillEvent, SkillOutcome } from '#contract'
 import { jobFor, startSandbox } from '../../support/container.ts'
-import { dockerPath, startEngine } from '../../support/docker.ts'
+import { withoutDocker, startEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import type { TestEngine } from '../../support/docker.ts'
 import { openWay, serve } from '../../support/egress.ts'
 
@@ -17,17 +18,11 @@ read -r url
 [ -S /run/egress/proxy.sock ] && sees=socket || sees=nothing
 echo "\\"$sees\\"" >&3`
 
-const skip = dockerPath() === null && process.env['CI'] !== 'true' ? 'Docker is not here' : false
-
-describe('out of a container', { skip }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('out of a container', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let engine: TestEngine
   before(async () => {
     engine = await startEngine(scope)
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   for (const [language, code] of [
