@@ -51,6 +51,8 @@ export interface CellEnded {
   /** False: the call never went out. */
   readonly hasStarted: boolean
   readonly runMs: number
+  /** By which `ack` knows it; 0: it never went out. */
+  readonly call: number
 }
 
 type Broken = CellState & { readonly is: 'broken' }
@@ -186,20 +188,20 @@ export class Cell {
       this.#setIdle('idle')
       return { ...(await call.result.promise), hasStarted: false }
     }
-    call.after.push(
-      this.#clock.after(timeoutMs + this.#graceMs, () => this.#break('deadline', `it went on after ${timeoutMs} ms, which were its limit`)),
-    )
+    this.#limit(call, timeoutMs)
     call.telling.started()
     return this.#listen(call, job)
   }
 
   /** Takes up the run that `ready` found. null: it found none, or it was taken up before. */
-  async adopt(listen: Listen): Promise<CellEnded | null> {
+  async adopt(listen: Listen & Pick<Job, 'timeoutMs'>): Promise<CellEnded | null> {
     const call = this.#found
     this.#found = null
     if (call === null) return null
     call.telling.redirect(listen.tell)
-    return call.hasEnded ? call.result.promise : this.#listen(call, listen)
+    if (call.hasEnded) return call.result.promise
+    this.#limit(call, listen.timeoutMs)
+    return this.#listen(call, listen)
   }
 
   /** Resolves when nothing of a call is left to be done: true, the sandbox can take another. */
@@ -208,10 +210,11 @@ export class Cell {
     return this.isClean
   }
 
-  /** The outcome of the last call is recorded: nobody will ask for it again. */
-  ack(): void {
-    if (this.#state.is !== 'held') return
-    this.#send(TO.ack, this.#number, NOTHING)
+  /** The outcome of this call is on record: nobody will ask for it again. One that another call has replaced is of no matter. */
+  async ack(call: number): Promise<void> {
+    await Promise.race([this.#idle.promise, this.#broken.promise])
+    if (this.#state.is !== 'held' || call !== this.#number) return
+    this.#send(TO.ack, call, NOTHING)
     this.#state = { is: 'idle' }
   }
 
@@ -256,6 +259,12 @@ export class Cell {
     }
     this.#call = call
     return call
+  }
+
+  /** For one whose supervisor does not keep it, or cannot be heard. */
+  #limit(call: Call, timeoutMs: number): void {
+    const late = (): void => this.#break('deadline', `it went on after ${timeoutMs} ms, which were its limit`)
+    call.after.push(this.#clock.after(timeoutMs + this.#graceMs, late))
   }
 
   #listen(call: Call, { signal, call: other }: Listen): Promise<CellEnded> {
@@ -384,7 +393,7 @@ export class Cell {
           : error('protocol', call.spoiled)
     for (const run of call.after.splice(0)) run()
     call.telling.end()
-    call.result.resolve({ outcome, hasStarted, runMs: Math.max(0, this.#clock.now() - call.startedAt) })
+    call.result.resolve({ outcome, hasStarted, call: call.number, runMs: Math.max(0, this.#clock.now() - call.startedAt) })
   }
 
   #setIdle(is: 'idle' | 'held'): void {
@@ -432,7 +441,7 @@ export class Cell {
 const NOTHING: Buffer = Buffer.alloc(0)
 const json = (value: JsonObject): Buffer => Buffer.from(JSON.stringify(value))
 const error = (code: SkillErrorCode, message: string): SkillOutcome & { readonly status: 'error' } => ({ status: 'error', code, message })
-const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: error(code, message), hasStarted: false, runMs: 0 })
+const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: error(code, message), hasStarted: false, runMs: 0, call: 0 })
 const isEnd = (code: unknown): code is SkillErrorCode => typeof code === 'string' && ENDS.has(code)
 
 /** What the supervisor itself says. @throws FrameBreach */

@@ -10,9 +10,9 @@ import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
 import { judgeDenials, type Egress } from '../../egress/egress.ts'
-import type { SkillsSettings } from '../../settings.ts'
+import type { Grade, SkillsSettings } from '../../settings.ts'
 import type { CellEnded } from '../cell.ts'
-import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import type { Adoption, Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
@@ -47,7 +47,11 @@ export interface DockerOptions {
 }
 
 const STOP_LIMIT_MS = 5_000
-/** For whoever records outcomes. A gateway killed before that finds the outcome still held. */
+/**
+ * How long an outcome is kept for the next life when nobody says that it is on record: turns do not, for they record it a commit after
+ * they have it. Under a lease the next call replaces it sooner: waiting for the record would cost every call more than the rare crash in
+ * between, after which the run is made again or called unknown, by its effect.
+ */
 const RECORDED_MS = 2_000
 /** After these a container may be of no more use, whatever its supervisor says. */
 const ABNORMAL: ReadonlySet<SkillErrorCode> = new Set(['timeout', 'oom', 'pids_exhausted', 'output_limit', 'protocol', 'unavailable'])
@@ -62,8 +66,8 @@ export class DockerSandbox implements Sandbox {
   /** So that nothing about secrets can be learned from a lease's name. */
   readonly #pepper: Buffer = randomBytes(32)
   readonly #boxes = new Map<string, Box>()
-  /** Of each box whose outcome is held: ends the wait until it need not be any more. */
-  readonly #acks = new Map<Box, () => void>()
+  /** Of each box that keeps an outcome: what lets it go. */
+  readonly #kept = new Map<Box, Kept>()
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
@@ -108,8 +112,7 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    for (const endWait of this.#acks.values()) endWait()
-    this.#acks.clear()
+    for (const { letGo } of [...this.#kept.values()]) letGo()
     const stock = this.#stock
     const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
     await within(
@@ -154,7 +157,8 @@ export class DockerSandbox implements Sandbox {
     }
     const claimed = await this.#pool.claim({
       profile,
-      lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
+      // That of a fresh one is nobody else's: it is never used again, and yet may be kept as long as there is room.
+      lease: job.grade === 'fresh' ? randomUUID() : this.#leaseOf(job),
       group: `${job.tenant} ${bundle.descriptor.id}`,
       signal: job.signal,
     })
@@ -162,18 +166,21 @@ export class DockerSandbox implements Sandbox {
     return this.#runIn(claimed, job, deps)
   }
 
-  async adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null> {
+  async adopt(key: string, adoption: Adoption): Promise<Ended | null> {
     const box = await (await this.#stock?.catch(() => null))?.claim(key)
     if (!box) return null
-    try {
-      const ended = await box.cell.adopt(listen)
-      if (ended === null) return null
-      const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
-      return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true }
-    } finally {
+    const { skill, egress: allow } = adoption
+    box.door?.begin({ skill, key, allow })
+    const ended = await box.cell.adopt(adoption)
+    // Not before it is on record: this life may be killed too.
+    const acknowledge = this.#keep(box, () => {
       this.#pool.release(box, { isReusable: false })
-      void box.destroy()
-    }
+      const removal = box.destroy().finally(() => this.#removals.delete(removal))
+      this.#removals.add(removal)
+    })
+    if (ended === null) return null
+    const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
+    return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true, acknowledge }
   }
 
   async #runIn(
@@ -183,6 +190,7 @@ export class DockerSandbox implements Sandbox {
   ): Promise<Ended> {
     const { clock } = this.#options
     const from = clock.now()
+    this.#replace(box)
     const { descriptor } = job.bundle
     if (!isBound || box.cell.loaded !== job.bundle.digest) {
       const extras = { deps: deps === null ? null : DEPS_MOUNT, egress: box.door === null ? null : EGRESS_PATH, limits: null }
@@ -193,8 +201,9 @@ export class DockerSandbox implements Sandbox {
     const ended = await box.cell.invoke(job)
     const loadMs = Math.max(0, clock.now() - from - ended.runMs)
     const outcome = await this.#judge(box, ended)
-    this.#giveBack(box, job, outcome)
-    return { outcome: { ...outcome, times: { queueMs, startMs: startMs + loadMs, runMs: ended.runMs } }, hasStarted: ended.hasStarted }
+    const acknowledge = this.#giveBack(box, { grade: job.grade, call: ended.call, outcome })
+    const times = { queueMs, startMs: startMs + loadMs, runMs: ended.runMs }
+    return { outcome: { ...outcome, times }, hasStarted: ended.hasStarted, ...(acknowledge !== null && { acknowledge }) }
   }
 
   async #warm(profile: Profile): Promise<void> {
@@ -226,24 +235,39 @@ export class DockerSandbox implements Sandbox {
     }
   }
 
-  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. */
-  #giveBack(box: Box, job: Job, outcome: SkillOutcome): void {
+  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. What it gives lets the outcome go. */
+  #giveBack(
+    box: Box,
+    { grade, call, outcome }: { readonly grade: Grade; readonly call: number; readonly outcome: SkillOutcome },
+  ): (() => void) | null {
     const isAbnormal = outcome.status === 'error' && ABNORMAL.has(outcome.code)
-    if (job.grade === 'fresh' || isAbnormal || !box.cell.isAlive) return this.#pool.release(box, { isReusable: false })
-    void this.#giveBackClean(box, job)
+    if (isAbnormal || !box.cell.isAlive) {
+      this.#pool.release(box, { isReusable: false })
+      return null
+    }
+    if (grade === 'fresh') {
+      this.#pool.release(box, { isReusable: true })
+      return this.#keep(box, () => this.#pool.retire(box))
+    }
+    void box.cell.idle().then((isReusable) => this.#pool.release(box, { isReusable }))
+    return this.#keep(box, () => void box.cell.ack(call))
   }
 
-  async #giveBackClean(box: Box, { key }: Job): Promise<void> {
-    const isReusable = await box.cell.idle()
-    this.#pool.release(box, { isReusable })
-    if (!isReusable || this.#isStopping) return
-    this.#acks.get(box)?.()
-    const endWait = this.#options.clock.after(RECORDED_MS, () => {
-      this.#acks.delete(box)
-      const { state } = box.cell
-      if (state.is === 'held' && state.key === key) box.cell.ack()
-    })
-    this.#acks.set(box, endWait)
+  #keep(box: Box, end: () => void): () => void {
+    const letGo = (): void => {
+      if (this.#kept.get(box)?.letGo !== letGo) return
+      this.#replace(box)
+      end()
+    }
+    this.#kept.set(box, { letGo, disarm: this.#options.clock.after(RECORDED_MS, letGo) })
+    if (this.#isStopping) letGo()
+    return letGo
+  }
+
+  /** Nothing is kept in it any more. */
+  #replace(box: Box): void {
+    this.#kept.get(box)?.disarm()
+    this.#kept.delete(box)
   }
 
   async #deps(bundle: Bundle): Promise<string | null> {
@@ -293,8 +317,7 @@ export class DockerSandbox implements Sandbox {
   #know(box: Box): void {
     this.#boxes.set(box.id, box)
     void box.broken.then(() => {
-      this.#acks.get(box)?.()
-      this.#acks.delete(box)
+      this.#replace(box)
       return this.#boxes.delete(box.id)
     })
   }
@@ -332,6 +355,11 @@ export class DockerSandbox implements Sandbox {
     this.#seccomp ??= readFile(new URL('seccomp.json', import.meta.url), 'utf8').then((text) => JSON.stringify(JSON.parse(text)))
     return this.#seccomp
   }
+}
+
+interface Kept {
+  readonly letGo: () => void
+  readonly disarm: () => void
 }
 
 const failed = (code: SkillErrorCode, message: string): SkillOutcome => ({ status: 'error', code, message })

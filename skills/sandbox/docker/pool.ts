@@ -109,6 +109,12 @@ export class Pool<M extends Member> {
     } else this.#end(seat)
   }
 
+  /** One that was given back, and need not be kept. */
+  retire(member: M): void {
+    const seat = this.#byMember.get(member)
+    if (seat?.is === 'leased') this.#end(seat)
+  }
+
   /** From now on some of this profile are kept ahead. */
   warm(profile: Profile): void {
     this.#parking.warm(profile)

@@ -12,6 +12,7 @@ import { docker, dockerPath, startEngine, type TestEngine } from '../../support/
 import { temporaryFolder } from '../../support/gateway-process.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'support', 'contained-run.ts')
+const known = { skill: 'tried', egress: [], timeoutMs: 60_000 }
 /** Goes on for so many seconds after it said that it goes. */
 const going = (seconds: number): string => `
 import time
@@ -57,10 +58,12 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
       const next = await startSandbox(t, engine, { dir })
       const events: SkillEvent[] = []
       const ended = await next.sandbox.adopt(key, {
+        ...known,
         tell: (event) => void events.push(event),
         call: () => Promise.resolve({ status: 'ok', output: null }),
         signal: new AbortController().signal,
       })
+      ended?.acknowledge?.()
       assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
       assert.ok(events.some((event) => event.is === 'log' && event.text.includes('nearly')))
       await gone(next, 5_000)
@@ -68,6 +71,7 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
   }
 
   const listen = {
+    ...known,
     tell: () => {},
     call: () => Promise.resolve({ status: 'ok' as const, output: null }),
     signal: new AbortController().signal,
