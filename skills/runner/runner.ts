@@ -213,7 +213,7 @@ export class Runner implements SkillRunner {
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 
     // Only who comes from outside waits for a place: its caller holds the one of a skill that is called, and would wait for ever.
-    const place = options.isFirst ? await this.#limit.take(run.tenant, signal) : NO_PLACE
+    const place = options.isFirst ? await this.#limit.take(run, signal) : NO_PLACE
     progress = { ...progress, times: { ...NO_TIMES, queueMs: clock.now() - startedAt } }
     if (place.is !== 'had') return end(this.#noPlace(place.is))
     try {
