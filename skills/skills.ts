@@ -146,7 +146,7 @@ export class SkillSet implements Skills {
     const { skill, tenant, key, caller, input } = run
     const at = { id: newRunId(now), tenant, key, skill, caller, input, effect: execution.effect, createdAt: execution.startedAt }
     this.#recorder.add({
-      run: { ...at, asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null },
+      run: { ...at, asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null, traceparent: run.traceparent ?? null },
       end: { ...endOf(execution, now), dead: null, freesKey: false },
       startedAt: execution.startedAt,
     })

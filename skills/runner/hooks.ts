@@ -97,6 +97,7 @@ export class Hooks {
         attempt: 1,
         tenant: run.tenant,
         caller: { is: 'skill', chain: [...above, run.skill], root: run.caller.is === 'skill' ? run.caller.root : run.key },
+        ...(run.traceparent !== undefined && { traceparent: run.traceparent }),
         signal,
       },
       { budget: { left: 8 }, isHooked: false },

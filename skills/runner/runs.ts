@@ -166,7 +166,7 @@ export class Runs implements SkillRuns {
 
   #newRun(invocation: Invocation): { readonly run: NewRun; readonly record: SkillRecord | null } {
     const { clock, runner } = this.#options
-    const { tenant, principal, skill, version, input, key, timeoutMs } = invocation
+    const { tenant, principal, skill, version, input, key, timeoutMs, traceparent } = invocation
     const caller = { is: 'client', principal } as const
     const record = runner.resolve({ tenant, skill, caller, ...(version !== undefined && { version }) })
     const createdAt = clock.now()
@@ -181,6 +181,7 @@ export class Runs implements SkillRuns {
       effect: record === null ? 'none' : effectOf(record),
       input,
       timeoutMs: timeoutMs ?? null,
+      traceparent: traceparent ?? null,
       createdAt,
     }
     return { run, record }
