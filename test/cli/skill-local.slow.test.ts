@@ -104,12 +104,15 @@ test('what a killed run leaves is swept by the next one', { skip: noDocker, time
   assert.ok(left !== undefined && others.length === 0)
   const instance = await readInstance(join(temporary, left, '.openclaw'))
   assert.ok(instance !== null)
-  const containers = async (): Promise<number> =>
-    (await docker(socket, 'ps', '--all', '--quiet', '--filter', `label=${LABELS.instance}=${instance}`)).split('\n').filter(Boolean).length
-  assert.ok((await containers()) > 0, 'there is something to be swept')
+  const containers = async (): Promise<readonly string[]> =>
+    (await docker(socket, 'ps', '--all', '--quiet', '--filter', `label=${LABELS.instance}=${instance}`)).split('\n').filter(Boolean)
+  t.after(async () => {
+    for (const id of await containers()) await docker(socket, 'rm', '--force', id)
+  })
+  assert.ok((await containers()).length > 0, 'there is something to be swept')
   const next = start('validate')
   assert.deepEqual((await next.ended).code, 0, next.output())
-  assert.equal(await containers(), 0)
+  assert.deepEqual(await containers(), [])
   assert.deepEqual(await readdir(temporary), [])
 })
 
