@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import type { Clock, JsonObject, JsonValue, SkillErrorCode, SkillOutcome } from '#contract'
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
 import { ENDS, FROM, GREETING, MARK_BYTES, MAX_CALLS, MAX_INPUT_BYTES, MAX_LOAD_BYTES, TO } from './frame.ts'
 import type { Frame } from './frame.ts'
@@ -306,7 +306,7 @@ export class Cell {
 
   #greeted(frame: Frame): void {
     const { protocol, state, key, loaded } = said(frame)
-    if (protocol !== 1) throw new FrameBreach(`protocol ${String(protocol)} instead of 1; build the sandbox's image again`)
+    if (protocol !== 1) throw new FrameBreach(`protocol ${JSON.stringify(protocol)} instead of 1; build the sandbox's image again`)
     this.#loaded = typeof loaded === 'string' ? loaded : null
     this.#number = frame.call
     if (state === 'idle') this.#state = { is: 'idle' }
@@ -322,7 +322,7 @@ export class Cell {
     this.#load = null
     if (load === null) throw new FrameBreach('an answer to nothing')
     if (digest === load.digest) this.#loaded = load.digest
-    else this.#loadFault = { code: 'protocol', message: `the sandbox did not take its files: ${String(error)}` }
+    else this.#loadFault = { code: 'protocol', message: `the sandbox did not take its files: ${textOf(error)}` }
     load.answer.resolve(this.#loadFault)
   }
 

@@ -3,7 +3,7 @@
  * answer with text, and an error is an answer too.
  */
 import type { JsonValue } from '#contract'
-import { describeError, isJsonObject } from '#contract'
+import { describeError, isJsonObject, textOf } from '#contract'
 import type { EgressFetch } from '../../egress/egress.ts'
 import type { Job } from '../sandbox.ts'
 import { FETCH_TIMEOUT_MS, MAX_FETCH_BYTES } from './wire.ts'
@@ -46,7 +46,7 @@ export class Outside {
   }
 
   async #call(asked: { readonly [member: string]: JsonValue }): Promise<Answered> {
-    const outcome = await this.#job.call(String(asked['skill']), asked['input'] ?? {}, ++this.#calls)
+    const outcome = await this.#job.call(textOf(asked['skill']), asked['input'] ?? {}, ++this.#calls)
     if (outcome.status === 'ok') return { isError: false, text: JSON.stringify(outcome.output) }
     return refusal(outcome.message, outcome.code)
   }
@@ -57,8 +57,8 @@ export class Outside {
       skill: this.#job.bundle.descriptor.id,
       key: this.#job.key,
       allow: this.#job.egress,
-      url: String(asked['url']),
-      method: String(asked['method']).toUpperCase(),
+      url: textOf(asked['url']),
+      method: textOf(asked['method']).toUpperCase(),
       headers: textMembers(asked['headers']),
       body: typeof asked['body'] === 'string' ? Buffer.from(asked['body']) : null,
       maxBytes: MAX_FETCH_BYTES,
@@ -73,7 +73,7 @@ function refusal(message: string, code?: string): Answered {
 }
 
 function textMembers(value: JsonValue | undefined): { readonly [name: string]: string } {
-  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)])) : {}
+  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).map(([name, text]) => [name, textOf(text)])) : {}
 }
 
 const isDenied = (error: unknown): error is Error => error instanceof Error && 'code' in error && error.code === 'EGRESS_DENIED'

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { textOf } from '#contract'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
 import { findHost } from '../../../skills/sandbox/bubblewrap/host.ts'
@@ -128,7 +129,7 @@ def run(lines, ctx=None):
   })
 
   test('the supervisor is process 1, without rights, without filterless calls, and nobody else is there', async () => {
-    const status = String(await output('python', 'def run(i, c): return open("/proc/self/status").read()'))
+    const status = textOf(await output('python', 'def run(i, c): return open("/proc/self/status").read()'))
     for (const line of [
       'CapEff:\\t0000000000000000',
       'CapBnd:\\t0000000000000000',
@@ -338,7 +339,7 @@ def run(mark, c):
   })
 
   test('more calls than places wait, and more than may wait are refused', async () => {
-    const busy = async (): Promise<boolean> => JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0') === false
+    const busy = async (): Promise<boolean> => !JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0')
     for (const until = realClock.now() + 5_000; (await busy()) && realClock.now() < until;) await setImmediate()
     await setImmediate()
     const source = 'import time\ndef run(i, c): time.sleep(0.2)'
