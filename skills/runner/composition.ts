@@ -28,7 +28,7 @@ export function callsOf(parent: Parent): (skill: string, input: JsonValue, n: nu
   const { run, family, signal, clock } = parent
   const chain = run.caller.is === 'skill' ? [...run.caller.chain, run.skill] : [run.skill]
   const root = run.caller.is === 'skill' ? run.caller.root : run.key
-  const limit = new Limit({ maxConcurrent: MAX_AT_ONCE, maxQueued: MAX_FAMILY, queueMs: 300_000, clock })
+  const limit = new Limit({ maxConcurrent: MAX_AT_ONCE, maxQueued: MAX_FAMILY, queueMs: 300_000 }, clock)
   return async (skill, input, n) => {
     const key = `${run.key}/${n}`
     if (chain.includes(skill)) return failed('refused', `Skill "${skill}" is running above this one: ${[...chain, skill].join(' → ')}.`)

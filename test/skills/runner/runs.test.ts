@@ -45,7 +45,15 @@ async function live(
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
-  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: 2 })
+  const runs = new Runs({
+    store: store.runs,
+    runner: world.runner,
+    ledger: world.ledger,
+    recorder,
+    clock,
+    log: quietLog,
+    maxWorkers: () => 2,
+  })
   const stop = async (): Promise<void> => {
     await runs.stop()
     await world.runner.stop()
