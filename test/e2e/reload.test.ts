@@ -103,12 +103,12 @@ test('what is said of skills is in force at once, but for what sandboxes are mad
     await gateway.told(new RegExp(`(The configuration was read again[\\s\\S]*){${edits}}`), 10_000)
   }
   const before = await tell()
-  assert.match(String(before['detail']), /needs what nobody gave it: set `skills\.entries\.teller\.secrets\.WORD`/)
+  assert.match(JSON.stringify(before['detail']), /needs what nobody gave it: set `skills\.entries\.teller\.secrets\.WORD`/)
   const entries = { teller: { secrets: { WORD: 'hush-hush-hush' } } }
   await change({ entries })
   assert.deepEqual((await tell())['output'], { letters: 14 })
   await change({ entries, hooks: { before: ['guard'], after: [] } })
-  assert.match(String((await tell())['detail']), /closed today/)
+  assert.match(JSON.stringify((await tell())['detail']), /closed today/)
   assert.doesNotMatch(gateway.output(), /as before until the next start/)
   await change({ entries, sandbox: 'none', docker: { parked: 3 } })
   assert.equal((await tell())['status'], 200, 'the hook is gone')
