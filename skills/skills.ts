@@ -56,6 +56,14 @@ export interface SkillSetOptions {
 /** Stored runs at once: they leave room for those that somebody waits for. */
 const WORKERS = 8
 
+/** What sandboxes are made with, by its key in the configuration. */
+const AT_START: { readonly [key: string]: (settings: SkillsSettings) => unknown } = {
+  'skills.sandbox': ({ sandbox }) => sandbox,
+  'skills.docker': ({ docker }) => docker,
+  'skills.private_hosts': ({ privateHosts }) => privateHosts,
+  'skills.dependencies': ({ dependencies }) => dependencies,
+}
+
 export class SkillSet implements Skills {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
@@ -69,16 +77,19 @@ export class SkillSet implements Skills {
   readonly #sandboxes: Sandboxes
   readonly #workshop: Workshop
   readonly #clock: Clock
+  #settings: SkillsSettings
 
   constructor(options: SkillSetOptions) {
     const { settings, store, dir, clock, log, emit } = options
     this.#dir = dir
+    this.#settings = settings
+    const now = (): SkillsSettings => this.#settings
     this.#clock = clock
     this.#catalogue = new Catalogue({
       store: store.skills,
       clock,
       log,
-      settings: () => settings,
+      settings: now,
       bundled: [...ownSkills(), ...bundled.map(shipped)],
       runTests: (bundle, tenant) => this.#test(bundle, tenant),
       emit,
@@ -89,12 +100,13 @@ export class SkillSet implements Skills {
     this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
     this.#runner = new Runner({
       ...options,
+      settings: now,
       library: this.#catalogue,
       sandboxes: this.#sandboxes,
       ledger,
       onEnded: (run, execution) => this.#record(run, execution),
     })
-    const maxWorkers = Math.min(WORKERS, Math.max(1, Math.floor(settings.maxConcurrent / 2)))
+    const maxWorkers = (): number => Math.min(WORKERS, Math.max(1, Math.floor(this.#settings.maxConcurrent / 2)))
     this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, ledger, clock, log, maxWorkers })
     this.runner = this.#runner
     this.runs = this.#runs
@@ -110,6 +122,19 @@ export class SkillSet implements Skills {
     // Containers outlive a gateway that is killed; only a folder that ever had one is looked after.
     if ((await readInstance(this.#dir)) !== null) this.#sandboxes.revive(['docker'])
     await this.#runs.start()
+  }
+
+  /**
+   * In force from now on, for runs that are admitted from now on. What sandboxes were made with stays as it is until the next start:
+   * the answer names the keys of that kind which are others now.
+   */
+  reconfigure(settings: SkillsSettings): readonly string[] {
+    const before = this.#settings
+    this.#settings = settings
+    this.#runner.reconfigured()
+    return Object.entries(AT_START)
+      .filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(settings)))
+      .map(([key]) => key)
   }
 
   drain(ms: number): Promise<void> {
@@ -146,7 +171,7 @@ export class SkillSet implements Skills {
     const { skill, tenant, key, caller, input } = run
     const at = { id: newRunId(now), tenant, key, skill, caller, input, effect: execution.effect, createdAt: execution.startedAt }
     this.#recorder.add({
-      run: { ...at, asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null },
+      run: { ...at, asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null, traceparent: run.traceparent ?? null },
       end: { ...endOf(execution, now), dead: null, freesKey: false },
       startedAt: execution.startedAt,
     })

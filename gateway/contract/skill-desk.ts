@@ -105,6 +105,8 @@ export interface Invocation {
   /** Of the client; the same key is the same run. null: a run of its own. */
   readonly key: string | null
   readonly timeoutMs?: number
+  /** W3C trace context of the request. */
+  readonly traceparent?: string
 }
 
 export interface SkillRuns {

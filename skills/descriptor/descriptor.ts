@@ -8,6 +8,7 @@ import { compileSchema, SchemaJudge } from './ajv.ts'
 import type { Compiled } from './ajv.ts'
 import { descriptorSchema } from './descriptor-schema.ts'
 import { hostFault } from './host.ts'
+import { idFault } from './id.ts'
 import { jsonFault } from './json.ts'
 import { costFault } from './schema-cost.ts'
 import { lintSchema } from './schema-lint.ts'
@@ -143,6 +144,7 @@ function ownFaults(json: JsonObject, descriptor: SkillDescriptor): readonly Faul
     if (detail !== null) faults.push({ pointer, detail })
   }
   const { language, entrypoint } = descriptor.runtime
+  add('#/id', idFault(descriptor.id))
   if (parseVersion(descriptor.version) === null) add('#/version', 'must be a semantic version without build metadata, like "1.0.0"')
   add('#/runtime/entrypoint', pathFault(entrypoint))
   if (!EXTENSIONS[language]?.some((extension) => entrypoint.endsWith(extension)))

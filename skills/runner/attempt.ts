@@ -102,7 +102,7 @@ async function attempt(options: Attempts): Promise<Ended> {
     egress: grant.egress,
     grade: grant.grade,
     timeoutMs,
-    traceparent: null,
+    traceparent: run.traceparent ?? null,
     signal,
     ...conversation,
   }

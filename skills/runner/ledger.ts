@@ -30,7 +30,7 @@ export class Ledger {
     const { skill, tenant, key, caller, input } = run
     const createdAt = this.#clock.now()
     const id = newRunId(createdAt)
-    const given = { asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null }
+    const given = { asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null, traceparent: run.traceparent ?? null }
     this.#ids.add(id)
     const taken = await this.#store.add({ id, tenant, key, skill, caller, input, effect: 'once', createdAt, ...given }, { version })
     if (taken === null) {

@@ -4,11 +4,10 @@
  */
 import type { Clock } from '#contract'
 
-export interface LimitOptions {
+export interface Bounds {
   readonly maxConcurrent: number
   readonly maxQueued: number
   readonly queueMs: number
-  readonly clock: Clock
 }
 
 export type Place = { readonly is: 'had'; readonly release: () => void } | { readonly is: 'full' | 'late' | 'aborted' }
@@ -24,14 +23,22 @@ interface Waiter {
 }
 
 export class Limit {
-  readonly #options: LimitOptions
+  readonly #clock: Clock
   /** By tenant, by skill, each in the order in which they take turns. Holds nothing empty. */
   readonly #queues = new Map<string, Map<string, Set<Waiter>>>()
+  #bounds: Bounds
   #running = 0
   #waiting = 0
 
-  constructor(options: LimitOptions) {
-    this.#options = options
+  constructor(bounds: Bounds, clock: Clock) {
+    this.#bounds = bounds
+    this.#clock = clock
+  }
+
+  /** Those that wait keep the time that they were given; those that run, their place. */
+  change(bounds: Bounds): void {
+    this.#bounds = bounds
+    while (this.#waiting > 0 && this.#running < bounds.maxConcurrent) this.#next()
   }
 
   get running(): number {
@@ -45,20 +52,20 @@ export class Limit {
   /** Never rejects. A place has to be released, once. */
   take(claim: Claim, signal: AbortSignal): Promise<Place> | Place {
     if (signal.aborted) return { is: 'aborted' }
-    if (this.#running < this.#options.maxConcurrent) return this.#give()
-    if (this.#waiting >= this.#options.maxQueued) return { is: 'full' }
+    if (this.#running < this.#bounds.maxConcurrent) return this.#give()
+    if (this.#waiting >= this.#bounds.maxQueued) return { is: 'full' }
     return this.#wait(claim, signal)
   }
 
   #wait(claim: Claim, signal: AbortSignal): Promise<Place> {
-    const { clock, queueMs } = this.#options
+    const { queueMs } = this.#bounds
     return new Promise((resolve) => {
       const leave = (is: 'late' | 'aborted'): void => {
         this.#drop(claim, waiter)
         waiter.settle({ is })
       }
       const onAbort = (): void => leave('aborted')
-      const cancelTimer = clock.after(queueMs, () => leave('late'))
+      const cancelTimer = this.#clock.after(queueMs, () => leave('late'))
       const waiter: Waiter = {
         settle: (place) => {
           cancelTimer()
@@ -99,7 +106,7 @@ export class Limit {
 
   #next(): void {
     const [turn] = this.#queues
-    if (turn === undefined || this.#running >= this.#options.maxConcurrent) return
+    if (turn === undefined || this.#running >= this.#bounds.maxConcurrent) return
     const [tenant, queues] = turn
     const [turnOfSkill] = queues
     if (turnOfSkill === undefined) return

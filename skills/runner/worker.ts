@@ -21,7 +21,7 @@ export interface WorkerOptions {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly log: Log
-  readonly maxWorkers: number
+  readonly maxWorkers: () => number
 }
 
 /** A run in which the gateway died so often is not begun again: it may be what kills it. */
@@ -50,7 +50,7 @@ export class Worker {
 
   pull(): void {
     const { backlog, live, maxWorkers } = this.#options
-    while (!this.#isClosed && this.#working.size < (backlog.isUrgent ? MAX_RECOVERED : maxWorkers)) {
+    while (!this.#isClosed && this.#working.size < (backlog.isUrgent ? MAX_RECOVERED : maxWorkers())) {
       const next = backlog.shift()
       if (next === null) break
       const going = new Live(next, false)

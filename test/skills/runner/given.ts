@@ -99,6 +99,8 @@ export interface World {
   readonly library: ScriptedLibrary
   readonly metrics: Registry
   readonly ended: { readonly run: SkillRun; readonly execution: Execution }[]
+  /** The operator says otherwise from now on. */
+  readonly change: (settings: SkillsSettings) => void
   readonly run: (skill: string, input?: JsonValue, change?: Partial<SkillRun>) => Promise<SkillOutcome>
 }
 
@@ -165,12 +167,12 @@ export function worldOf({ skills, settings, clock = new FakeClock(), store = FOR
   const sandbox = new ScriptedSandbox(
     new Map(Object.entries(skills).flatMap(([id, { run }]) => (run === undefined ? [] : [[id, run] as const]))),
   )
-  const all = { ...defaultSettings, ...settings }
+  let all: SkillsSettings = { ...defaultSettings, ...settings }
   const ended: World['ended'] = []
   const metrics = new Registry()
   const ledger = new Ledger({ store, clock })
   const runner = new Runner({
-    settings: all,
+    settings: () => all,
     library,
     ledger,
     sandboxes: new Sandboxes({ settings: all, clock, make: { gateway: async () => sandbox } }),
@@ -188,6 +190,10 @@ export function worldOf({ skills, settings, clock = new FakeClock(), store = FOR
     library,
     metrics,
     ended,
+    change: (next) => {
+      all = next
+      runner.reconfigured()
+    },
     run: (skill, input = 'in', change = {}) => runner.run(runOf(skill, input, change)),
   }
 }

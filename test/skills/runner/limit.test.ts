@@ -8,7 +8,7 @@ const never = new AbortController().signal
 const release = (place: Place): void => (place.is === 'had' ? place.release() : assert.fail(place.is))
 
 test('skills of a tenant that wait take turns, within the turns of tenants', async () => {
-  const limit = new Limit({ maxConcurrent: 1, maxQueued: 100, queueMs: 1_000, clock: new FakeClock() })
+  const limit = new Limit({ maxConcurrent: 1, maxQueued: 100, queueMs: 1_000 }, new FakeClock())
   const first = await limit.take({ tenant: 'a', skill: 'many' }, never)
   const order: string[] = []
   const waits = ['many', 'many', 'many', 'many', 'few', 'few'].map(async (skill) => {
@@ -29,7 +29,7 @@ test('skills of a tenant that wait take turns, within the turns of tenants', asy
 
 test('who leaves is out of turn, and the place goes to the next', async () => {
   const clock = new FakeClock()
-  const limit = new Limit({ maxConcurrent: 1, maxQueued: 2, queueMs: 1_000, clock })
+  const limit = new Limit({ maxConcurrent: 1, maxQueued: 2, queueMs: 1_000 }, clock)
   const first = await limit.take({ tenant: 'a', skill: 'x' }, never)
   const abort = new AbortController()
   const left = limit.take({ tenant: 'a', skill: 'x' }, abort.signal)

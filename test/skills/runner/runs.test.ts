@@ -23,6 +23,7 @@ interface Life extends World {
   stop(): Promise<void>
 }
 
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const SKILLS: { readonly [id: string]: ScriptedSkill } = {
   pure: { effect: 'none' },
   twice: { effect: 'idempotent' },
@@ -44,7 +45,15 @@ async function live(
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
-  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: 2 })
+  const runs = new Runs({
+    store: store.runs,
+    runner: world.runner,
+    ledger: world.ledger,
+    recorder,
+    clock,
+    log: quietLog,
+    maxWorkers: () => 2,
+  })
   const stop = async (): Promise<void> => {
     await runs.stop()
     await world.runner.stop()
@@ -187,13 +196,19 @@ test('a crash loses no submitted run: what may be repeated is, what may not is a
   // Two at once: each pair dies in mid-run.
   const once = await life.runs.submit(call('slow'))
   const pure = await life.runs.submit(call('slowpure'))
-  const queued = await life.runs.submit(call('twice'))
+  const queued = await life.runs.submit(call('twice', { traceparent: TRACEPARENT }))
   await life.sandbox.came(2)
   const next = await life.next({ ...SKILLS, slow: { effect: 'once' }, slowpure: { effect: 'none' } })
   await next.runs.start()
   assert.equal((await ended(next, queued.id)).status, 'done')
   const repeated = await ended(next, pure.id)
   assert.deepEqual([repeated.status, repeated.attempts], ['done', 2])
+  const traced = next.sandbox.jobs.filter(({ traceparent }) => traceparent === TRACEPARENT)
+  assert.deepEqual(
+    traced.map(({ bundle }) => bundle.descriptor.id),
+    ['twice'],
+    'its trace is stored with it',
+  )
   const unknown = await ended(next, once.id)
   assert.deepEqual([unknown.status, unknown.outcome?.status === 'error' && unknown.outcome.code], ['unknown', 'unknown'])
   assert.deepEqual(await letters(next), [`SKILL_OUTCOME_UNKNOWN ${once.id}`])
