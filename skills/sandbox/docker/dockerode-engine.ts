@@ -53,6 +53,11 @@ export class DockerodeEngine implements Engine, EngineVolumes {
     return readFacts(info, version)
   }
 
+  async name(): Promise<EngineFacts['name']> {
+    const found = await this.#unlessGone(() => this.#call({ limitMs: CALL_LIMIT_MS, what: 'tell what it is' }, podmanPing))
+    return found === null ? 'Docker' : 'Podman'
+  }
+
   async image(tag: string): Promise<EngineImage | null> {
     const limits = { limitMs: CALL_LIMIT_MS, what: `find the image ${tag}` }
     const found = await this.#unlessGone(() => this.#call(limits, (docker) => docker.getImage(tag).inspect()))
@@ -205,6 +210,14 @@ export class DockerodeEngine implements Engine, EngineVolumes {
           : `The container engine at ${this.socket} broke off when it should ${what}.`
     return new EngineAway(why, error)
   }
+}
+
+/** What only Podman answers. Its `/version` takes it most of a second. */
+function podmanPing(docker: Dockerode, abortSignal: AbortSignal): Promise<true> {
+  return new Promise((resolve, reject) => {
+    const options = { path: '/libpod/_ping', method: 'GET', abortSignal, statusCodes: { 200: true, 404: 'not found' } }
+    docker.modem.dial(options, (error: unknown) => (error instanceof Error ? reject(error) : resolve(true)))
+  })
 }
 
 /**
