@@ -68,7 +68,7 @@ export class Hooks {
 
   async #after(run: SkillRun, version: string, outcome: SkillOutcome): Promise<void> {
     const { signal } = this.#stopping
-    const place = await this.#limit.take(run.tenant, signal)
+    const place = await this.#limit.take(run, signal)
     if (place.is !== 'had') {
       this.#options.log.warn({ skill: run.skill, run: run.key }, 'The hooks after this run were left out: too many wait.')
       return

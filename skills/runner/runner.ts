@@ -86,6 +86,7 @@ export class Runner implements SkillRunner {
     return this.#options.library.describe(DEFAULT_TENANT, id, version)
   }
 
+  /** Not acknowledged: a turn records what it gets after this. */
   async run(run: SkillRun): Promise<SkillOutcome> {
     const execution = await this.execute(run)
     this.#options.onEnded(run, execution)
@@ -111,7 +112,7 @@ export class Runner implements SkillRunner {
       caller: { is: 'client', principal: 'openclaw' },
       signal: this.#stopping.signal,
     }
-    return this.#track(this.#execute(run, { budget: { left: MAX_FAMILY }, isHooked: false }, { isFirst: true, candidate: bundle }))
+    return this.#track(this.#unrecorded(run, bundle))
   }
 
   /** Which version a call would get. */
@@ -139,21 +140,20 @@ export class Runner implements SkillRunner {
     const bundle = record === null ? null : await this.#load(record)
     if (bundle === null || 'status' in bundle) return null
     const { descriptor } = bundle
-    const redaction = new Redaction(Object.values(grantOf(descriptor, settings).secrets))
+    const { secrets, egress } = grantOf(descriptor, settings)
+    const redaction = new Redaction(Object.values(secrets))
     const telling = new Telling({ clock, redaction, watch: run.watch })
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
     const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
+    const { id: skill, version, effect, timeoutMs } = descriptor
     const execute = (child: SkillRun, of: Family): Promise<SkillOutcome> => this.#within(child, of)
-    const listen = {
-      signal,
-      ...converse({ run: { ...run, input: null, attempt: 1 }, family, telling, clock, execute }, signal, descriptor.timeoutMs),
-    }
-    const ended = await this.#track(sandboxes.adopt(run.key, listen))
+    const conversation = converse({ run: { ...run, input: null, attempt: 1 }, family, telling, clock, execute }, signal, timeoutMs)
+    const ended = await this.#track(sandboxes.adopt(run.key, { skill, egress, timeoutMs, signal, ...conversation }))
     const logs = telling.end()
     if (ended === null) return null
-    const { outcome } = await judge({ bundle, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)
-    this.#meter.ended(outcome)
-    return { outcome, version: descriptor.version, effect: descriptor.effect, attempts: 1, hasStarted: ended.hasStarted, logs, startedAt }
+    const judged = await judge({ bundle, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)
+    this.#meter.ended(judged.outcome)
+    return { ...judged, version, effect, attempts: 1, logs, startedAt }
   }
 
   async stop(): Promise<void> {
@@ -167,10 +167,18 @@ export class Runner implements SkillRunner {
     const execution = await this.#track(this.#execute(run, family, { isFirst: false }))
     try {
       if (!(await this.#options.ledger.end(run, execution))) this.#options.onEnded(run, execution)
+      execution.acknowledge?.()
     } catch (error) {
       this.#options.log.error({ skill: run.skill, error: describeError(error).message }, 'The end of a run could not be put on record.')
     }
     return execution.outcome
+  }
+
+  async #unrecorded(run: SkillRun, candidate: Bundle): Promise<Execution> {
+    const family = { budget: { left: MAX_FAMILY }, isHooked: false }
+    const execution = await this.#execute(run, family, { isFirst: true, candidate })
+    execution.acknowledge?.()
+    return execution
   }
 
   async #execute(
@@ -205,7 +213,7 @@ export class Runner implements SkillRunner {
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 
     // Only who comes from outside waits for a place: its caller holds the one of a skill that is called, and would wait for ever.
-    const place = options.isFirst ? await this.#limit.take(run.tenant, signal) : NO_PLACE
+    const place = options.isFirst ? await this.#limit.take(run, signal) : NO_PLACE
     progress = { ...progress, times: { ...NO_TIMES, queueMs: clock.now() - startedAt } }
     if (place.is !== 'had') return end(this.#noPlace(place.is))
     try {
@@ -337,6 +345,7 @@ interface Progress {
   readonly hasStarted: boolean
   readonly logs: string
   readonly times: SkillTimes
+  readonly acknowledge?: () => void
 }
 
 const NO_PLACE = { is: 'had', release: () => undefined } as const

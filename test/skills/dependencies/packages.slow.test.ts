@@ -7,6 +7,7 @@ import { before, describe, test } from 'node:test'
 import { Packages } from '../../../skills/dependencies/packages.ts'
 import type { PackagesOptions } from '../../../skills/dependencies/packages.ts'
 import { DockerodeEngine } from '../../../skills/sandbox/docker/dockerode-engine.ts'
+import { termsOf } from '../../../skills/sandbox/docker/terms.ts'
 import type { Job } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox } from '../../support/container.ts'
 import { docker, startEngine, withoutDocker } from '../../support/docker.ts'
@@ -15,9 +16,6 @@ import type { TestEngine } from '../../support/docker.ts'
 import { temporaryFolder } from '../../support/gateway-process.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { realClock } from '../../support/real-clock.ts'
-
-const seccomp = (): Promise<string> =>
-  Promise.resolve(readFileSync(join(import.meta.dirname, '../../../skills/sandbox/docker/seccomp.json'), 'utf8'))
 
 /** A wheel, or any zip: name → content. Its SHA-256. */
 function zip(path: string, files: { readonly [name: string]: string }, mode = 0o100644): string {
@@ -69,7 +67,7 @@ describe('packages of a lock file', { skip: withoutDocker() }, () => {
       image: engine.image,
       runtime: null,
       instance: () => Promise.resolve(instance),
-      seccomp,
+      terms: () => termsOf(client),
       dir,
       shelf,
       clock: realClock,
