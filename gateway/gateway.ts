@@ -201,13 +201,12 @@ export class Gateway implements Lifecycle {
     await store.start()
     await this.#keys.start()
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
-    await this.#registered.read()
-    await this.#pairings.start()
+    await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
-    await this.#parts.skills.start()
     await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
+    this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
   }

@@ -111,7 +111,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
       gateway.reload(next.config)
-      const later = skills.reconfigure(next.config.skills)
+      const later = await skills.reconfigure(next.config.skills)
       log.info(
         {},
         'The configuration was read again: routes, agents, access rules, skills and log level are in force, the rest at the next start.',

@@ -3,19 +3,11 @@
  * and nobody can register one; it is a sandbox only in that the runner treats it as one.
  */
 import type { Clock, Log, SandboxReport, SkillOutcome } from '#contract'
-import { canonicalDigest, describeError } from '#contract'
-import type { Bundle } from '../../bundle/bundle.ts'
+import { describeError } from '#contract'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
 import { UnderWay } from '../under-way.ts'
-import { clock as clockSkill } from './clock.ts'
-import { echo } from './echo.ts'
 import type { InProcessSkill } from './in-process.ts'
-
-const OWN_SKILLS: readonly InProcessSkill[] = [clockSkill, echo]
-
-/** As the catalogue has them: a descriptor without files. */
-export const ownBundles = (skills: readonly InProcessSkill[] = OWN_SKILLS): readonly Bundle[] =>
-  skills.map(({ descriptor }) => ({ digest: `sha256-${canonicalDigest(descriptor)}`, descriptor, files: {} }))
+import { OWN_SKILLS } from './own.ts'
 
 export interface GatewaySandboxOptions {
   readonly clock: Clock
