@@ -1,6 +1,7 @@
 /**
  * A process that runs one skill in a container and is killed in the middle of it: `node contained-run.ts SOCKET IMAGE DIR KEY CODE GRADE
- * FIRST`. FIRST: code that has run under the same key before. */
+ * FIRST`. FIRST: code that has run under the same key before.
+ */
 import { DockerSandbox } from '../../skills/sandbox/docker/docker.ts'
 import { jobFor, noMetrics, realClock } from './container.ts'
 import { quietLog } from './quiet-log.ts'
