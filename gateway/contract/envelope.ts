@@ -79,4 +79,7 @@ export function envelopeText({ payload, metadata }: Pick<Envelope, 'payload' | '
   return [payloadText(payload), ...lines].filter((line) => line !== '').join('\n')
 }
 
+/** A text as it is; whatever else, nothing. */
+export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 export const isJsonObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)

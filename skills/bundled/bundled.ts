@@ -7,7 +7,7 @@ import { glob, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { JsonObject, JsonValue } from '#contract'
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { Files } from '../bundle/bundle.ts'
 
 export interface BundledSkill {
@@ -58,7 +58,7 @@ async function vendored(vendor: unknown): Promise<readonly Placed[]> {
   const { files, packages } = isJsonObject(vendor) ? vendor : {}
   const placed: Promise<readonly Placed[]>[] = []
   for (const [path, source] of Object.entries(isJsonObject(files) ? files : {})) {
-    if (isJsonObject(source)) placed.push(one(path, { from: String(source['from']), isScript: source['as'] === 'module' }))
+    if (isJsonObject(source)) placed.push(one(path, { from: textOf(source['from']), isScript: source['as'] === 'module' }))
   }
   for (const [name, patterns] of Object.entries(isJsonObject(packages) ? packages : {})) {
     if (Array.isArray(patterns)) placed.push(several(name, patterns.map(String)))

@@ -117,7 +117,7 @@ const shown = (value: unknown): string => {
 
 function judgeOf(format: Format): (text: string) => boolean {
   if (format instanceof RegExp) return (text) => format.test(text)
-  if (typeof format === 'function') return (text) => format(text) === true
+  if (typeof format === 'function') return (text) => format(text)
   if (typeof format === 'object' && format !== null && 'validate' in format) {
     const { validate } = format
     if (validate instanceof RegExp) return (text) => validate.test(text)

@@ -2,7 +2,7 @@
  * A descriptor as it was written, into one that the gateway works with, or every fault at once, each with its place. Pure but for
  * loading Ajv. Files and signature are for `bundle/`, what versions owe each other for `compatible.ts`.
  */
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { Fault, JsonObject, JsonValue, SkillDescriptor, SkillTest } from '#contract'
 import { compileSchema, SchemaJudge } from './ajv.ts'
 import type { Compiled } from './ajv.ts'
@@ -84,12 +84,12 @@ export function readDescriptor(json: JsonObject): SkillDescriptor {
   const runtime = object(json['runtime'])
   const resources = object(json['resources'])
   return {
-    id: String(json['id']),
-    version: String(json['version']),
+    id: textOf(json['id']),
+    version: textOf(json['version']),
     description: text(json['description']) ?? '',
     inputs: writtenOut(object(json['inputs']), 'inputs').schema,
     outputs: writtenOut(object(json['outputs']), 'outputs').schema,
-    runtime: { language: languageOf(runtime['language']), entrypoint: String(runtime['entrypoint']) },
+    runtime: { language: languageOf(runtime['language']), entrypoint: textOf(runtime['entrypoint']) },
     effect: effectOf(json['effect']),
     timeoutMs: number(json['timeout_ms'], 'timeout_ms'),
     resources: {
@@ -130,7 +130,7 @@ function testOf(test: JsonObject): SkillTest {
   const error = ERRORS.find((code) => code === test['error'])
   const output = test['output']
   return {
-    name: String(test['name']),
+    name: textOf(test['name']),
     input: test['input'] ?? null,
     ...(output !== undefined && { output }),
     ...(error !== undefined && { error }),

@@ -40,7 +40,7 @@ export interface Ended {
   readonly acknowledge?: () => void
 }
 
-/** What is known of a run that another life began. */
+/** What a run that another life began is taken up with. What it may reach is what the skill may now. */
 export interface Adoption extends Pick<Job, 'tell' | 'call' | 'signal' | 'egress' | 'timeoutMs'> {
   readonly skill: string
 }

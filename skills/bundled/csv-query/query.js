@@ -57,6 +57,7 @@ function column({ names }, name) {
   return index
 }
 
+/** @param {unknown} value @param {{is: string, value?: unknown}} test */
 function holds(value = '', { is, value: wanted = '' }) {
   switch (is) {
     case 'empty':

@@ -108,7 +108,7 @@ function condition(rule: JsonObject): Instruction[] {
       [AND, 0, 0, value],
       [JUMP_EQUAL, 0, 0, two],
     ]
-  throw new TypeError(`the comparison ${String(op)} is not understood`)
+  throw new TypeError(`the comparison ${JSON.stringify(op)} is not understood`)
 }
 
 function actionOf(rule: JsonObject): number {
@@ -116,7 +116,7 @@ function actionOf(rule: JsonObject): number {
   if (rule['includes'] !== undefined || rule['excludes'] !== undefined) throw new TypeError('a rule with conditions of its own')
   if (action === 'SCMP_ACT_ALLOW') return ALLOW
   if (action === 'SCMP_ACT_ERRNO') return REFUSE | unsigned(errnoRet ?? EPERM)
-  throw new TypeError(`the action ${String(action)} is not understood`)
+  throw new TypeError(`the action ${JSON.stringify(action)} is not understood`)
 }
 
 function list(value: JsonValue | undefined): readonly JsonObject[] {

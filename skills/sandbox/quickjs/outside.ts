@@ -3,7 +3,8 @@
  * answer with text, and an error is an answer too.
  */
 import type { JsonValue } from '#contract'
-import { describeError, isJsonObject } from '#contract'
+import { describeError, isJsonObject, textOf } from '#contract'
+import { denialOf } from '../../egress/egress.ts'
 import type { EgressFetch } from '../../egress/egress.ts'
 import type { Job } from '../sandbox.ts'
 import { FETCH_TIMEOUT_MS, MAX_FETCH_BYTES } from './wire.ts'
@@ -13,6 +14,8 @@ export interface Answered {
   /** JSON. */
   readonly text: string
 }
+
+const MAX_DENIALS = 8
 
 export class Outside {
   readonly #job: Job
@@ -37,16 +40,27 @@ export class Outside {
       return what === 'call' ? await this.#call(asked) : await this.#reach(asked)
     } catch (error) {
       if (isDenied(error)) {
-        this.denied += 1
-        if (this.denials.length < 3) this.denials.push(error.message)
+        this.#deny(error.message)
         return refusal(error.message, 'egress_denied')
       }
       return refusal(this.#signal.aborted ? 'the run is over' : describeError(error).message)
     }
   }
 
+  /** The run is over. */
+  end(): void {
+    if (this.denied > this.denials.length) this.#job.tell(denialOf(`It was denied ${this.denied} times in all.`))
+  }
+
+  #deny(why: string): void {
+    this.denied += 1
+    if (this.denials.includes(why) || this.denials.length === MAX_DENIALS) return
+    this.denials.push(why)
+    this.#job.tell(denialOf(why))
+  }
+
   async #call(asked: { readonly [member: string]: JsonValue }): Promise<Answered> {
-    const outcome = await this.#job.call(String(asked['skill']), asked['input'] ?? {}, ++this.#calls)
+    const outcome = await this.#job.call(textOf(asked['skill']), asked['input'] ?? {}, ++this.#calls)
     if (outcome.status === 'ok') return { isError: false, text: JSON.stringify(outcome.output) }
     return refusal(outcome.message, outcome.code)
   }
@@ -57,8 +71,8 @@ export class Outside {
       skill: this.#job.bundle.descriptor.id,
       key: this.#job.key,
       allow: this.#job.egress,
-      url: String(asked['url']),
-      method: String(asked['method']).toUpperCase(),
+      url: textOf(asked['url']),
+      method: textOf(asked['method']).toUpperCase(),
       headers: textMembers(asked['headers']),
       body: typeof asked['body'] === 'string' ? Buffer.from(asked['body']) : null,
       maxBytes: MAX_FETCH_BYTES,
@@ -73,7 +87,7 @@ function refusal(message: string, code?: string): Answered {
 }
 
 function textMembers(value: JsonValue | undefined): { readonly [name: string]: string } {
-  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)])) : {}
+  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).map(([name, text]) => [name, textOf(text)])) : {}
 }
 
 const isDenied = (error: unknown): error is Error => error instanceof Error && 'code' in error && error.code === 'EGRESS_DENIED'

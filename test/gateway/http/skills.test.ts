@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { problem, startServer } from './double.ts'
 import type { Started } from './double.ts'
@@ -112,7 +113,7 @@ test('skills are found by id, by version and by words, a page at a time', async 
   const [found, ...others] = (await list('?version=^1.2'))['data'] as readonly JsonObject[]
   assert.deepEqual([found?.['id'], found?.['match'], found?.['versions'], others.length], ['weather', '1.2.0', ['2.0.0', '1.2.0'], 0])
   const first = await list('?limit=2')
-  const second = await list(`?limit=2&cursor=${String(first['cursor'])}`)
+  const second = await list(`?limit=2&cursor=${textOf(first['cursor'])}`)
   assert.deepEqual([idsIn(first), idsIn(second), second['cursor']], [['clock', 'tides'], ['weather'], null])
 })
 

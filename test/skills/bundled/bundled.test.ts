@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, describe, test } from 'node:test'
-import { DeniedError, isJsonObject } from '#contract'
+import { DeniedError, isJsonObject, textOf } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { bundled } from '../../../skills/bundled/bundled.ts'
 import { MAX_BUNDLE_BYTES, MAX_FILES } from '../../../skills/bundle/bundle.ts'
 import type { EgressFetch } from '../../../skills/egress/egress.ts'
 import { QuickJsSandbox } from '../../../skills/sandbox/quickjs/quickjs.ts'
-import { realClock, scriptJob } from '../../support/javascript.ts'
+import { scriptJob } from '../../support/javascript.ts'
+import { realClock } from '../../support/real-clock.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 
 const requests: { readonly url: string; readonly headers: NodeJS.Dict<string | string[]> }[] = []
@@ -78,7 +79,7 @@ async function run(
   if (!ajv.validate(schemaOf(of(descriptor, 'inputs')), input)) return { error: 'invalid_input' }
   const job = scriptJob('', { input, timeoutMs: 10_000, ...more })
   const { bundle } = job
-  const entrypoint = String(of(descriptor, 'runtime', 'entrypoint'))
+  const entrypoint = textOf(of(descriptor, 'runtime', 'entrypoint'))
   const resources = { ...bundle.descriptor.resources, memoryMb: Number(of(descriptor, 'resources', 'memory_mb')) }
   const { outcome } = await sandbox.run({
     ...job,
@@ -93,7 +94,7 @@ describe('the bundled skills', () => {
   for (const { id, descriptor, files } of loaded) {
     test(`are within the bounds of any skill: ${id}`, () => {
       assert.equal(of(descriptor, 'id'), id)
-      assert.ok(Object.hasOwn(files, String(of(descriptor, 'runtime', 'entrypoint'))))
+      assert.ok(Object.hasOwn(files, textOf(of(descriptor, 'runtime', 'entrypoint'))))
       assert.ok(Object.keys(files).length <= MAX_FILES)
       assert.ok(Object.values(files).reduce((sum, { byteLength }) => sum + byteLength, 0) <= MAX_BUNDLE_BYTES)
       for (const path of Object.keys(files)) assert.match(path, /^(?!.*\.\.)[\w.-]+(?:\/[\w.-]+)*$/)
@@ -101,10 +102,10 @@ describe('the bundled skills', () => {
     if (of(descriptor, 'runtime', 'language') !== 'javascript') continue
     const tests = of(descriptor, 'tests')
     for (const each of Array.isArray(tests) ? tests : []) {
-      test(`pass the tests of their descriptors: ${id} ${String(of(each, 'name'))}`, async () => {
+      test(`pass the tests of their descriptors: ${id} ${textOf(of(each, 'name'))}`, async () => {
         const told = await run(id, of(each, 'input') ?? null)
         if (of(each, 'error') === undefined) assert.deepEqual(told, { output: of(each, 'output') })
-        else assert.ok(told.error?.startsWith(String(of(each, 'error'))), JSON.stringify(told))
+        else assert.ok(told.error?.startsWith(textOf(of(each, 'error'))), JSON.stringify(told))
       })
     }
   }
@@ -287,7 +288,7 @@ describe('csv-query', () => {
 describe('http-fetch', () => {
   const egress = ['page.test']
   test('brings a page, as it is or as text', async () => {
-    assert.match(String(of((await run('http-fetch', { url: 'http://page.test/page' }, { egress })).output, 'text')), /^<title>/)
+    assert.match(textOf(of((await run('http-fetch', { url: 'http://page.test/page' }, { egress })).output, 'text')), /^<title>/)
     const { output } = await run('http-fetch', { url: 'http://page.test/page', as: 'text' }, { egress })
     assert.deepEqual([of(output, 'status'), of(output, 'text')], [200, 'x One & two\nthree'])
     const cut = (await run('http-fetch', { url: 'http://page.test/page', max_chars: 3 }, { egress })).output

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { bundled } from '../../../skills/bundled/bundled.ts'
@@ -69,7 +69,7 @@ async function inNode(id: string, entrypoint: string, input: JsonObject): Promis
 }
 const analyse = (input: JsonObject): Promise<JsonObject> => inNode('document-analysis', 'analyse.mjs', input)
 const report = (input: JsonObject): Promise<JsonObject> => inNode('report-generation', 'report.mjs', input)
-const textOf = ({ base64 }: JsonObject): string => Buffer.from(String(base64), 'base64').toString()
+const decoded = ({ base64 }: JsonObject): string => Buffer.from(textOf(base64), 'base64').toString()
 
 const MARKDOWN = `# Quarterly report
 The *first* quarter was **good**: see [the numbers](https://example.com/q1) & <b>more</b>.
@@ -110,7 +110,7 @@ describe('document-analysis', () => {
     assert.equal(found['title'], 'The page')
     assert.deepEqual(found['headings'], [{ level: 1, text: 'One' }])
     assert.deepEqual(found['links'], [{ text: 'a link', url: '/x' }])
-    assert.equal(String(found['text']).replace(/\n+/g, '|'), 'One|Two a link|three|four|a b|up©')
+    assert.equal(textOf(found['text']).replace(/\n+/g, '|'), 'One|Two a link|three|four|a b|up©')
   })
   test('reads HTML nested beyond any stack', async () => {
     const found = await analyse({ text: `<html>${'<div>'.repeat(50_000)}deep` })
@@ -123,8 +123,8 @@ describe('document-analysis', () => {
       { level: 1, text: 'Quarterly report' },
       { level: 2, text: 'Items' },
     ])
-    assert.match(String(found['text']), /The first quarter was good: see the numbers & more\./)
-    assert.match(String(found['text']), /const a = 1 < 2/)
+    assert.match(textOf(found['text']), /The first quarter was good: see the numbers & more\./)
+    assert.match(textOf(found['text']), /const a = 1 < 2/)
   })
   test('tells languages apart, and says nothing about too little', async () => {
     const texts: readonly (readonly [string, string | null])[] = [
@@ -140,16 +140,16 @@ describe('document-analysis', () => {
   test('cuts what is long, and refuses what it cannot read', async () => {
     const cut = await analyse({ text: 'word '.repeat(1000), max_chars: 10 })
     assert.deepEqual([cut['text'], cut['is_truncated'], cut['words']], ['word word ', true, 1000])
-    assert.match(String((await analyse({ text: 'x', media_type: 'application/msword' }))['error']), /is not read here/)
-    assert.match(String((await analyse({ text: 'x', media_type: 'application/pdf' }))['error']), /as base64/)
-    assert.match(String((await analyse({ base64: Buffer.from('%PDF-1.4 no').toString('base64') }))['error']), /PDF/)
+    assert.match(textOf((await analyse({ text: 'x', media_type: 'application/msword' }))['error']), /is not read here/)
+    assert.match(textOf((await analyse({ text: 'x', media_type: 'application/pdf' }))['error']), /as base64/)
+    assert.match(textOf((await analyse({ base64: Buffer.from('%PDF-1.4 no').toString('base64') }))['error']), /PDF/)
   })
 })
 
 describe('report-generation', () => {
   test('makes a page that runs nothing and loads nothing', async () => {
     const made = await report({ markdown: MARKDOWN, format: 'html', author: '<Ada>' })
-    const html = textOf(made)
+    const html = decoded(made)
     assert.equal(made['media_type'], 'text/html; charset=utf-8')
     assert.match(html, /<title>Quarterly report<\/title><meta name="author" content="&#60;Ada&#62;">/)
     assert.match(html, /<a href="https:\/\/example\.com\/q1" rel="noopener noreferrer">the numbers<\/a>/)
@@ -164,11 +164,11 @@ describe('report-generation', () => {
     })
     assert.equal(made['media_type'], 'application/pdf')
     assert.ok(Number(made['pages']) >= 2)
-    assert.match(String(made['warnings']), /漢/)
-    const read = await analyse({ base64: String(made['base64']) })
+    assert.match(JSON.stringify(made['warnings']), /漢/)
+    const read = await analyse({ base64: textOf(made['base64']) })
     assert.deepEqual([read['kind'], read['title'], read['pages']], ['pdf', 'Numbers', made['pages']])
     for (const words of ['Quarterly report', 'two with code', 'quoted words', '1 / '])
-      assert.ok(String(read['text']).includes(words), words)
+      assert.ok(textOf(read['text']).includes(words), words)
   })
   test('breaks words that no line holds, and letters that no font has', async () => {
     const made = await report({ markdown: `${'x'.repeat(2_000)}\n\n${'😀'.repeat(10)} \u0007`, format: 'pdf', paper: 'letter' })

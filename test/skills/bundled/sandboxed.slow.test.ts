@@ -1,12 +1,13 @@
 /** The bundled skills for Node and Python where they run when there is no container engine: in bubblewrap, with their packages beside them. */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { isJsonObject } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { bundled } from '../../../skills/bundled/bundled.ts'
 import { shipped } from '../../../skills/catalogue/bundled.ts'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
-import { realClock, scriptJob } from '../../support/javascript.ts'
+import { scriptJob } from '../../support/javascript.ts'
+import { realClock } from '../../support/real-clock.ts'
 import { facilities } from '../../support/machine.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 
@@ -33,7 +34,7 @@ describe('bundled skills in bubblewrap', { skip }, () => {
     const read = await run('document-analysis', { base64 })
     assert.ok(isJsonObject(read))
     assert.deepEqual([read['kind'], read['title'], read['pages']], ['pdf', 'Made here', 1])
-    assert.match(String(read['text']), /and read there/)
+    assert.match(textOf(read['text']), /and read there/)
   })
   test('HTML is read by the parser beside the code', async () => {
     const read = await run('document-analysis', { text: '<title>T</title><p>one &eacute;' })

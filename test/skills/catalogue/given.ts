@@ -24,7 +24,7 @@ export interface World {
   readonly tested: Bundle[]
   settings: SkillsSettings
   /** Another catalogue over the same store, as after a restart. */
-  again(): Promise<Catalogue>
+  readonly again: () => Promise<Catalogue>
 }
 
 export const code = (text: string): { readonly [path: string]: Uint8Array } => ({ 'enrich_profile.py': new TextEncoder().encode(text) })

@@ -21,7 +21,7 @@ function startOf(lease: string | null, { memoryMb = 64, megabytes = 0 } = {}): C
 interface Counted {
   readonly stock: Stock
   /** Whether a call was given an instance that nobody used before. */
-  use(start: CallStart, isWell?: boolean): Promise<boolean>
+  readonly use: (start: CallStart, isWell?: boolean) => Promise<boolean>
 }
 
 function counted(): Counted {

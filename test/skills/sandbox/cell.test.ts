@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { textOf } from '#contract'
 import type { JsonObject, SkillOutcome } from '#contract'
 import { Cell } from '../../../skills/sandbox/cell.ts'
-import type { CellEnded } from '../../../skills/sandbox/cell.ts'
+import type { CellEnded } from '../../../skills/sandbox/call.ts'
 import { FROM, GREETING, TO } from '../../../skills/sandbox/frame.ts'
 import type { Frame } from '../../../skills/sandbox/frame.ts'
 import { encodeFrame, FrameDecoder } from '../../../skills/sandbox/frames.ts'
@@ -42,7 +43,7 @@ class Far {
   async greet(state: JsonObject = { state: 'idle', key: null }, call = 0): Promise<Cell> {
     const ready = this.cell.ready(1_000)
     await turn()
-    this.stdout.write(Buffer.from(String(this.sent(TO.hello)[0]?.['mark']), 'hex'))
+    this.stdout.write(Buffer.from(textOf(this.sent(TO.hello)[0]?.['mark']), 'hex'))
     await this.say(FROM.ready, call, { protocol: 1, loaded: null, ...state })
     await ready
     return this.cell
@@ -218,7 +219,7 @@ describe('a cell', () => {
   test('gives the outcome of a run that ended while nobody listened', async () => {
     const ready = far.cell.ready(1_000)
     await turn()
-    const mark = Buffer.from(String(far.sent(TO.hello)[0]?.['mark']), 'hex')
+    const mark = Buffer.from(textOf(far.sent(TO.hello)[0]?.['mark']), 'hex')
     const frames = [
       encodeFrame(FROM.ready, 2, Buffer.from('{"protocol":1,"state":"held","key":"old","loaded":null}')),
       encodeFrame(FROM.result, 2, Buffer.from('7')),
