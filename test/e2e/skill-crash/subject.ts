@@ -9,11 +9,13 @@ import { die } from '../../support/kill-point.ts'
 const wanted = process.env['OPENCLAW_TEST_POINT'] ?? ''
 const calls = Number(process.env['OPENCLAW_TEST_CALLS'] ?? 1)
 
+const MOMENT_MS = 300
 let came = 0
 async function point(name: string): Promise<void> {
   if (name !== wanted) return
   came += 1
-  if (came === calls) die()
+  // Whatever the sandboxes do after a call has its time.
+  if (came === calls) setTimeout(die, MOMENT_MS)
   await new Promise(() => undefined)
 }
 

@@ -33,9 +33,9 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
   })
 
   /** A life that was killed while its run went on; and the folder that it had. */
-  const killed = async (t: TestContext, key: string, seconds: number, grade = 'lease'): Promise<string> => {
+  const killed = async (t: TestContext, key: string, seconds: number, { grade = 'lease', first = '' } = {}): Promise<string> => {
     const dir = temporaryFolder(t)
-    const child = startChild([PROGRAM, engine.socket, engine.image, dir, key, going(seconds), grade])
+    const child = startChild([PROGRAM, engine.socket, engine.image, dir, key, going(seconds), grade, first])
     await child.said(/going/, 20_000)
     await child.kill9()
     return dir
@@ -59,7 +59,7 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
   for (const grade of ['lease', 'fresh']) {
     test(`is taken up by its key while it goes on, and nothing is left (${grade})`, async (t) => {
       const key = randomUUID()
-      const dir = await killed(t, key, 3, grade)
+      const dir = await killed(t, key, 3, { grade })
       const next = await startSandbox(t, engine, { dir })
       const events: SkillEvent[] = []
       const ended = await next.sandbox.adopt(key, {
@@ -87,6 +87,16 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
     for (const end = performance.now() + 5_000; await sleeping();) assert.ok(performance.now() < end)
     const next = await startSandbox(t, engine, { dir })
     const ended = await next.sandbox.adopt(key, listen)
+    assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
+    await gone(next, 5_000)
+  })
+
+  test('is the last of its attempts, not one whose outcome was not let go yet', async (t) => {
+    const key = randomUUID()
+    const dir = await killed(t, key, 3, { first: 'def run(input, ctx):\n  return "the first attempt"\n' })
+    const next = await startSandbox(t, engine, { dir })
+    const ended = await next.sandbox.adopt(key, listen)
+    ended?.acknowledge?.()
     assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
     await gone(next, 5_000)
   })
