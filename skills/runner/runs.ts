@@ -174,7 +174,8 @@ export class Runs implements SkillRuns {
     const run: NewRun = {
       id,
       tenant,
-      key: key === null ? id : `client:${encodeURIComponent(principal)}:${key}`,
+      // Without a `/`: what follows one is a call that a skill makes, or a hook's.
+      key: key === null ? id : `client:${encodeURIComponent(principal)}:${encodeURIComponent(key)}`,
       skill,
       asked: version ?? null,
       caller,
