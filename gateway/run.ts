@@ -111,7 +111,11 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
       gateway.reload(next.config)
-      log.info({}, 'The configuration was read again: routes, agents, access rules and log level are in force, the rest at the next start.')
+      skills.reload(next.config.skills)
+      log.info(
+        {},
+        'The configuration was read again: routes, agents, access rules, log level and what skills are given are in force, the rest at the next start.',
+      )
     } catch (error) {
       log.error(
         { 'error.code': describeError(error).code },

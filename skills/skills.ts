@@ -69,16 +69,18 @@ export class SkillSet implements Skills {
   readonly #sandboxes: Sandboxes
   readonly #workshop: Workshop
   readonly #clock: Clock
+  #settings: SkillsSettings
 
   constructor(options: SkillSetOptions) {
     const { settings, store, dir, clock, log, emit } = options
+    this.#settings = settings
     this.#dir = dir
     this.#clock = clock
     this.#catalogue = new Catalogue({
       store: store.skills,
       clock,
       log,
-      settings: () => settings,
+      settings: () => this.#settings,
       bundled: [...ownSkills(), ...bundled.map(shipped)],
       runTests: (bundle, tenant) => this.#test(bundle, tenant),
       emit,
@@ -89,6 +91,7 @@ export class SkillSet implements Skills {
     this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
     this.#runner = new Runner({
       ...options,
+      settings: this.#live(),
       library: this.#catalogue,
       sandboxes: this.#sandboxes,
       ledger,
@@ -103,6 +106,14 @@ export class SkillSet implements Skills {
       read: async (archive) => (await archivist()).read(archive),
       write: async (...skill) => (await archivist()).write(...skill),
     }
+  }
+
+  /**
+   * In force from the next call on: what each skill is given, its grade, and whose signatures count. The rest (sandboxes, bounds, hooks,
+   * private hosts) is what was made at the start.
+   */
+  reload({ entries, grade, signatures }: SkillsSettings): void {
+    this.#settings = { ...this.#settings, entries, grade, signatures }
   }
 
   async start(): Promise<void> {
@@ -126,6 +137,20 @@ export class SkillSet implements Skills {
 
   runtime(): Promise<readonly SandboxReport[]> {
     return this.#sandboxes.reports()
+  }
+
+  /** As they are when they are read. */
+  #live(): SkillsSettings {
+    const current = (): SkillsSettings => this.#settings
+    return {
+      ...this.#settings,
+      get entries() {
+        return current().entries
+      },
+      get grade() {
+        return current().grade
+      },
+    }
   }
 
   /** The tests of a descriptor, in the sandbox it will run in. */

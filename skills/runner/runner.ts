@@ -139,7 +139,8 @@ export class Runner implements SkillRunner {
     const bundle = record === null ? null : await this.#load(record)
     if (bundle === null || 'status' in bundle) return null
     const { descriptor } = bundle
-    const redaction = new Redaction(Object.values(grantOf(descriptor, settings).secrets))
+    const grant = grantOf(descriptor, settings)
+    const redaction = new Redaction(Object.values(grant.secrets))
     const telling = new Telling({ clock, redaction, watch: run.watch })
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
     const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
@@ -151,7 +152,7 @@ export class Runner implements SkillRunner {
     const ended = await this.#track(sandboxes.adopt(run.key, listen))
     const logs = telling.end()
     if (ended === null) return null
-    const { outcome } = await judge({ bundle, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)
+    const { outcome } = await judge({ bundle, grant, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)
     this.#meter.ended(outcome)
     return { outcome, version: descriptor.version, effect: descriptor.effect, attempts: 1, hasStarted: ended.hasStarted, logs, startedAt }
   }
@@ -266,7 +267,7 @@ export class Runner implements SkillRunner {
     const grant = grantOf(descriptor, this.#options.settings)
     if (grant.missing.length > 0) {
       const names = grant.missing.map((name) => `\`skills.entries.${descriptor.id}.secrets.${name}\``).join(', ')
-      return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names}.`)
+      return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names} in openclaw.yaml.`)
     }
     const found = await this.#options.sandboxes.for(descriptor.runtime.language)
     if ('reason' in found)
@@ -280,7 +281,7 @@ export class Runner implements SkillRunner {
     } catch (error) {
       const { code, message } = describeError(error)
       this.#options.log.warn(
-        { skill: record.id, version: record.version, 'error.code': code, error: message },
+        { skill: `${record.id}@${record.version}`, 'error.code': code, error: message },
         'A skill could not be loaded.',
       )
       return failed('unavailable', `${record.id} ${record.version} cannot be loaded: ${message}`)
@@ -343,5 +344,8 @@ const NO_PLACE = { is: 'had', release: () => undefined } as const
 
 const unknownSkill = ({ skill, version }: SkillRun): SkillOutcome =>
   version === undefined
-    ? failed('not_found', `There is no skill "${skill}" that can be called.`)
-    : failed('not_found', `There is no version ${version} of skill "${skill}" that can be called.`)
+    ? failed('not_found', `There is no skill "${skill}" that can be called. \`openclaw skills list\` shows those there are.`)
+    : failed(
+        'not_found',
+        `There is no version ${version} of skill "${skill}" that can be called. \`openclaw skills versions ${skill}\` shows those there are.`,
+      )

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { before } from 'node:test'
 import { Workbench } from '../../cli/skill/workbench.ts'
@@ -47,6 +47,18 @@ test('a test that fails is shown with what came instead, and with the log', asyn
   assert.equal(err, '0 of 1 passed.\n')
   const json = JSON.parse((await run(['skills', 'test', folder, '--json'])).out)
   assert.deepEqual([json.passed, json.failed, json.tests[0].fault], [0, 1, 'expected {"words":3}, got {"words":2}'])
+})
+
+test('a folder that is none of a skill is told so, whatever else is in it', async (t) => {
+  const { dir, run } = await bench(t)
+  const folder = join(dir, 'else')
+  await mkdir(folder)
+  await Promise.all(Array.from({ length: 300 }, (_, at) => writeFile(join(folder, `${at}.txt`), '')))
+  for (const verb of ['validate', 'test', 'register']) {
+    const { code, err } = await run(['skills', verb, folder])
+    assert.equal(code, 5)
+    assert.match(err, /There is no skill\.json in .*else\. "openclaw skills init <folder>" begins a skill\./)
+  }
 })
 
 test('every fault of a skill is told at once, with its place and the nearest word', async (t) => {

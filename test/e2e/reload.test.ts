@@ -79,3 +79,40 @@ test('SIGHUP reads it again, and a gateway without a file learns of one', { time
   assert.equal((await ended(gateway, await say(gateway, 'still there'))).agent, 'second')
   assert.ok(count(gateway.output(), READ) >= 2)
 })
+
+test('what a skill is given is in force without a restart', { timeout: 40_000 }, async (context) => {
+  const gateway = await startGateway(context)
+  const post = async (path: string, body: object): Promise<{ readonly status: number; readonly body: { [name: string]: unknown } }> => {
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    const response = await gateway.fetch(path, init)
+    return { status: response.status, body: (await response.json()) as { [name: string]: unknown } }
+  }
+  const descriptor = {
+    id: 'calculator',
+    version: '1.0.0',
+    inputs: {},
+    outputs: { letters: { type: 'integer' } },
+    runtime: { language: 'javascript', entrypoint: 'main.js' },
+    secrets: ['KEY'],
+  }
+  const files = { 'main.js': 'export const run = (input, ctx) => ({ letters: ctx.secrets.KEY.length })' }
+  const registered = await post('/v1/skills', { descriptor, files })
+  assert.deepEqual([registered.status, registered.body['status']], [201, 'registered'], 'it stands before the one of the gateway')
+  assert.equal((await post('/v1/skills', { descriptor, files })).status, 200)
+
+  const without = await post('/v1/skills/calculator/invoke', {})
+  assert.deepEqual([without.status, without.body['code']], [503, 'SANDBOX_UNAVAILABLE'])
+  assert.match(String(without.body['detail']), /set `skills\.entries\.calculator\.secrets\.KEY` in openclaw\.yaml/)
+
+  await edit(gateway.dir, 'skills: { entries: { calculator: { secrets: { KEY: seven77 } } } }\n')
+  await gateway.told(READ, 10_000)
+  assert.deepEqual((await post('/v1/skills/calculator/invoke', {})).body['output'], { letters: 7 })
+
+  await edit(gateway.dir, 'skills: { signatures: { policy: enforce }, entries: { calculator: { secrets: { KEY: seven77 } } } }\n')
+  await gateway.told(/(?:The configuration was read again[^]*){2}/, 10_000)
+  assert.match(String((await post('/v1/skills/calculator/invoke', {})).body['detail']), /is not signed/)
+
+  await edit(gateway.dir, 'skills: { entries: { calculator: { enabled: false } } }\n')
+  await gateway.told(/(?:The configuration was read again[^]*){3}/, 10_000)
+  assert.equal((await post('/v1/skills/calculator/invoke', {})).status, 404)
+})
