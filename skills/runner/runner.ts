@@ -145,11 +145,13 @@ export class Runner implements SkillRunner {
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
     const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
     const execute = (child: SkillRun, of: Family): Promise<SkillOutcome> => this.#within(child, of)
-    const listen = {
+    const adopter = {
+      skill: descriptor.id,
+      egress: grant.egress,
       signal,
       ...converse({ run: { ...run, input: null, attempt: 1 }, family, telling, clock, execute }, signal, descriptor.timeoutMs),
     }
-    const ended = await this.#track(sandboxes.adopt(run.key, listen))
+    const ended = await this.#track(sandboxes.adopt(run.key, adopter))
     const logs = telling.end()
     if (ended === null) return null
     const { outcome } = await judge({ bundle, grant, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)

@@ -28,6 +28,9 @@ export interface Job {
   readonly call: (skill: string, input: JsonValue, n: number) => Promise<SkillOutcome>
 }
 
+/** What a run of a former life is taken up with. What it may reach is what the skill may now. */
+export type Adopter = Pick<Job, 'tell' | 'call' | 'signal' | 'egress'> & { readonly skill: string }
+
 export interface Ended {
   /** With its times. */
   readonly outcome: SkillOutcome
@@ -42,5 +45,5 @@ export interface Sandbox extends Lifecycle {
   /** Never rejects. `unavailable` and `busy` without `hasStarted` when it cannot be had within its bounds. */
   run(job: Job): Promise<Ended>
   /** A run with this key that a former life of the gateway began and that still runs, or has ended and kept its outcome; null: none. */
-  adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null>
+  adopt(key: string, adopter: Adopter): Promise<Ended | null>
 }

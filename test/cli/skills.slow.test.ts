@@ -172,7 +172,7 @@ test('runs are listed and shown, with their logs', async (t) => {
   assert.deepEqual(gateway.requests[0]?.query, { skill: 'weather', status: 'failed', limit: '20' })
   assert.match((await run(['skills', 'run', 'run-1'])).out, /^status +failed \(timeout: too slow\)$/m)
   assert.equal((await run(['skills', 'logs', 'run-1'])).out, 'hello\n')
-  assert.match((await run(['skills', 'cancel', 'run-1'])).err, /run-1 is cancelled/)
+  assert.match((await run(['skills', 'cancel', 'run-1'])).err, /run-1 is told to stop/)
 })
 
 test('what isolates is told in sentences', async (t) => {

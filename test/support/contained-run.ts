@@ -1,7 +1,9 @@
 /** A process that runs one skill in a container and is killed in the middle of it: `node contained-run.ts SOCKET IMAGE DIR KEY CODE GRADE`. */
 import { DockerSandbox } from '../../skills/sandbox/docker/docker.ts'
-import { jobFor, noMetrics, realClock } from './container.ts'
+import { jobFor } from './container.ts'
+import { noMetrics } from './no-metrics.ts'
 import { quietLog } from './quiet-log.ts'
+import { realClock } from './real-clock.ts'
 
 const [socket = '', image = '', dir = '', key = '', code = '', grade = 'lease'] = process.argv.slice(2)
 const settings = { docker: { socket, image, runtime: null, maxContainers: 4, parked: 1 }, maxQueued: 10, queueMs: 10_000 }

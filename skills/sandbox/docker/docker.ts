@@ -1,27 +1,29 @@
 /**
  * Skills in containers, one for each that must be kept apart. Takes a job through its sandbox: a container from the pool, the code and the
- * call into it, its outcome out of it, and what a container that ended on the way died of. The pool says who gets which; `profile.ts` what
- * holds them in; `stock.ts` what becomes of those that outlived a gateway.
+ * call into it, its outcome out of it. The pool says who gets which; `profile.ts` what holds them in; `verdict.ts` what one that ended on
+ * the way died of; `stock.ts` what becomes of those that outlived a gateway.
  */
-import { createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
-import { judgeDenials, type Egress } from '../../egress/egress.ts'
+import { denialOf, type Egress } from '../../egress/egress.ts'
 import type { SkillsSettings } from '../../settings.ts'
-import type { CellEnded } from '../cell.ts'
-import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import type { CellEnded } from '../call.ts'
+import type { Adopter, Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
 import { makeInstance, readInstance } from './instance.ts'
+import { Leases } from './lease.ts'
 import { Pool, type Census, type Claimed } from './pool.ts'
 import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
 import { engineSocket } from './socket.ts'
 import { Stock } from './stock.ts'
+import { termsOf, type Terms } from './terms.ts'
+import { judge } from './verdict.ts'
 import { within } from './within.ts'
 
 /** Where the packages of a skill lie that has a lock file. */
@@ -59,15 +61,14 @@ export class DockerSandbox implements Sandbox {
   readonly #engine: Engine
   readonly #pool: Pool<Box>
   readonly #epoch: string = randomUUID()
-  /** So that nothing about secrets can be learned from a lease's name. */
-  readonly #pepper: Buffer = randomBytes(32)
+  readonly #leases = new Leases()
   readonly #boxes = new Map<string, Box>()
   /** Of each box whose outcome is held: ends the wait until it need not be any more. */
   readonly #acks = new Map<Box, () => void>()
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
-  #seccomp: Promise<string> | null = null
+  #terms: Promise<Terms> | null = null
   #isStopping = false
 
   constructor(options: DockerOptions) {
@@ -129,13 +130,6 @@ export class DockerSandbox implements Sandbox {
     return this.#pool.census()
   }
 
-  /** Skills of this bundle's kind will be called: some containers are made ready for them. */
-  warm(bundle: Bundle, egress: readonly string[]): void {
-    const profile = profileOf(bundle.descriptor, { deps: null, hasEgress: egress.length > 0 })
-    if (profile === null || bundle.descriptor.dependencies !== null) return
-    void this.#warm(profile)
-  }
-
   async run(job: Job): Promise<Ended> {
     const { bundle } = job
     let deps: string | null
@@ -154,7 +148,7 @@ export class DockerSandbox implements Sandbox {
     }
     const claimed = await this.#pool.claim({
       profile,
-      lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
+      lease: job.grade === 'fresh' ? null : this.#leases.of(job),
       group: `${job.tenant} ${bundle.descriptor.id}`,
       signal: job.signal,
     })
@@ -162,11 +156,13 @@ export class DockerSandbox implements Sandbox {
     return this.#runIn(claimed, job, deps)
   }
 
-  async adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null> {
+  async adopt(key: string, adopter: Adopter): Promise<Ended | null> {
     const box = await (await this.#stock?.catch(() => null))?.claim(key)
     if (!box) return null
     try {
-      const ended = await box.cell.adopt(listen)
+      const { skill, egress: allow, tell } = adopter
+      box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
+      const ended = await box.cell.adopt(adopter)
       if (ended === null) return null
       const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
       return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true }
@@ -189,7 +185,7 @@ export class DockerSandbox implements Sandbox {
       // Its answer, and the call's, are told by `invoke`.
       void box.cell.load(job.bundle, extras)
     }
-    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress })
+    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress, onDenied: (why) => job.tell(denialOf(why)) })
     const ended = await box.cell.invoke(job)
     const loadMs = Math.max(0, clock.now() - from - ended.runMs)
     const outcome = await this.#judge(box, ended)
@@ -197,33 +193,8 @@ export class DockerSandbox implements Sandbox {
     return { outcome: { ...outcome, times: { queueMs, startMs: startMs + loadMs, runMs: ended.runMs } }, hasStarted: ended.hasStarted }
   }
 
-  async #warm(profile: Profile): Promise<void> {
-    try {
-      await (await this.#takeStock()).take()
-      this.#pool.warm(profile)
-    } catch (error) {
-      this.#options.log.warn({ error: describeError(error).message }, 'No sandbox can be made ready ahead.')
-    }
-  }
-
-  /** What it died of, where the cell only knows that it did. */
-  async #judge(box: Box, { outcome, hasStarted }: CellEnded): Promise<SkillOutcome> {
-    const denials = box.door?.end()
-    const { state } = box.cell
-    if (outcome.status === 'ok' || outcome.code === 'cancelled' || state.is !== 'broken' || state.why !== 'ended') {
-      return denials === undefined ? outcome : judgeDenials(outcome, denials)
-    }
-    if (this.#isStopping) return failed('unavailable', 'the gateway stopped while it ran')
-    try {
-      const found = await this.#engine.state(box.id)
-      if (found?.isOutOfMemory === true) return failed('oom', 'it used more memory than it may, and its container was ended')
-      if (found === null || found.isRunning) return failed('unavailable', 'the connection to its container was lost')
-      if (!hasStarted) return failed('unavailable', `its container ended (exit code ${found.exitCode}) before it began`)
-      const said = box.complaints().trim().slice(-300)
-      return failed('crashed', `its container ended (exit code ${found.exitCode})${said === '' ? '' : `: ${said}`}`)
-    } catch (error) {
-      return failed('unavailable', describeError(error).message)
-    }
+  #judge(box: Box, ended: CellEnded): Promise<SkillOutcome> {
+    return judge(box, ended, { engine: this.#engine, isStopping: this.#isStopping })
   }
 
   /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. */
@@ -252,20 +223,6 @@ export class DockerSandbox implements Sandbox {
     return this.#options.volumes.volume(bundle)
   }
 
-  /** What may serve one call after another: everything that one of them could leave to the next belongs to the same. */
-  #leaseOf({ tenant, bundle, secrets, egress, grade }: Job): string {
-    const what = JSON.stringify([
-      tenant,
-      bundle.digest,
-      Object.keys(secrets)
-        .sort()
-        .map((name) => [name, secrets[name] ?? '']),
-      [...egress].sort(),
-      grade,
-    ])
-    return createHmac('sha256', this.#pepper).update(what).digest('base64')
-  }
-
   async #make(profile: Profile, slot: number, signal: AbortSignal): Promise<Box> {
     const { settings, clock, egress } = this.#options
     const instance = await this.#id()
@@ -282,7 +239,7 @@ export class DockerSandbox implements Sandbox {
       runtime,
       instance,
       epoch: this.#epoch,
-      seccomp: () => this.#filter(),
+      terms: () => this.#engineTerms(),
       onLeft,
     }
     const box = await makeBox(profile, slot, parts, signal)
@@ -327,14 +284,14 @@ export class DockerSandbox implements Sandbox {
     return this.#instance
   }
 
-  /** Without the white space and comments that make it readable. */
-  #filter(): Promise<string> {
-    this.#seccomp ??= readFile(new URL('seccomp.json', import.meta.url), 'utf8').then((text) => JSON.stringify(JSON.parse(text)))
-    return this.#seccomp
+  /** Asked for once; what could not be had is asked for again. */
+  #engineTerms(): Promise<Terms> {
+    const terms = (this.#terms ??= termsOf(this.#engine))
+    terms.catch(() => (this.#terms = null))
+    return terms
   }
 }
 
-const failed = (code: SkillErrorCode, message: string): SkillOutcome => ({ status: 'error', code, message })
 const refused = (code: SkillErrorCode, message: string, times?: SkillTimes): Ended => ({
   outcome: { status: 'error', code, message, ...(times === undefined ? {} : { times }) },
   hasStarted: false,

@@ -129,8 +129,10 @@ export class Stock {
   /** Asks it what it does. False: nothing that anybody could want. */
   async #keep(id: string, labels: Listed['labels']): Promise<boolean> {
     const { engine, clock, log, adoptWithinMs } = this.#options
+    // Before its door: one that was opened and given up again would be gone from where the container has it mounted.
+    const line = await engine.attach(id)
     const door = await this.#door(labels[LABELS.door] ?? '')
-    const box = new Box({ id, engine, clock, door, line: await engine.attach(id) })
+    const box = new Box({ id, engine, clock, door, line })
     const state = await box.cell.ready(HELLO_LIMIT_MS)
     if (this.#isStopped || (state.is !== 'busy' && state.is !== 'held')) {
       await within(box.destroy(), REMOVE_LIMIT_MS, clock)
@@ -147,6 +149,13 @@ export class Stock {
   }
 
   async #door(name: string): Promise<EgressDoor | null> {
-    return name === '' ? null : ((await this.#options.egress?.open(name).catch(() => null)) ?? null)
+    const { egress, log } = this.#options
+    if (name === '') return null
+    try {
+      return (await egress?.open(name)) ?? null
+    } catch (error) {
+      log.warn({ error: describeError(error).message }, 'A run that outlived the gateway has no way out any more.')
+      return null
+    }
   }
 }

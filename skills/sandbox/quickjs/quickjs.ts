@@ -151,6 +151,7 @@ export class QuickJsSandbox implements Sandbox {
       },
     })
     over.abort()
+    outside.end()
     const times: SkillTimes = { queueMs: lease.queueMs, startMs: lease.startMs, runMs: this.#clock.now() - begun }
     this.#pool.give(lease.worker, end.is === 'output' || !ABNORMAL.has(end.code))
     const outcome = outcomeOf(end, times)

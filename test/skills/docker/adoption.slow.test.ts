@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { after, before, describe, test, type TestContext } from 'node:test'
+import { before, describe, test, type TestContext } from 'node:test'
 import type { SkillEvent } from '#contract'
 import { LABELS } from '../../../skills/sandbox/docker/box.ts'
 import { readInstance } from '../../../skills/sandbox/docker/instance.ts'
+import type { Adopter } from '../../../skills/sandbox/sandbox.ts'
 import { startChild } from '../../support/child.ts'
 import { jobFor, startSandbox, type Contained } from '../../support/container.ts'
-import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { docker, withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import { temporaryFolder } from '../../support/gateway-process.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'support', 'contained-run.ts')
@@ -22,15 +24,11 @@ def run(input, ctx):
   return 'done after all'
 `
 
-describe('runs that outlive a gateway', { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let engine: TestEngine
   before(async () => {
     engine = await startEngine(scope)
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   /** A life that was killed while its run went on; and the folder that it had. */
@@ -50,6 +48,14 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
     }
   }
 
+  const listen: Adopter = {
+    skill: 'tried',
+    egress: [],
+    tell: () => {},
+    call: () => Promise.resolve({ status: 'ok', output: null }),
+    signal: new AbortController().signal,
+  }
+
   for (const grade of ['lease', 'fresh']) {
     test(`is taken up by its key while it goes on, and nothing is left (${grade})`, async (t) => {
       const key = randomUUID()
@@ -57,20 +63,13 @@ describe('runs that outlive a gateway', { skip: dockerPath() === null && process
       const next = await startSandbox(t, engine, { dir })
       const events: SkillEvent[] = []
       const ended = await next.sandbox.adopt(key, {
+        ...listen,
         tell: (event) => void events.push(event),
-        call: () => Promise.resolve({ status: 'ok', output: null }),
-        signal: new AbortController().signal,
       })
       assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
       assert.ok(events.some((event) => event.is === 'log' && event.text.includes('nearly')))
       await gone(next, 5_000)
     })
-  }
-
-  const listen = {
-    tell: () => {},
-    call: () => Promise.resolve({ status: 'ok' as const, output: null }),
-    signal: new AbortController().signal,
   }
 
   test('has its outcome kept when it ended while there was no gateway', async (t) => {

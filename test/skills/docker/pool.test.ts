@@ -291,14 +291,13 @@ describe('the pool of sandboxes', () => {
     assert.ok(made.every(({ isDestroyed }) => isDestroyed))
   })
 
-  test('a warm profile is kept ahead without use, and for ever', async () => {
-    const { pool, clock } = setUp({ parked: 1 })
-    pool.warm(A)
-    for (let minute = 0; minute < 30; minute++) {
-      clock.advance(60_000)
-      await settle()
-    }
-    assert.equal(pool.census().parked, 1)
+  test('of those kept ahead, the oldest is given first: what was started in it had the most time to come up', async () => {
+    const { given, clock, made } = setUp({ max: 6, parked: 2 })
+    await given('x')
+    clock.advance(100)
+    await settle()
+    const { member } = await given('y')
+    assert.equal(made.indexOf(member), 1)
   })
 
   test('stop refuses those who wait and destroys what there is, also what is still being made', async () => {
