@@ -45,6 +45,6 @@ export async function adoptRun(
   const ended = await sandboxes.adopt(run.key, { skill, egress, timeoutMs, signal: run.signal, ...conversation })
   const logs = telling.end()
   if (ended === null) return null
-  const judged = await judge({ bundle, library, redaction, log, run: whole }, ended)
+  const judged = await judge({ bundle, grant: { egress }, library, redaction, log, run: whole }, ended)
   return { ...judged, version, effect, attempts: 1, logs, startedAt }
 }
