@@ -48,6 +48,7 @@ export interface Tries {
   readonly times: SkillTimes
   readonly attempts: number
   readonly hasStarted: boolean
+  readonly acknowledge?: () => void
 }
 
 /** Never rejects. */
@@ -68,14 +69,16 @@ export async function attemptAll(options: Attempts): Promise<Tries> {
       }
     }
     const ended = await attempt(options)
-    const { outcome } = ended
+    const { outcome, acknowledge } = ended
     hasStarted ||= ended.hasStarted
     times = addTimes(times, outcome.times ?? NO_TIMES)
     const next = again({ ended, effect, attempts, waits, patienceMs: until - clock.now(), random: random() })
     if (next.is === 'no' || signal.aborted) {
       const isUntried = !ended.hasStarted && outcome.status === 'error' && (outcome.code === 'unavailable' || outcome.code === 'busy')
-      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted }
+      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted, ...(acknowledge && { acknowledge }) }
     }
+    // The next life must not take this for the end of the run.
+    acknowledge?.()
     isWait = next.is === 'wait'
     waits = isWait ? waits + 1 : 0
     const since = clock.now()
@@ -99,7 +102,7 @@ async function attempt(options: Attempts): Promise<Ended> {
     egress: grant.egress,
     grade: grant.grade,
     timeoutMs,
-    traceparent: null,
+    traceparent: run.traceparent ?? null,
     signal,
     ...conversation,
   }
@@ -139,13 +142,13 @@ export function converse(
 
 /** The output fits the schema, or it is none; and it holds no secret. */
 export async function judge(options: Pick<Attempts, 'bundle' | 'library' | 'redaction' | 'run' | 'log'>, ended: Ended): Promise<Ended> {
-  const { outcome, hasStarted } = ended
+  const { outcome } = ended
   const { redaction, library, bundle } = options
-  if (outcome.status === 'error') return { outcome: { ...outcome, message: redaction.text(outcome.message) }, hasStarted }
+  if (outcome.status === 'error') return { ...ended, outcome: { ...outcome, message: redaction.text(outcome.message) } }
   const faults = await library.faultsOf(bundle, 'outputs', outcome.output)
-  if (faults.length === 0) return { outcome: { ...outcome, output: redaction.value(outcome.output) }, hasStarted }
+  if (faults.length === 0) return { ...ended, outcome: { ...outcome, output: redaction.value(outcome.output) } }
   const told = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
-  return { outcome: failed('invalid_output', redaction.text(`Its output does not fit its schema: ${told}`), outcome.times), hasStarted }
+  return { ...ended, outcome: failed('invalid_output', redaction.text(`Its output does not fit its schema: ${told}`), outcome.times) }
 }
 
 /** Ends a wait for a sandbox that neither answers nor stops. */

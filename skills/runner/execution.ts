@@ -13,6 +13,8 @@ export interface Execution {
   readonly logs: string
   /** When it was asked for. */
   readonly startedAt: number
+  /** As that of `Ended`. */
+  readonly acknowledge?: () => void
 }
 
 /** What the skills below one call from outside have in common. */

@@ -13,8 +13,8 @@ const MAX_REASON_CHARS = 500
 const AFTER = { maxConcurrent: 4, maxQueued: 500, queueMs: 30_000 }
 
 export interface HooksOptions {
-  readonly before: readonly string[]
-  readonly after: readonly string[]
+  /** Their ids, as they are now. */
+  readonly named: () => { readonly before: readonly string[]; readonly after: readonly string[] }
   readonly clock: Clock
   readonly log: Log
   readonly execute: (run: SkillRun, family: Family) => Promise<SkillOutcome>
@@ -36,7 +36,7 @@ export class Hooks {
 
   constructor(options: HooksOptions) {
     this.#options = options
-    this.#limit = new Limit({ ...AFTER, clock: options.clock })
+    this.#limit = new Limit(AFTER, options.clock)
   }
 
   /** The input as the hooks leave it, or why it is not run. */
@@ -45,7 +45,7 @@ export class Hooks {
     { version, secrets }: Pick<Around, 'version' | 'secrets'>,
   ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
     let { input } = run
-    for (const hook of this.#options.before) {
+    for (const hook of this.#options.named().before) {
       if (hook === run.skill) continue
       const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal, secrets })
       if (outcome.status === 'error') {
@@ -66,7 +66,7 @@ export class Hooks {
 
   /** Goes on by itself. */
   after(run: SkillRun, around: Around): void {
-    if (this.#options.after.length === 0 || this.#stopping.signal.aborted) return
+    if (this.#options.named().after.length === 0 || this.#stopping.signal.aborted) return
     const work = this.#after(run, around)
     this.#running.add(work)
     void work.finally(() => this.#running.delete(work))
@@ -79,12 +79,12 @@ export class Hooks {
 
   async #after(run: SkillRun, { version, outcome, secrets }: Around): Promise<void> {
     const { signal } = this.#stopping
-    const place = await this.#limit.take(run.tenant, signal)
+    const place = await this.#limit.take(run, signal)
     if (place.is !== 'had') {
       this.#options.log.warn({ skill: run.skill, run: run.key }, 'The hooks after this run were left out: too many wait.')
       return
     }
-    for (const hook of this.#options.after) {
+    for (const hook of this.#options.named().after) {
       if (hook === run.skill) continue
       const told = { version, input: run.input, outcome: { ...outcome } }
       const answer = await this.#call(hook, run, { at: 'after', told, signal, secrets })
@@ -113,6 +113,7 @@ export class Hooks {
         attempt: 1,
         tenant: run.tenant,
         caller: { is: 'skill', chain: [...above, run.skill], root: run.caller.is === 'skill' ? run.caller.root : run.key },
+        ...(run.traceparent !== undefined && { traceparent: run.traceparent }),
         signal,
       },
       { budget: { left: 8 }, isHooked: false, secrets },

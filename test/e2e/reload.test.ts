@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { JsonObject } from '#contract'
 import { FakeOpenAI } from '../fakes/openai.ts'
-import { answerTo, ended, say } from '../support/conversation.ts'
+import { answerTo, ended, post, say } from '../support/conversation.ts'
 import { startGateway } from '../support/gateway-process.ts'
 
 /** Written whole, as editors do. */
@@ -78,4 +79,40 @@ test('SIGHUP reads it again, and a gateway without a file learns of one', { time
   assert.match(gateway.output(), /openclaw\.yaml:\d+:\d+/)
   assert.equal((await ended(gateway, await say(gateway, 'still there'))).agent, 'second')
   assert.ok(count(gateway.output(), READ) >= 2)
+})
+
+test('what is said of skills is in force at once, but for what sandboxes are made with', { timeout: 40_000 }, async (context) => {
+  const gateway = await startGateway(context)
+  const register = async (id: string, code: string, more: JsonObject = {}): Promise<void> => {
+    const shape = { inputs: { type: 'object' }, outputs: { type: 'object' } }
+    const runtime = { language: 'javascript', entrypoint: 'main.js' }
+    const descriptor = { id, version: '1.0.0', ...shape, effect: 'none', runtime, ...more }
+    const response = await post(gateway, '/v1/skills', { descriptor, files: { 'main.js': code } })
+    assert.equal(response.status, 201, await response.text())
+  }
+  await register('teller', 'export const run = (input, ctx) => ({ letters: ctx.secrets.WORD.length })', { secrets: ['WORD'] })
+  await register('guard', 'export const run = () => ({ refuse: "closed today" })')
+  const tell = async (): Promise<JsonObject> => {
+    const response = await post(gateway, '/v1/skills/teller/invoke', {})
+    return { status: response.status, ...((await response.json()) as JsonObject) }
+  }
+  let edits = 0
+  const change = async (skills: JsonObject): Promise<void> => {
+    edits++
+    await edit(gateway.dir, JSON.stringify({ skills }))
+    await gateway.told(new RegExp(`(The configuration was read again[\\s\\S]*){${edits}}`), 10_000)
+  }
+  const before = await tell()
+  assert.match(JSON.stringify(before['detail']), /needs what nobody gave it: set `skills\.entries\.teller\.secrets\.WORD`/)
+  const entries = { teller: { secrets: { WORD: 'hush-hush-hush' } } }
+  await change({ entries })
+  assert.deepEqual((await tell())['output'], { letters: 14 })
+  await change({ entries, hooks: { before: ['guard'], after: [] } })
+  assert.match(JSON.stringify((await tell())['detail']), /closed today/)
+  assert.doesNotMatch(gateway.output(), /as before until the next start/)
+  await change({ entries, sandbox: 'none', docker: { parked: 3 } })
+  assert.equal((await tell())['status'], 200, 'the hook is gone')
+  assert.match(gateway.output(), /skills\.sandbox, skills\.docker: as before until the next start/)
+  await change({ entries: { teller: { ...entries.teller, enabled: false } } })
+  assert.equal((await tell())['status'], 404)
 })

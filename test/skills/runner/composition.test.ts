@@ -20,7 +20,13 @@ test('a skill calls another, which knows who called it and has a key of its own'
       twice: { run: async ({ call }) => ok([outputOf(await call('upper', 'a', 1)), outputOf(await call('upper', 'b', 2))]) },
     },
   })
-  assert.deepEqual(outputOf(await world.run('twice', 'in', { key: 'k' })), ['"A"', '"B"'])
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  assert.deepEqual(outputOf(await world.run('twice', 'in', { key: 'k', traceparent })), ['"A"', '"B"'])
+  assert.deepEqual(
+    world.sandbox.jobs.map((job) => job.traceparent),
+    [traceparent, traceparent, traceparent],
+    'and the same trace',
+  )
   assert.deepEqual(
     world.ended.map(({ run }) => [run.skill, run.key, run.caller]),
     [

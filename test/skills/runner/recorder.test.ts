@@ -19,6 +19,7 @@ const ended = (input: JsonValue): EndedRun => ({
     effect: 'none',
     input,
     timeoutMs: null,
+    traceparent: null,
     createdAt: 0,
   },
   end: {
