@@ -25,7 +25,7 @@ async function live(context: TestContext, skills: { readonly [id: string]: Scrip
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs, settings: { hooks: { before, after: [] } } })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
-  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: 2 })
+  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: () => 2 })
   context.after(async () => {
     await runs.stop()
     await world.runner.stop()
