@@ -101,7 +101,8 @@ export class Door implements EgressDoor {
     await promise
     this.#server.off('error', reject)
     this.#server.on('error', () => {})
-    // The skill runs as a user of its own. Who may come in is decided by the directory's name, which cannot be guessed.
+    // The skill runs as a user of its own, which is not ours to name. The directory's name keeps other sandboxes out, which see neither it nor our
+    // network namespace; other users of this machine read it in /proc/net/unix, and reports of sandboxes say so.
     await chmod(path, 0o666)
   }
 

@@ -6,6 +6,7 @@ import { canonicalJson, newRunId } from '#contract'
 import type { Clock, RunId, RunRecord, RunStore, SkillDescriptor, SkillOutcome, SkillRun } from '#contract'
 import type { Execution } from './execution.ts'
 import { failed } from './execution.ts'
+import { isSame } from './invocation.ts'
 import { endOf } from './run-end.ts'
 
 export class Ledger {
@@ -39,7 +40,7 @@ export class Ledger {
     }
     this.#ids.delete(id)
     // A caller that is run again and calls otherwise: the answer to another call is none to this one.
-    if (!isSame(taken, run))
+    if (!isSameCall(taken, run))
       return failed('refused', 'The calling skill was run again and now makes another call in the place of one that was made before.')
     return taken.outcome ?? failed('unknown', 'It was begun before and did not end; whether it happened is not known.')
   }
@@ -58,9 +59,7 @@ export class Ledger {
   }
 }
 
-const isSame = (taken: RunRecord, { skill, version, caller, input }: SkillRun): boolean =>
-  taken.skill === skill &&
-  taken.asked === (version ?? null) &&
-  canonicalJson([taken.caller, taken.input]) === canonicalJson([caller, input])
+const isSameCall = (taken: RunRecord, { skill, version, caller, input }: SkillRun): boolean =>
+  isSame(taken, { skill, asked: version ?? null, input }) && canonicalJson(taken.caller) === canonicalJson(caller)
 
 const keyOf = ({ tenant, key }: Pick<SkillRun, 'tenant' | 'key'>): string => `${tenant}\n${key}`
