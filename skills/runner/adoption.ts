@@ -36,14 +36,15 @@ export async function adoptRun(
   const { descriptor } = bundle
   const { id: skill, version, effect, timeoutMs } = descriptor
   const { secrets, egress } = grantOf(descriptor, settings())
-  const redaction = new Redaction(Object.values(secrets))
+  const told = Object.values(secrets)
+  const redaction = new Redaction(told)
   const telling = new Telling({ clock, redaction, watch: run.watch })
   const whole: SkillRun = { ...run, input: null, attempt: 1 }
-  const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: Object.values(secrets) }
+  const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: told }
   const conversation = converse({ run: whole, family, telling, clock, execute }, run.signal, timeoutMs)
   const ended = await sandboxes.adopt(run.key, { skill, egress, timeoutMs, signal: run.signal, ...conversation })
   const logs = telling.end()
   if (ended === null) return null
-  const judged = await judge({ bundle, library, redaction, log, run: whole }, ended)
+  const judged = await judge({ bundle, grant: { egress }, library, redaction, log, run: whole }, ended)
   return { ...judged, version, effect, attempts: 1, logs, startedAt }
 }
