@@ -3,10 +3,9 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { InvalidError, describeError, messageDocument, newAgentId } from '#contract'
+import { InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
-  AgentId,
   AgentRunner,
   Clock,
   JsonObject,
@@ -37,6 +36,8 @@ import { Ingress } from './pipeline/ingress.ts'
 import { Pairings } from './pipeline/pairing.ts'
 import { Patience } from './pipeline/patience.ts'
 import { Pressure } from './pipeline/pressure.ts'
+import { measureQueues } from './pipeline/queue-metrics.ts'
+import { RegisteredAgents } from './pipeline/registered-agents.ts'
 import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
@@ -68,6 +69,7 @@ export class Gateway implements Lifecycle {
   readonly #parts: GatewayParts
   readonly #config: Config
   readonly #roster: Roster
+  readonly #registered: RegisteredAgents
   readonly #feed = new Feed()
   readonly #patience: Patience
   readonly #pairings: Pairings
@@ -88,6 +90,7 @@ export class Gateway implements Lifecycle {
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
+    this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared })
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
     this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
@@ -161,7 +164,7 @@ export class Gateway implements Lifecycle {
       log,
       metrics,
     })
-    this.#measure()
+    measureQueues({ metrics, store, running: () => this.#dispatch.running })
   }
 
   /** Where it listens; valid after `start`. */
@@ -198,13 +201,12 @@ export class Gateway implements Lifecycle {
     await store.start()
     await this.#keys.start()
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
-    this.#roster.register(await this.#registered())
-    await this.#pairings.start()
+    await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
-    await this.#parts.skills.start()
     await this.#channels.start()
     await this.#http.start()
     this.#dispatch.start()
+    this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
   }
@@ -259,7 +261,7 @@ export class Gateway implements Lifecycle {
             runningTurns: this.#dispatch.runningOf(definition.name),
           })),
         find: (nameOrId) => this.#roster.find(nameOrId),
-        register: (declaration) => this.#register(declaration),
+        register: (declaration) => this.#registered.register(declaration),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -310,48 +312,6 @@ export class Gateway implements Lifecycle {
   async #document(id: MessageId): Promise<JsonObject | null> {
     const whole = await this.#parts.store.inbox.whole(id)
     return whole === null ? null : messageDocument(whole.message, whole.steps, whole.replies)
-  }
-
-  async #register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
-    const { store, clock, log } = this.#parts
-    const now = clock.now()
-    const agent = declared(declaration)
-    const { id, name } = await store.agents.put({ id: newAgentId(now), name: agent.name, declaration, createdAt: now })
-    this.#roster.register(await this.#registered())
-    this.#feed.emit({ type: 'event', name: 'agent.registered', data: { id, name } })
-    log.info({ agent: name }, 'agent registered')
-    return { id, name }
-  }
-
-  async #registered(): Promise<readonly AgentDefinition[]> {
-    const { store, log } = this.#parts
-    const agents: AgentDefinition[] = []
-    for (const { id, name, declaration } of await store.agents.list()) {
-      try {
-        agents.push({ ...declared(declaration), id })
-      } catch (error) {
-        log.warn({ agent: name, 'error.code': describeError(error).code }, 'A registered agent is not valid any more and is left out.')
-      }
-    }
-    return agents
-  }
-
-  #measure(): void {
-    const { metrics, store } = this.#parts
-    const depth = metrics.gauge({ name: 'openclaw_queue_depth', help: 'What waits, by queue.', labels: ['queue'] })
-    depth.collect(async (set) => {
-      const [ledger, outbox] = await Promise.all([store.inbox.ledger(), store.outbox.counts()])
-      set(ledger.pending, ['inbox'])
-      set(outbox.pending + outbox.sending, ['outbox'])
-      set(store.health().waiting, ['store'])
-      set(this.#dispatch.running, ['turns'])
-    })
-    metrics
-      .gauge({ name: 'queue_depth', help: 'Messages that are accepted and not finished.' })
-      .collect(async (set) => set((await store.inbox.ledger()).pending))
-    metrics
-      .gauge({ name: 'openclaw_dead_letters', help: 'Dead letters that are open.' })
-      .collect(async (set) => set((await store.deadLetters.open()).count))
   }
 }
 

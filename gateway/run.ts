@@ -111,11 +111,12 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
       gateway.reload(next.config)
-      skills.reload(next.config.skills)
+      const later = await skills.reconfigure(next.config.skills)
       log.info(
         {},
-        'The configuration was read again: routes, agents, access rules, log level and what skills are given are in force, the rest at the next start.',
+        'The configuration was read again: routes, agents, access rules, skills and log level are in force, the rest at the next start.',
       )
+      if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
     } catch (error) {
       log.error(
         { 'error.code': describeError(error).code },

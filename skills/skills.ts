@@ -1,39 +1,30 @@
 /**
- * The skills of one gateway, composed: what there is, what it runs in, what is kept of it. Whatever is heavy (engines, sandboxes, validators)
- * is loaded when it is first needed, so a gateway whose skills nobody calls pays for none of it.
+ * The skills of one gateway: what there is, and by way of it what runs it. What there is stands in memory from the start; all else (engines,
+ * sandboxes, validators) is loaded when it is first needed, so a gateway whose skills nobody calls pays for none of it.
  */
-import { newRunId } from '#contract'
+import { DEFAULT_TENANT, describeError } from '#contract'
 import type {
   Clock,
-  Fault,
   JsonObject,
   Log,
   Metrics,
   SandboxReport,
   SkillArchives,
   SkillCatalogue,
-  SkillRun,
   SkillRunner,
   SkillRuns,
   Skills,
   Store,
 } from '#contract'
 import { bundled } from './bundled/bundled.ts'
-import type { Bundle } from './bundle/bundle.ts'
 import { shipped } from './catalogue/bundled.ts'
 import type { Bundled } from './catalogue/bundled.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
-import type { Execution } from './runner/execution.ts'
-import { Ledger } from './runner/ledger.ts'
-import { missed } from './runner/expectation.ts'
-import { Recorder } from './runner/recorder.ts'
-import { endOf } from './runner/run-end.ts'
-import { Runner } from './runner/runner.ts'
-import { Runs } from './runner/runs.ts'
-import { Sandboxes } from './runner/sandboxes.ts'
+import type { Engine } from './engine.ts'
+import { once } from './once.ts'
+import type { Once } from './once.ts'
 import { readInstance } from './sandbox/docker/instance.ts'
-import { ownBundles } from './sandbox/gateway/gateway.ts'
-import { Workshop } from './sandbox/workshop.ts'
+import { ownBundles } from './sandbox/gateway/own.ts'
 import type { SkillsSettings } from './settings.ts'
 
 export interface SkillSetOptions {
@@ -53,128 +44,123 @@ export interface SkillSetOptions {
   readonly emit: (name: string, data: JsonObject) => void
 }
 
-/** Stored runs at once: they leave room for those that somebody waits for. */
-const WORKERS = 8
+/** What sandboxes are made with, by its key in the configuration. */
+const AT_START: { readonly [key: string]: (settings: SkillsSettings) => unknown } = {
+  'skills.sandbox': ({ sandbox }) => sandbox,
+  'skills.docker': ({ docker }) => docker,
+  'skills.private_hosts': ({ privateHosts }) => privateHosts,
+  'skills.dependencies': ({ dependencies }) => dependencies,
+}
 
 export class SkillSet implements Skills {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
   readonly archives: SkillArchives
-  readonly #dir: string
+  readonly #options: SkillSetOptions
   readonly #catalogue: Catalogue
-  readonly #runner: Runner
-  readonly #runs: Runs
-  readonly #recorder: Recorder
-  readonly #sandboxes: Sandboxes
-  readonly #workshop: Workshop
-  readonly #clock: Clock
+  readonly #engine: Once<Engine>
   #settings: SkillsSettings
+  #isDraining = false
 
   constructor(options: SkillSetOptions) {
-    const { settings, store, dir, clock, log, emit } = options
+    const { settings, store, clock, log, emit } = options
+    this.#options = options
     this.#settings = settings
-    this.#dir = dir
-    this.#clock = clock
+    const now = (): SkillsSettings => this.#settings
     this.#catalogue = new Catalogue({
       store: store.skills,
       clock,
       log,
-      settings: () => this.#settings,
+      settings: now,
       bundled: [...ownSkills(), ...bundled.map(shipped)],
-      runTests: (bundle, tenant) => this.#test(bundle, tenant),
+      runTests: async (bundle, tenant) => (await this.#engine()).test(bundle, tenant),
       emit,
     })
-    this.#recorder = new Recorder({ store: store.runs, clock, log })
-    this.#workshop = new Workshop(options)
-    const ledger = new Ledger({ store: store.runs, clock })
-    this.#sandboxes = new Sandboxes({ settings, clock, make: this.#workshop.make })
-    this.#runner = new Runner({
-      ...options,
-      settings: this.#live(),
-      library: this.#catalogue,
-      sandboxes: this.#sandboxes,
-      ledger,
-      onEnded: (run, execution) => this.#record(run, execution),
+    this.#engine = once(async () => {
+      const engine = new (await import('./engine.ts')).Engine({ ...options, now, catalogue: this.#catalogue })
+      if (this.#isDraining) await engine.runs.drain(0)
+      return engine
     })
-    const maxWorkers = Math.min(WORKERS, Math.max(1, Math.floor(settings.maxConcurrent / 2)))
-    this.#runs = new Runs({ store: store.runs, runner: this.#runner, recorder: this.#recorder, ledger, clock, log, maxWorkers })
-    this.runner = this.#runner
-    this.runs = this.#runs
     this.catalogue = this.#catalogue
+    this.runner = this.#lazyRunner()
+    this.runs = this.#lazyRuns()
     this.archives = {
       read: async (archive) => (await archivist()).read(archive),
       write: async (...skill) => (await archivist()).write(...skill),
     }
   }
 
-  /**
-   * In force from the next call on: what each skill is given, its grade, and whose signatures count. The rest (sandboxes, bounds, hooks,
-   * private hosts) is what was made at the start.
-   */
-  reload({ entries, grade, signatures }: SkillsSettings): void {
-    this.#settings = { ...this.#settings, entries, grade, signatures }
-  }
-
   async start(): Promise<void> {
-    await this.#catalogue.start()
+    const [instance] = await Promise.all([readInstance(this.#options.dir), this.#catalogue.start()])
     // Containers outlive a gateway that is killed; only a folder that ever had one is looked after.
-    if ((await readInstance(this.#dir)) !== null) this.#sandboxes.revive(['docker'])
-    await this.#runs.start()
+    if (instance !== null) (await this.#engine()).sandboxes.revive(['docker'])
   }
 
-  drain(ms: number): Promise<void> {
-    return this.#runs.drain(ms)
+  /**
+   * In force from now on, for runs that are admitted from now on. What sandboxes were made with stays as it is until the next start:
+   * the answer names the keys of that kind which are others than they were then.
+   */
+  async reconfigure(settings: SkillsSettings): Promise<readonly string[]> {
+    this.#settings = settings
+    const engine = await this.#engine.made()
+    engine?.runner.reconfigured()
+    return Object.entries(AT_START)
+      .filter(([, part]) => JSON.stringify(part(this.#options.settings)) !== JSON.stringify(part(settings)))
+      .map(([key]) => key)
+  }
+
+  async drain(ms: number): Promise<void> {
+    this.#isDraining = true
+    await (await this.#engine.made())?.runs.drain(ms)
   }
 
   async stop(): Promise<void> {
-    await this.#runs.stop()
-    await this.#runner.stop()
-    await this.#workshop.stop()
-    await this.#recorder.stop()
+    this.#isDraining = true
+    await (await this.#engine.made())?.stop()
     await this.#catalogue.stop()
   }
 
-  runtime(): Promise<readonly SandboxReport[]> {
-    return this.#sandboxes.reports()
+  async runtime(): Promise<readonly SandboxReport[]> {
+    return (await this.#engine()).sandboxes.reports()
   }
 
-  /** As they are when they are read. */
-  #live(): SkillsSettings {
-    const current = (): SkillsSettings => this.#settings
+  /** What can be called is known without what calls it. */
+  #lazyRunner(): SkillRunner {
     return {
-      ...this.#settings,
-      get entries() {
-        return current().entries
-      },
-      get grade() {
-        return current().grade
-      },
+      list: () => this.#catalogue.current(DEFAULT_TENANT),
+      find: (id, version) => this.#catalogue.describe(DEFAULT_TENANT, id, version),
+      run: async (run) => (await this.#engine()).runner.run(run),
+      adopt: async (run) => (await this.#engine()).runner.adopt(run),
+      stop: async () => (await this.#engine.made())?.runner.stop(),
     }
   }
 
-  /** The tests of a descriptor, in the sandbox it will run in. */
-  async #test(bundle: Bundle, tenant: string): Promise<readonly Fault[]> {
-    const faults: Fault[] = []
-    for (const [at, test] of bundle.descriptor.tests.entries()) {
-      const { outcome } = await this.#runner.trial(bundle, tenant, test.input)
-      const detail = missed(test, outcome)
-      if (detail !== null) faults.push({ pointer: `#/tests/${at}`, detail: `${test.name}: ${detail}` })
+  #lazyRuns(): SkillRuns {
+    return {
+      invoke: async (...call) => (await this.#engine()).runs.invoke(...call),
+      submit: async (invocation) => (await this.#engine()).runs.submit(invocation),
+      get: async (...run) => (await this.#engine()).runs.get(...run),
+      watch: async (...run) => (await this.#engine()).runs.watch(...run),
+      cancel: async (...run) => (await this.#engine()).runs.cancel(...run),
+      wake: () => void this.#wake(),
     }
-    return faults
   }
 
-  /** Of a turn, or of a skill that another called. Their callers know what became of them, so nothing of them is a dead letter. */
-  #record(run: SkillRun, execution: Execution): void {
-    if (execution.version === null) return
-    const now = this.#clock.now()
-    const { skill, tenant, key, caller, input } = run
-    const at = { id: newRunId(now), tenant, key, skill, caller, input, effect: execution.effect, createdAt: execution.startedAt }
-    this.#recorder.add({
-      run: { ...at, asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null },
-      end: { ...endOf(execution, now), dead: null, freesKey: false },
-      startedAt: execution.startedAt,
-    })
+  async #wake(): Promise<void> {
+    const { store, log } = this.#options
+    try {
+      // A store that does not answer may have some: the engine looks until it does.
+      const isNothing = async (): Promise<boolean> =>
+        store.runs.unfinished(0, 1).then(
+          (runs) => runs.length === 0,
+          () => false,
+        )
+      if ((this.#engine.made() === null && (await isNothing())) || this.#isDraining) return
+      ;(await this.#engine()).runs.wake()
+    } catch (error) {
+      log.error({ 'error.code': describeError(error).code }, 'What runs skills could not be loaded.')
+    }
   }
 }
 

@@ -2,8 +2,7 @@
  * Skills without a gateway: the same catalogue, runner and sandboxes, over a store that is gone afterwards, with what the operator's
  * configuration in this folder says of sandboxes, secrets and hosts. Nothing that a running gateway has is touched.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DEFAULT_TENANT } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillDescriptor, SkillTest } from '#contract'
@@ -13,7 +12,9 @@ import { missed } from '../../skills/runner/expectation.ts'
 import { defaultSettings } from '../../skills/settings.ts'
 import type { SkillsSettings } from '../../skills/settings.ts'
 import { SkillSet } from '../../skills/skills.ts'
+import { readInstance } from '../../skills/sandbox/docker/instance.ts'
 import type { World } from '../command.ts'
+import { newFolder, takeLeft } from './bench-folder.ts'
 import type { SkillFolder } from './folder.ts'
 
 export interface TestResult {
@@ -56,16 +57,27 @@ export class Workbench {
 
   /** Stopped and swept away after `use`, whatever comes of it. */
   static async with<T>(options: WorkbenchOptions, use: (workbench: Workbench) => Promise<T>): Promise<T> {
-    const dir = await mkdtemp(join(tmpdir(), 'openclaw-skills-'))
-    const workbench = new Workbench(dir, options)
+    // Beside it, for nobody should wait for what somebody else left.
+    const sweeping = sweep(options)
+    const workbench = new Workbench(await newFolder(), options)
     try {
-      await workbench.#store.start()
-      await workbench.#skills.start()
+      await workbench.#start()
       return await use(workbench)
     } finally {
-      await workbench.#skills.stop()
-      await workbench.#store.stop()
+      await workbench.#stop()
       await rm(workbench.#dir, { recursive: true, force: true })
+      await sweeping
+    }
+  }
+
+  /** In the folder of a run that was killed: its sandboxes are found by it, and end. False: they could not be looked for. */
+  static async bury(dir: string, options: WorkbenchOptions): Promise<boolean> {
+    const workbench = new Workbench(dir, options)
+    try {
+      await workbench.#start()
+      return (await workbench.reports()).some(({ name, isAvailable }) => name === 'docker' && isAvailable)
+    } finally {
+      await workbench.#stop()
     }
   }
 
@@ -85,6 +97,16 @@ export class Workbench {
     return this.#skills.runtime()
   }
 
+  async #start(): Promise<void> {
+    await this.#store.start()
+    await this.#skills.start()
+  }
+
+  async #stop(): Promise<void> {
+    await this.#skills.stop()
+    await this.#store.stop()
+  }
+
   async #run({ id, version }: Pick<SkillDescriptor, 'id' | 'version'>, test: SkillTest, signal: AbortSignal): Promise<TestResult> {
     let logs = ''
     const { outcome } = await this.#skills.runs.invoke(
@@ -93,6 +115,20 @@ export class Workbench {
     )
     const { queueMs, startMs, runMs } = outcome.times ?? { queueMs: 0, startMs: 0, runMs: 0 }
     return { name: test.name, fault: missed(test, outcome), ms: queueMs + startMs + runMs, logs }
+  }
+}
+
+/** After runs that were killed. What cannot be swept now is left for the next one. */
+async function sweep(options: WorkbenchOptions): Promise<void> {
+  for (const dir of await takeLeft()) {
+    try {
+      // Its runs are over with it: none of them is taken up.
+      for (const end of ['', '-wal', '-shm', '.lock']) await rm(join(dir, `sessions.db${end}`), { force: true })
+      const hadSandboxes = (await readInstance(join(dir, '.openclaw'))) !== null
+      if (!hadSandboxes || (await Workbench.bury(dir, options))) await rm(dir, { recursive: true, force: true })
+    } catch {
+      // It is ours as long as we live, and is found again after that.
+    }
   }
 }
 

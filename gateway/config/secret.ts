@@ -3,8 +3,9 @@ import { isSecretName } from '#contract'
 
 /** Whether the value at this path must not be shown: `llm.providers.openai.api_key`. */
 export function isSecretPath(path: string): boolean {
-  const keys = path.split('.')
-  return keys.some((key) => isSecretName(key.replace(/(\[\d+\])+$/, '')))
+  const keys = path.split('.').map((key) => key.replace(/(\[\d+\])+$/, ''))
+  // `skills.entries.weather.secrets.KEY`: whatever they are called.
+  return keys.some((key) => key === 'secrets' || isSecretName(key))
 }
 
 /** User and password in an address. */

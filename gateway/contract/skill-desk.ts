@@ -6,7 +6,7 @@ import type { SkillDescriptor, SkillEvent, SkillLanguage, SkillOutcome, SkillRun
 import type { RunRecord } from './store/runs.ts'
 import type { SkillRecord, SkillTrack } from './store/skills.ts'
 
-/** The spoke as a whole. `start` reaps what a former life left and takes up its unfinished runs; the store is open before. */
+/** The spoke as a whole. `start` reaps what a former life left; the store is open before. Its unfinished runs are taken up by `runs.wake`. */
 export interface Skills extends Lifecycle {
   readonly runner: SkillRunner
   readonly catalogue: SkillCatalogue
@@ -105,6 +105,8 @@ export interface Invocation {
   /** Of the client; the same key is the same run. null: a run of its own. */
   readonly key: string | null
   readonly timeoutMs?: number
+  /** W3C trace context of the request. */
+  readonly traceparent?: string
 }
 
 export interface SkillRuns {
@@ -123,7 +125,7 @@ export interface SkillRuns {
   submit(invocation: Invocation): Promise<RunRecord>
   /** As the store has it, or will have it in a moment. */
   get(tenant: string, id: RunId): Promise<RunRecord | null>
-  /** Runs of the store are looked for: a dead letter was replayed. */
+  /** Runs of the store are looked for: the gateway is ready, or a dead letter was replayed. */
   wake(): void
   /** Follows a run from now on until it ended or the signal aborts; null: there is none such. */
   watch(

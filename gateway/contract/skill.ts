@@ -74,6 +74,8 @@ export interface SkillRun {
   readonly caller: SkillCaller
   /** A shorter limit than the descriptor's. */
   readonly timeoutMs?: number
+  /** W3C trace context of what led to it. */
+  readonly traceparent?: string
   readonly signal: AbortSignal
   /** Told what happens meanwhile, at most ten times a second. Must not throw. */
   readonly watch?: (event: SkillEvent) => void

@@ -2,7 +2,7 @@
  * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, ConflictError, NotFoundError, describeError } from '#contract'
+import { ChannelFault, NotFoundError, describeError } from '#contract'
 import type {
   AccessPolicy,
   Body,
@@ -20,6 +20,8 @@ import type {
 } from '#contract'
 import { hostOf } from './channel-host.ts'
 import type { HostParts, Hosted } from './channel-host.ts'
+import { linkOf } from './channel-link.ts'
+import type { Linkable } from './channel-link.ts'
 import { measureChannels } from './channel-metrics.ts'
 import { loadParse, parseWords, render } from './render.ts'
 import type { Parse } from './render.ts'
@@ -50,15 +52,14 @@ export interface ChannelsParts extends HostParts {
   readonly onOpen: (channel: string) => void
 }
 
-interface Entry extends ConfiguredChannel, Hosted {
+interface Entry extends ConfiguredChannel, Hosted, Linkable {
   readonly name: string
-  readonly stop: AbortController
+  readonly channel: Channel
   state: ChannelState
   reason: string | null
   lastSentAt: number | null
   isPaused: boolean
   isShut: boolean
-  isLinking: boolean
 }
 
 export class Channels {
@@ -147,14 +148,7 @@ export class Channels {
    * @throws NotFoundError when there is no such channel; ConflictError when it cannot be linked, or is being linked
    */
   link(name: string, request: LinkRequest, signal: AbortSignal): AsyncIterable<LinkStep> {
-    const entry = this.#entry(name)
-    if (entry.channel.link === undefined) {
-      throw new ConflictError(`Channel "${name}" is not linked to a phone. Give it its credentials in channels.${name}.`, {
-        code: 'CHANNEL_NOT_LINKABLE',
-      })
-    }
-    checkNotLinking(entry)
-    return linking(entry, request, AbortSignal.any([signal, entry.stop.signal]))
+    return linkOf(this.#entry(name), request, signal)
   }
 
   /** @throws NotFoundError when the channel, or what it referred to, is gone; ChannelFault when it cannot be had now */
@@ -244,19 +238,5 @@ export class Channels {
 /** Where the hub keeps values of its own: a name that no channel can have. */
 const HUB = ''
 const pauseKey = (channel: string): string => `paused/${channel}`
-
-function checkNotLinking({ name, isLinking }: Entry): void {
-  if (isLinking) throw new ConflictError(`Channel "${name}" is being linked already. End that first.`, { code: 'CHANNEL_LINKING' })
-}
-
-async function* linking(entry: Entry, request: LinkRequest, signal: AbortSignal): AsyncGenerator<LinkStep> {
-  checkNotLinking(entry)
-  entry.isLinking = true
-  try {
-    yield* entry.channel.link?.(request, signal) ?? []
-  } finally {
-    entry.isLinking = false
-  }
-}
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -1,15 +1,19 @@
 /**
  * Turns, begun and ended: claims what waits in a session (T1), lets the agent run, and decides what a failure means:
- * again later, given up with a letter, or handed back unharmed. Leases are renewed here; who is next is `lanes.ts`.
+ * again later, given up with a letter, or handed back unharmed. Who is next is `lanes.ts`, who waits `lookout.ts`, and leases are `renewal.ts`.
  */
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Counter, Failure, Histogram, Log, Metrics, SessionKey } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey } from '#contract'
 import { Lanes } from './lanes.ts'
+import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
+import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
+import { turnMetrics } from './turn-metrics.ts'
+import type { TurnMetrics } from './turn-metrics.ts'
 import { RunningTurn } from './turn.ts'
 import type { TurnParts } from './turn.ts'
 import { Typing } from './typing.ts'
@@ -31,10 +35,6 @@ export interface DispatchParts extends TurnParts {
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
 const MAX_CRASHES = 3
-/** Sessions looked up at once when hints are used up. */
-const PAGE = 1_000
-/** What may be missed is found again after so long. */
-const SWEEP_MS = 30_000
 
 /** Why a running turn was stopped by us. */
 class Stop extends Error {
@@ -57,27 +57,37 @@ export class Dispatch {
   readonly #owner = randomUUID()
   readonly #lanes: Lanes
   readonly #running = new Map<SessionKey, Running>()
-  readonly #metrics: RunMetrics
+  readonly #lookout: Lookout
+  readonly #renewal: Renewal
+  readonly #metrics: TurnMetrics
   readonly #typing: Typing
-  #wakeAt = Infinity
-  #cancelWake: () => void = () => undefined
-  #cancelRenewal: () => void = () => undefined
-  #scanning: Promise<void> | null = null
-  #isScanStale = false
-  #isOpen = false
 
   constructor(parts: DispatchParts, options: DispatchOptions) {
     this.#parts = parts
     this.#options = options
-    this.#metrics = runMetrics(parts.metrics)
+    this.#metrics = turnMetrics(parts.metrics)
     this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
       limitOf: (agent) => parts.roster.find(agent)?.limits.maxConcurrentTurns ?? 1,
       work: (session, agent) => this.#work(session, agent),
-      onRoom: () => this.#scan(),
+      onRoom: () => this.#lookout.look(),
       admit: () => parts.pressure.admit(),
       clock: parts.clock,
+    })
+    this.#lookout = new Lookout({
+      ...parts,
+      onFound: (session, agent) => {
+        if (!this.#running.has(session)) this.#lanes.hint(session, agent)
+      },
+    })
+    this.#renewal = new Renewal({
+      ...parts,
+      leaseMs: options.leaseMs,
+      running: () => [...this.#running.values()].map(({ turn }) => turn.ref),
+      onLost: (lost) => {
+        for (const { turn, stop } of this.#running.values()) if (lost.has(turn.id)) stop.abort(new Stop('fenced'))
+      },
     })
   }
 
@@ -96,16 +106,15 @@ export class Dispatch {
   }
 
   start(): void {
-    this.#isOpen = true
     this.#lanes.open()
-    this.#renewLater()
-    this.#scan()
+    this.#renewal.start()
+    this.#lookout.start()
   }
 
   /** Begins no turn more; those under way may end within `boundMs`, then they are handed back without an attempt counted. */
   async drain(boundMs: number): Promise<void> {
-    this.#isOpen = false
-    this.#cancelWake()
+    this.#lookout.close()
+    this.#renewal.close()
     const ended = this.#lanes.close()
     const cancel = this.#parts.clock.after(boundMs, () => {
       for (const { stop } of this.#running.values()) stop.abort(new Stop('drain'))
@@ -113,8 +122,8 @@ export class Dispatch {
     })
     await ended
     cancel()
-    this.#cancelRenewal()
-    await this.#scanning
+    this.#renewal.stop()
+    await this.#lookout.stop()
   }
 
   /** A message waits in this session. */
@@ -132,7 +141,7 @@ export class Dispatch {
         { session_key: session, 'error.code': describeError(error).code },
         'A turn could not be begun; it will be tried again.',
       )
-      this.#wake(this.#parts.clock.now() + (error instanceof UnavailableError ? error.retryAfterMs : 1_000))
+      this.#lookout.wake(this.#parts.clock.now() + (error instanceof UnavailableError ? error.retryAfterMs : 1_000))
       return false
     }
   }
@@ -163,7 +172,7 @@ export class Dispatch {
     })
     switch (claim.status) {
       case 'idle':
-        if (claim.dueAt !== null) this.#wake(claim.dueAt)
+        if (claim.dueAt !== null) this.#lookout.wake(claim.dueAt)
         return false
       case 'dead':
         log.error({ session_key: session, 'error.code': claim.reason.code }, claim.reason.message)
@@ -210,7 +219,7 @@ export class Dispatch {
       this.#running.delete(claimed.session)
       this.#metrics.duration.observe((clock.now() - startedAt) / 1_000, [agent.name])
       const due = turn.ended === null ? null : turn.waitingUntil
-      if (due !== null) this.#wake(due)
+      if (due !== null) this.#lookout.wake(due)
     }
   }
 
@@ -231,7 +240,7 @@ export class Dispatch {
     if ((error instanceof Stop && error.why === 'drain') || error instanceof UnavailableError) {
       // Not its fault: no attempt is counted.
       await patience.persist(() => store.turns.release(turn.ref, clock.now()))
-      if (error instanceof UnavailableError) this.#wake(clock.now() + error.retryAfterMs)
+      if (error instanceof UnavailableError) this.#lookout.wake(clock.now() + error.retryAfterMs)
       return false
     }
     const failure = this.#describe(error, turn.agent)
@@ -252,7 +261,7 @@ export class Dispatch {
     this.#metrics.retries.inc(['turn'])
     log.warn({ ...fields, retry_in_ms: retryAt - now }, `A turn failed and will be tried again: ${failure.message}`)
     turn.announceAll('retrying', failure.code)
-    this.#wake(retryAt)
+    this.#lookout.wake(retryAt)
     return false
   }
 
@@ -266,100 +275,7 @@ export class Dispatch {
       this.#parts.log.error({ agent: agent.name, err: error instanceof Error ? error : new Error(String(error)) }, 'An agent threw.')
     return describeError(error)
   }
-
-  /** Looks for work at that time; only the earliest is kept, because every look finds all that is due and when the next will be. */
-  #wake(at: number): void {
-    if (!this.#isOpen || at >= this.#wakeAt) return
-    this.#cancelWake()
-    this.#wakeAt = at
-    this.#cancelWake = this.#parts.clock.after(Math.max(1, at - this.#parts.clock.now()), () => {
-      this.#wakeAt = Infinity
-      this.#scan()
-    })
-  }
-
-  #scan(): void {
-    if (!this.#isOpen) return
-    if (this.#scanning !== null) {
-      // What fell due since that look began may have been passed by.
-      this.#isScanStale = true
-      return
-    }
-    this.#scanning = this.#scanAll().finally(() => {
-      this.#scanning = null
-      if (this.#isScanStale) {
-        this.#isScanStale = false
-        this.#scan()
-      }
-      this.#wake(this.#parts.clock.now() + SWEEP_MS)
-    })
-  }
-
-  async #scanAll(): Promise<void> {
-    const { store, clock, log } = this.#parts
-    const now = clock.now()
-    try {
-      for (let after = 0, size = PAGE; size === PAGE && this.#isOpen;) {
-        const found = await store.inbox.readySessions({ now, after, limit: PAGE })
-        for (const { session, agent } of found) if (!this.#running.has(session)) this.#lanes.hint(session, agent)
-        size = found.length
-        after = found.at(-1)?.seq ?? after
-      }
-      // Of all that was told to wake us only the earliest was kept, and nothing of a former life.
-      const due = await store.inbox.nextDue(now)
-      if (due !== null && due > clock.now()) this.#wake(due)
-      else if (due !== null) this.#isScanStale = true
-    } catch (error) {
-      log.warn({ 'error.code': describeError(error).code }, 'Could not look for waiting messages; it will be tried again.')
-      this.#wake(clock.now() + 1_000)
-    }
-  }
-
-  #renewLater(): void {
-    this.#cancelRenewal = this.#parts.clock.after(this.#options.leaseMs / 3, () => {
-      void this.#renew().finally(() => {
-        if (this.#isOpen || this.#running.size > 0) this.#renewLater()
-      })
-    })
-  }
-
-  async #renew(): Promise<void> {
-    const { store, clock, log } = this.#parts
-    const running = [...this.#running.values()]
-    if (running.length === 0) return
-    try {
-      const lost = new Set(
-        await store.turns.renew(
-          running.map(({ turn }) => turn.ref),
-          clock.now() + this.#options.leaseMs,
-        ),
-      )
-      for (const { turn, stop } of running) if (lost.has(turn.id)) stop.abort(new Stop('fenced'))
-    } catch (error) {
-      log.warn({ 'error.code': describeError(error).code }, 'Leases could not be renewed.')
-    }
-  }
 }
 
 /** Messages of a session that a turn begins with; the agent cuts further, by tokens. */
 const HISTORY_MESSAGES = 200
-
-interface RunMetrics {
-  readonly runs: Counter
-  readonly failed: Counter
-  readonly duration: Histogram
-  readonly retries: Counter
-}
-
-function runMetrics(metrics: Metrics): RunMetrics {
-  return {
-    runs: metrics.counter({ name: 'openclaw_agent_runs_total', help: 'Turns begun.', labels: ['agent'] }),
-    failed: metrics.counter({
-      name: 'openclaw_agent_runs_failed_total',
-      help: 'Turns that failed, attempts counted one by one.',
-      labels: ['agent'],
-    }),
-    duration: metrics.histogram({ name: 'openclaw_agent_run_duration_seconds', help: 'Length of a turn.', labels: ['agent'] }),
-    retries: metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] }),
-  }
-}

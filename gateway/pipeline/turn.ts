@@ -164,12 +164,14 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const chosen = this.#chosen.get(call.skill)
     const effect = chosen?.descriptor.effect ?? 'none'
+    const { traceparent } = this.#last().envelope.metadata
     const run = {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
       key: `${this.id}:${call.id}`,
       tenant: DEFAULT_TENANT,
       caller: { is: 'agent', agent: this.agent.name, session: this.session },
+      ...(traceparent !== undefined && { traceparent }),
       signal: this.signal,
       watch: (event: SkillEvent) => this.#show(call, event),
     } as const

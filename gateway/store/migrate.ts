@@ -1,5 +1,5 @@
 /**
- * Brings a file to today's tables: numbered SQL files, forward only, each in one transaction with its note in `migration`.
+ * Brings a file to today's tables: numbered SQL files, forward only, all that are missing in one transaction with their notes in `migration`.
  * `user_version` is the number of the last one. A file from the future is refused.
  */
 import { ConflictError } from '#contract'
@@ -22,16 +22,18 @@ export function migrate(database: DatabaseSync, now: number): readonly string[] 
     )
   }
   const missing = files.filter((name) => Number(name.slice(0, 4)) > version)
-  for (const name of missing) apply(database, name, now)
+  if (missing.length > 0) apply(database, missing, now)
   return missing
 }
 
-function apply(database: DatabaseSync, name: string, now: number): void {
+function apply(database: DatabaseSync, names: readonly string[], now: number): void {
   database.exec('BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT')
   try {
-    database.exec(readFileSync(new URL(name, FOLDER), 'utf8'))
-    database.prepare('INSERT INTO migration (name, applied_at) VALUES (?, ?)').run(name, now)
-    database.exec(`PRAGMA user_version = ${Number(name.slice(0, 4))}; COMMIT`)
+    for (const name of names) {
+      database.exec(readFileSync(new URL(name, FOLDER), 'utf8'))
+      database.prepare('INSERT INTO migration (name, applied_at) VALUES (?, ?)').run(name, now)
+    }
+    database.exec(`PRAGMA user_version = ${Number(names.at(-1)?.slice(0, 4))}; COMMIT`)
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error

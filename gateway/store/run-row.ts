@@ -16,6 +16,7 @@ interface RunRow {
   readonly status: RunStatus
   readonly attempts: number
   readonly timeout_ms: number | null
+  readonly traceparent: string | null
   readonly created_at: number
   readonly started_at: number | null
   readonly ended_at: number | null
@@ -55,8 +56,9 @@ export function listRuns(
 
 export function insertRun(sql: Sql, run: NewRun, begun: { readonly version: string } | null): number {
   const seq = sql.insert(
-    `INSERT INTO run (id, tenant, key, skill, asked, version, caller, effect, status, open, attempts, timeout_ms, created_at, started_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)`,
+    `INSERT INTO run (id, tenant, key, skill, asked, version, caller, effect, status, open, attempts, timeout_ms, traceparent, created_at,
+       started_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
     run.id,
     run.tenant,
     run.key,
@@ -68,6 +70,7 @@ export function insertRun(sql: Sql, run: NewRun, begun: { readonly version: stri
     begun === null ? 'queued' : 'running',
     begun === null ? 0 : 1,
     run.timeoutMs,
+    run.traceparent,
     run.createdAt,
     begun === null ? null : run.createdAt,
   )
@@ -126,6 +129,7 @@ const toRun = (row: RunRow): RunRecord => ({
   outcome: row.outcome === null ? null : JSON.parse(row.outcome),
   logs: row.logs,
   timeoutMs: row.timeout_ms,
+  traceparent: row.traceparent,
   createdAt: row.created_at,
   startedAt: row.started_at,
   endedAt: row.ended_at,

@@ -1,9 +1,8 @@
 /** Skills that ship with the gateway: every tenant sees them, nobody registers or changes them. Their files are read when one is first run. */
 import { canonicalDigest, isJsonObject } from '#contract'
 import type { JsonValue, SkillDescriptor } from '#contract'
-import { admit } from '../bundle/admit.ts'
 import type { Bundle, Files } from '../bundle/bundle.ts'
-import { readDescriptor } from '../descriptor/descriptor.ts'
+import { readDescriptor } from '../descriptor/read.ts'
 import { parseVersion } from '../descriptor/version.ts'
 import { written } from '../descriptor/written.ts'
 import { Shelf } from './shelf.ts'
@@ -23,7 +22,8 @@ export function shipped(folder: {
   const descriptor = folder.describe()
   let loading: Promise<Bundle> | null = null
   const load = async (): Promise<Bundle> => {
-    const admitted = await admit(await folder.load())
+    const [{ admit }, given] = await Promise.all([import('../bundle/admit.ts'), folder.load()])
+    const admitted = await admit(given)
     if (admitted.ok) return admitted.bundle
     throw new Error(
       `The bundled skill ${folder.id} is broken: ${admitted.faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')}`,

@@ -1,6 +1,7 @@
 /**
  * The skills there are, in memory from the start, each change in the store first. Here is what is asked of them; how one comes in is
- * `registration.ts`, what is changed about it `steering.ts`, which version a call gets `shelf.ts`. It runs nothing.
+ * `registration.ts`, what is changed about it `steering.ts`, which version a call gets `shelf.ts`. It runs nothing, and what is of use only
+ * to register or to run skills is loaded when somebody does.
  */
 import type {
   Clock,
@@ -19,14 +20,15 @@ import type {
   SkillView,
 } from '#contract'
 import type { Bundle, Files } from '../bundle/bundle.ts'
-import { Validators } from '../descriptor/validator.ts'
-import type { Side } from '../descriptor/validator.ts'
+import type { Side, Validators } from '../descriptor/validator.ts'
+import { once } from '../once.ts'
+import type { Once } from '../once.ts'
 import type { SkillsSettings } from '../settings.ts'
 import type { Bundled } from './bundled.ts'
 import type { RunTests } from './examination.ts'
-import { Loader } from './loader.ts'
+import type { Loader } from './loader.ts'
 import { OneByOne } from './one-by-one.ts'
-import { Registration } from './registration.ts'
+import type { Registration } from './registration.ts'
 import { bucketOf } from './rollout.ts'
 import type { Held } from './shelf.ts'
 import { noVersion, Shelves } from './shelves.ts'
@@ -48,11 +50,11 @@ export class Catalogue implements SkillCatalogue, Lifecycle {
   readonly #store: SkillStore
   readonly #settings: () => SkillsSettings
   readonly #shelves: Shelves
-  readonly #loader: Loader
-  readonly #validators = new Validators()
+  readonly #loader: Once<Loader>
+  readonly #validators: Once<Validators> = once(async () => new (await import('../descriptor/validator.ts')).Validators())
   readonly #changes = new OneByOne()
   readonly #steering: Steering
-  readonly #registration: Registration
+  readonly #registration: Once<Registration>
   #starting: Promise<void> | null = null
 
   constructor(options: CatalogueOptions) {
@@ -60,10 +62,10 @@ export class Catalogue implements SkillCatalogue, Lifecycle {
     this.#store = store
     this.#settings = settings
     this.#shelves = new Shelves(bundled)
-    this.#loader = new Loader({ store, log, settings })
+    this.#loader = once(async () => new (await import('./loader.ts')).Loader({ store, log, settings }))
     const parts = { ...options, shelves: this.#shelves, changes: this.#changes }
     this.#steering = new Steering(parts)
-    this.#registration = new Registration({ ...parts, steering: this.#steering })
+    this.#registration = once(async () => new (await import('./registration.ts')).Registration({ ...parts, steering: this.#steering }))
   }
 
   start(): Promise<void> {
@@ -115,13 +117,13 @@ export class Catalogue implements SkillCatalogue, Lifecycle {
   }
 
   /** Ready to run. @throws InvalidError (`SKILL_UNSIGNED`), ConflictError (`SKILL_DAMAGED`) */
-  load(record: SkillRecord): Promise<Bundle> {
-    return this.#shelves.bundled(record)?.load() ?? this.#loader.load(record)
+  async load(record: SkillRecord): Promise<Bundle> {
+    return this.#shelves.bundled(record)?.load() ?? (await this.#loader()).load(record)
   }
 
   /** What is wrong with an input or output; nothing: it fits. */
-  faultsOf(bundle: Bundle, side: Side, value: JsonValue): Promise<readonly Fault[]> {
-    return this.#validators.check(bundle, side, value)
+  async faultsOf(bundle: Bundle, side: Side, value: JsonValue): Promise<readonly Fault[]> {
+    return (await this.#validators()).check(bundle, side, value)
   }
 
   /** How a run of it went, for canaries. */
@@ -132,16 +134,16 @@ export class Catalogue implements SkillCatalogue, Lifecycle {
   async files(tenant: string, id: string, version: string): Promise<Files> {
     const record = this.#shelves.seen(tenant, id)?.get(version)?.record
     if (record === undefined) throw noVersion(id, version)
-    const { files } = await (this.#shelves.bundled(record)?.load() ?? this.#loader.files(record))
+    const { files } = await (this.#shelves.bundled(record)?.load() ?? (await this.#loader()).files(record))
     return files
   }
 
-  validate(skill: NewSkill): Promise<SkillDescriptor> {
-    return this.#registration.validate(skill)
+  async validate(skill: NewSkill): Promise<SkillDescriptor> {
+    return (await this.#registration()).validate(skill)
   }
 
-  register(skill: NewSkill): Promise<SkillRecord> {
-    return this.#registration.register(skill)
+  async register(skill: NewSkill): Promise<SkillRecord> {
+    return (await this.#registration()).register(skill)
   }
 
   setEnabled(tenant: string, id: string, version: string, isEnabled: boolean): Promise<void> {

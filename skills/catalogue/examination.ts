@@ -25,7 +25,7 @@ export interface Examiners {
 export async function formed(skill: NewSkill, { settings, log, parser }: Examiners): Promise<Candidate> {
   const admitted = await admit(skill, parser)
   if (!admitted.ok) {
-    throw new InvalidError(`The skill has ${count(admitted.faults.length, 'fault')}: ${told(admitted.faults)}.`, {
+    throw new InvalidError(`The skill has ${count(admitted.faults.length, 'fault')}.`, {
       code: 'SKILL_INVALID',
       faults: admitted.faults,
     })
@@ -83,7 +83,7 @@ export async function works({ bundle }: Candidate, skill: NewSkill, runTests: Ru
   if (skill.skipTests === true || bundle.descriptor.tests.length === 0) return
   const faults = await runTests(bundle, skill.tenant)
   if (faults.length === 0) return
-  throw new InvalidError(`Of its ${count(bundle.descriptor.tests.length, 'test')} ${faults.length} did not pass: ${told(faults)}.`, {
+  throw new InvalidError(`Of its ${count(bundle.descriptor.tests.length, 'test')} ${faults.length} did not pass.`, {
     code: 'SKILL_TESTS_FAILED',
     faults,
   })

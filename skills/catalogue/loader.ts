@@ -8,7 +8,7 @@ import type { Bundle, Files } from '../bundle/bundle.ts'
 import { digestOf } from '../bundle/digest.ts'
 import { unpack } from '../bundle/pack.ts'
 import { judge } from '../bundle/signature.ts'
-import { readDescriptor } from '../descriptor/descriptor.ts'
+import { readDescriptor } from '../descriptor/read.ts'
 import type { SkillsSettings } from '../settings.ts'
 
 const MAX_BYTES = 64 * 1_048_576

@@ -1,7 +1,7 @@
 /** All skills in memory: those of the tenants, and behind them those of the gateway itself. Finds, and says in words what is not there. */
 import { ConflictError, NotFoundError } from '#contract'
 import type { SkillRecord, SkillTrack } from '#contract'
-import { readDescriptor } from '../descriptor/descriptor.ts'
+import { readDescriptor } from '../descriptor/read.ts'
 import { parseVersion } from '../descriptor/version.ts'
 import { NOBODY, ownShelf } from './bundled.ts'
 import type { Bundled, OwnShelf } from './bundled.ts'

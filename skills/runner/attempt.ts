@@ -49,6 +49,7 @@ export interface Tries {
   readonly times: SkillTimes
   readonly attempts: number
   readonly hasStarted: boolean
+  readonly acknowledge?: () => void
 }
 
 /** Never rejects. */
@@ -69,14 +70,16 @@ export async function attemptAll(options: Attempts): Promise<Tries> {
       }
     }
     const ended = await attempt(options)
-    const { outcome } = ended
+    const { outcome, acknowledge } = ended
     hasStarted ||= ended.hasStarted
     times = addTimes(times, outcome.times ?? NO_TIMES)
     const next = again({ ended, effect, attempts, waits, patienceMs: until - clock.now(), random: random() })
     if (next.is === 'no' || signal.aborted) {
       const isUntried = !ended.hasStarted && outcome.status === 'error' && (outcome.code === 'unavailable' || outcome.code === 'busy')
-      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted }
+      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted, ...(acknowledge && { acknowledge }) }
     }
+    // The next life must not take this for the end of the run.
+    acknowledge?.()
     isWait = next.is === 'wait'
     waits = isWait ? waits + 1 : 0
     const since = clock.now()
@@ -100,7 +103,7 @@ async function attempt(options: Attempts): Promise<Ended> {
     egress: grant.egress,
     grade: grant.grade,
     timeoutMs,
-    traceparent: null,
+    traceparent: run.traceparent ?? null,
     signal,
     ...conversation,
   }
@@ -143,18 +146,18 @@ export async function judge(
   options: Pick<Attempts, 'bundle' | 'library' | 'redaction' | 'run' | 'log'> & { readonly grant: Pick<Grant, 'egress'> },
   ended: Ended,
 ): Promise<Ended> {
-  const { outcome, hasStarted } = ended
+  const { outcome } = ended
   const { redaction, library, bundle, grant } = options
   if (outcome.status === 'error') {
     const { code } = outcome
     const message = advised({ code, message: redaction.text(outcome.message), descriptor: bundle.descriptor, egress: grant.egress })
-    return { outcome: { ...outcome, message }, hasStarted }
+    return { ...ended, outcome: { ...outcome, message } }
   }
   const faults = await library.faultsOf(bundle, 'outputs', outcome.output)
-  if (faults.length === 0) return { outcome: { ...outcome, output: redaction.value(outcome.output) }, hasStarted }
+  if (faults.length === 0) return { ...ended, outcome: { ...outcome, output: redaction.value(outcome.output) } }
   const told = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
   const message = `its output does not fit \`outputs\`: ${told}${outcome.output === null ? '; run() returned nothing, and what it prints is log' : ''}`
-  return { outcome: failed('invalid_output', redaction.text(message), outcome.times), hasStarted }
+  return { ...ended, outcome: failed('invalid_output', redaction.text(message), outcome.times) }
 }
 
 /** Ends a wait for a sandbox that neither answers nor stops. */

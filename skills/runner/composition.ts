@@ -14,7 +14,7 @@ const MAX_AT_ONCE = 4
 export const MAX_FAMILY = 64
 
 export interface Parent {
-  readonly run: Pick<SkillRun, 'skill' | 'key' | 'tenant' | 'caller'>
+  readonly run: Pick<SkillRun, 'skill' | 'key' | 'tenant' | 'caller' | 'traceparent'>
   readonly family: Family
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -28,20 +28,21 @@ export function callsOf(parent: Parent): (skill: string, input: JsonValue, n: nu
   const { run, family, signal, clock } = parent
   const chain = run.caller.is === 'skill' ? [...run.caller.chain, run.skill] : [run.skill]
   const root = run.caller.is === 'skill' ? run.caller.root : run.key
-  const limit = new Limit({ maxConcurrent: MAX_AT_ONCE, maxQueued: MAX_FAMILY, queueMs: 300_000, clock })
+  const limit = new Limit({ maxConcurrent: MAX_AT_ONCE, maxQueued: MAX_FAMILY, queueMs: 300_000 }, clock)
   return async (skill, input, n) => {
     const key = `${run.key}/${n}`
     if (chain.includes(skill)) return failed('refused', `Skill "${skill}" is running above this one: ${[...chain, skill].join(' → ')}.`)
     if (chain.length >= MAX_DEPTH) return failed('refused', `Skills call each other ${MAX_DEPTH} deep at most: ${chain.join(' → ')}.`)
     if (family.budget.left <= 0) return failed('refused', `One call may lead to ${MAX_FAMILY} others at most.`)
     family.budget.left--
-    const place = await limit.take(run.tenant, signal)
+    const place = await limit.take({ tenant: run.tenant, skill }, signal)
     if (place.is !== 'had') return failed(place.is === 'aborted' ? 'cancelled' : 'busy', 'The calling skill ended before this was started.')
     try {
       const timeoutMs = parent.deadlineAt() - clock.now()
       if (timeoutMs <= 0) return failed('timeout', 'The time of the calling skill is over.')
       const caller = { is: 'skill', chain, root } as const
-      return await parent.execute({ skill, input, key, attempt: 1, tenant: run.tenant, caller, timeoutMs, signal }, family)
+      const traced = run.traceparent !== undefined && { traceparent: run.traceparent }
+      return await parent.execute({ skill, input, key, attempt: 1, tenant: run.tenant, caller, ...traced, timeoutMs, signal }, family)
     } finally {
       place.release()
     }

@@ -13,11 +13,19 @@ const MAX_REASON_CHARS = 500
 const AFTER = { maxConcurrent: 4, maxQueued: 500, queueMs: 30_000 }
 
 export interface HooksOptions {
-  readonly before: readonly string[]
-  readonly after: readonly string[]
+  /** Their ids, as they are now. */
+  readonly named: () => { readonly before: readonly string[]; readonly after: readonly string[] }
   readonly clock: Clock
   readonly log: Log
   readonly execute: (run: SkillRun, family: Family) => Promise<SkillOutcome>
+}
+
+/** What the runner knows of a run that is hooked. */
+export interface Around {
+  readonly version: string
+  readonly outcome: SkillOutcome
+  /** Of those that called it, and so perhaps in its input. */
+  readonly secrets: readonly string[]
 }
 
 export class Hooks {
@@ -28,15 +36,18 @@ export class Hooks {
 
   constructor(options: HooksOptions) {
     this.#options = options
-    this.#limit = new Limit({ ...AFTER, clock: options.clock })
+    this.#limit = new Limit(AFTER, options.clock)
   }
 
   /** The input as the hooks leave it, or why it is not run. */
-  async before(run: SkillRun, version: string): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
+  async before(
+    run: SkillRun,
+    { version, secrets }: Pick<Around, 'version' | 'secrets'>,
+  ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
     let { input } = run
-    for (const hook of this.#options.before) {
+    for (const hook of this.#options.named().before) {
       if (hook === run.skill) continue
-      const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal })
+      const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal, secrets })
       if (outcome.status === 'error') {
         // What may be over by the next time is told as it is, so that it is known that waiting helps.
         const code = PASSED_ON.has(outcome.code) ? outcome.code : 'refused'
@@ -54,9 +65,9 @@ export class Hooks {
   }
 
   /** Goes on by itself. */
-  after(run: SkillRun, version: string, outcome: SkillOutcome): void {
-    if (this.#options.after.length === 0 || this.#stopping.signal.aborted) return
-    const work = this.#after(run, version, outcome)
+  after(run: SkillRun, around: Around): void {
+    if (this.#options.named().after.length === 0 || this.#stopping.signal.aborted) return
+    const work = this.#after(run, around)
     this.#running.add(work)
     void work.finally(() => this.#running.delete(work))
   }
@@ -66,17 +77,17 @@ export class Hooks {
     await Promise.all(this.#running)
   }
 
-  async #after(run: SkillRun, version: string, outcome: SkillOutcome): Promise<void> {
+  async #after(run: SkillRun, { version, outcome, secrets }: Around): Promise<void> {
     const { signal } = this.#stopping
-    const place = await this.#limit.take(run.tenant, signal)
+    const place = await this.#limit.take(run, signal)
     if (place.is !== 'had') {
       this.#options.log.warn({ skill: run.skill, run: run.key }, 'The hooks after this run were left out: too many wait.')
       return
     }
-    for (const hook of this.#options.after) {
+    for (const hook of this.#options.named().after) {
       if (hook === run.skill) continue
       const told = { version, input: run.input, outcome: { ...outcome } }
-      const answer = await this.#call(hook, run, { at: 'after', told, signal })
+      const answer = await this.#call(hook, run, { at: 'after', told, signal, secrets })
       if (answer.status === 'error') this.#options.log.warn({ skill: run.skill, hook, code: answer.code }, 'A hook after a run failed.')
     }
     place.release()
@@ -86,7 +97,12 @@ export class Hooks {
   #call(
     hook: string,
     run: SkillRun,
-    { at, told, signal }: { readonly at: 'before' | 'after'; readonly told: JsonObject; readonly signal: AbortSignal },
+    {
+      at,
+      told,
+      signal,
+      secrets,
+    }: { readonly at: 'before' | 'after'; readonly told: JsonObject; readonly signal: AbortSignal } & Pick<Around, 'secrets'>,
   ): Promise<SkillOutcome> {
     const above = run.caller.is === 'skill' ? run.caller.chain : []
     return this.#options.execute(
@@ -97,9 +113,10 @@ export class Hooks {
         attempt: 1,
         tenant: run.tenant,
         caller: { is: 'skill', chain: [...above, run.skill], root: run.caller.is === 'skill' ? run.caller.root : run.key },
+        ...(run.traceparent !== undefined && { traceparent: run.traceparent }),
         signal,
       },
-      { budget: { left: 8 }, isHooked: false },
+      { budget: { left: 8 }, isHooked: false, secrets },
     )
   }
 }

@@ -2,8 +2,8 @@
  * Skills that act once, called by other skills: on record before they begin, as those that clients call. A caller that is run again, or adopted
  * by the next life of the gateway, gets what its call gave before, and never a second one in silence.
  */
-import { newRunId } from '#contract'
-import type { Clock, RunId, RunStore, SkillDescriptor, SkillOutcome, SkillRun } from '#contract'
+import { canonicalJson, newRunId } from '#contract'
+import type { Clock, RunId, RunRecord, RunStore, SkillDescriptor, SkillOutcome, SkillRun } from '#contract'
 import type { Execution } from './execution.ts'
 import { failed } from './execution.ts'
 import { endOf } from './run-end.ts'
@@ -30,7 +30,7 @@ export class Ledger {
     const { skill, tenant, key, caller, input } = run
     const createdAt = this.#clock.now()
     const id = newRunId(createdAt)
-    const given = { asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null }
+    const given = { asked: run.version ?? null, timeoutMs: run.timeoutMs ?? null, traceparent: run.traceparent ?? null }
     this.#ids.add(id)
     const taken = await this.#store.add({ id, tenant, key, skill, caller, input, effect: 'once', createdAt, ...given }, { version })
     if (taken === null) {
@@ -38,6 +38,9 @@ export class Ledger {
       return null
     }
     this.#ids.delete(id)
+    // A caller that is run again and calls otherwise: the answer to another call is none to this one.
+    if (!isSame(taken, run))
+      return failed('refused', 'The calling skill was run again and now makes another call in the place of one that was made before.')
     return taken.outcome ?? failed('unknown', 'It was begun before and did not end; whether it happened is not known.')
   }
 
@@ -54,5 +57,10 @@ export class Ledger {
     return true
   }
 }
+
+const isSame = (taken: RunRecord, { skill, version, caller, input }: SkillRun): boolean =>
+  taken.skill === skill &&
+  taken.asked === (version ?? null) &&
+  canonicalJson([taken.caller, taken.input]) === canonicalJson([caller, input])
 
 const keyOf = ({ tenant, key }: Pick<SkillRun, 'tenant' | 'key'>): string => `${tenant}\n${key}`

@@ -1,31 +1,44 @@
 /**
- * How many runs there may be at once, and who is next. Tenants that wait take turns, so that one with many calls does not
- * hold up one with few; how many wait, and how long, is bounded.
+ * How many runs there may be at once, and who is next. Tenants that wait take turns, and so do the skills of a tenant, so that many calls of
+ * the one do not hold up few of the other; how many wait, and how long, is bounded.
  */
 import type { Clock } from '#contract'
 
-export interface LimitOptions {
+export interface Bounds {
   readonly maxConcurrent: number
   readonly maxQueued: number
   readonly queueMs: number
-  readonly clock: Clock
 }
 
 export type Place = { readonly is: 'had'; readonly release: () => void } | { readonly is: 'full' | 'late' | 'aborted' }
+
+/** Whose a call is. */
+interface Claim {
+  readonly tenant: string
+  readonly skill: string
+}
 
 interface Waiter {
   readonly settle: (place: Place) => void
 }
 
 export class Limit {
-  readonly #options: LimitOptions
-  /** By tenant, in the order in which tenants take turns. Never holds an empty queue. */
-  readonly #queues = new Map<string, Set<Waiter>>()
+  readonly #clock: Clock
+  /** By tenant, by skill, each in the order in which they take turns. Holds nothing empty. */
+  readonly #queues = new Map<string, Map<string, Set<Waiter>>>()
+  #bounds: Bounds
   #running = 0
   #waiting = 0
 
-  constructor(options: LimitOptions) {
-    this.#options = options
+  constructor(bounds: Bounds, clock: Clock) {
+    this.#bounds = bounds
+    this.#clock = clock
+  }
+
+  /** Those that wait keep the time that they were given; those that run, their place. */
+  change(bounds: Bounds): void {
+    this.#bounds = bounds
+    while (this.#waiting > 0 && this.#running < bounds.maxConcurrent) this.#next()
   }
 
   get running(): number {
@@ -37,22 +50,22 @@ export class Limit {
   }
 
   /** Never rejects. A place has to be released, once. */
-  take(tenant: string, signal: AbortSignal): Promise<Place> | Place {
+  take(claim: Claim, signal: AbortSignal): Promise<Place> | Place {
     if (signal.aborted) return { is: 'aborted' }
-    if (this.#running < this.#options.maxConcurrent) return this.#give()
-    if (this.#waiting >= this.#options.maxQueued) return { is: 'full' }
-    return this.#wait(tenant, signal)
+    if (this.#running < this.#bounds.maxConcurrent) return this.#give()
+    if (this.#waiting >= this.#bounds.maxQueued) return { is: 'full' }
+    return this.#wait(claim, signal)
   }
 
-  #wait(tenant: string, signal: AbortSignal): Promise<Place> {
-    const { clock, queueMs } = this.#options
+  #wait(claim: Claim, signal: AbortSignal): Promise<Place> {
+    const { queueMs } = this.#bounds
     return new Promise((resolve) => {
       const leave = (is: 'late' | 'aborted'): void => {
-        this.#drop(tenant, waiter)
+        this.#drop(claim, waiter)
         waiter.settle({ is })
       }
       const onAbort = (): void => leave('aborted')
-      const cancelTimer = clock.after(queueMs, () => leave('late'))
+      const cancelTimer = this.#clock.after(queueMs, () => leave('late'))
       const waiter: Waiter = {
         settle: (place) => {
           cancelTimer()
@@ -61,18 +74,20 @@ export class Limit {
         },
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      const queue = this.#queues.get(tenant)
-      if (queue === undefined) this.#queues.set(tenant, new Set([waiter]))
-      else queue.add(waiter)
+      const queues = this.#queues.get(claim.tenant) ?? new Map<string, Set<Waiter>>()
+      const queue = queues.get(claim.skill) ?? new Set()
+      this.#queues.set(claim.tenant, queues.set(claim.skill, queue.add(waiter)))
       this.#waiting++
     })
   }
 
-  #drop(tenant: string, waiter: Waiter): void {
-    const queue = this.#queues.get(tenant)
-    if (queue === undefined || !queue.delete(waiter)) return
+  #drop({ tenant, skill }: Claim, waiter: Waiter): void {
+    const queues = this.#queues.get(tenant)
+    const queue = queues?.get(skill)
+    if (queues === undefined || queue === undefined || !queue.delete(waiter)) return
     this.#waiting--
-    if (queue.size === 0) this.#queues.delete(tenant)
+    if (queue.size === 0) queues.delete(skill)
+    if (queues.size === 0) this.#queues.delete(tenant)
   }
 
   #give(): Place {
@@ -91,15 +106,20 @@ export class Limit {
 
   #next(): void {
     const [turn] = this.#queues
-    if (turn === undefined || this.#running >= this.#options.maxConcurrent) return
-    const [tenant, queue] = turn
+    if (turn === undefined || this.#running >= this.#bounds.maxConcurrent) return
+    const [tenant, queues] = turn
+    const [turnOfSkill] = queues
+    if (turnOfSkill === undefined) return
+    const [skill, queue] = turnOfSkill
     const [waiter] = queue
-    // To the end of the line, if there is more to come.
-    this.#queues.delete(tenant)
     if (waiter === undefined) return
     queue.delete(waiter)
     this.#waiting--
-    if (queue.size > 0) this.#queues.set(tenant, queue)
+    // To the end of the line, if there is more to come.
+    queues.delete(skill)
+    this.#queues.delete(tenant)
+    if (queue.size > 0) queues.set(skill, queue)
+    if (queues.size > 0) this.#queues.set(tenant, queues)
     waiter.settle(this.#give())
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Runs skills: finds the version, holds the input to its schema, waits for a place, asks the hooks, runs it in its sandbox, and tells
- * everybody what came of it. One way for all callers: agents, clients, and skills that call skills. What is kept
- * of runs is `runs.ts`.
+ * Runs skills: has them admitted, waits for a place, asks the hooks, runs them in their sandbox, and tells everybody what came of it. One way
+ * for all callers: agents, clients, and skills that call skills. What a run needs is `admission.ts`, what is kept of runs `runs.ts`.
  */
 import { DEFAULT_TENANT, describeError, newRunId } from '#contract'
 import type {
@@ -18,14 +17,14 @@ import type {
   SkillTimes,
 } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
-import type { Sandbox } from '../sandbox/sandbox.ts'
 import type { SkillsSettings } from '../settings.ts'
-import { attemptAll, converse, judge } from './attempt.ts'
+import { Admission, unknownSkill } from './admission.ts'
+import type { Admitted, Refusal } from './admission.ts'
+import { adoptRun } from './adoption.ts'
+import { attemptAll } from './attempt.ts'
 import { MAX_FAMILY } from './composition.ts'
-import { NO_TIMES, addTimes, failed, stickyOf } from './execution.ts'
+import { NO_TIMES, addTimes, failed } from './execution.ts'
 import type { Execution, Family } from './execution.ts'
-import { grantOf } from './grant.ts'
-import type { Grant } from './grant.ts'
 import type { Ledger } from './ledger.ts'
 import { Hooks } from './hooks.ts'
 import type { Library } from './library.ts'
@@ -36,7 +35,8 @@ import type { Sandboxes } from './sandboxes.ts'
 import { Telling } from './telling.ts'
 
 export interface RunnerOptions {
-  readonly settings: SkillsSettings
+  /** As they are now. */
+  readonly settings: () => SkillsSettings
   readonly library: Library
   readonly sandboxes: Sandboxes
   readonly ledger: Ledger
@@ -54,15 +54,9 @@ export interface ExecuteOptions {
   readonly onAttempt?: (version: string, attempt: number) => Promise<void> | void
 }
 
-/** Ready to run: all is known and nothing was done. */
-interface Admitted {
-  readonly bundle: Bundle
-  readonly grant: Grant
-  readonly sandbox: Sandbox
-}
-
 export class Runner implements SkillRunner {
   readonly #options: RunnerOptions
+  readonly #admission: Admission
   readonly #limit: Limit
   readonly #hooks: Hooks
   readonly #meter: SkillMeter
@@ -72,10 +66,16 @@ export class Runner implements SkillRunner {
   constructor(options: RunnerOptions) {
     const { settings, clock, log, metrics } = options
     this.#options = options
-    this.#limit = new Limit({ ...settings, clock })
+    this.#admission = new Admission(options)
+    this.#limit = new Limit(settings(), clock)
     const execute = (run: SkillRun, family: Family): Promise<SkillOutcome> => this.#within(run, family)
-    this.#hooks = new Hooks({ ...settings.hooks, clock, log, execute })
+    this.#hooks = new Hooks({ named: () => settings().hooks, clock, log, execute })
     this.#meter = new SkillMeter(metrics, this.#limit)
+  }
+
+  /** Bounds may be others by now; everything else is asked for when it is needed. */
+  reconfigured(): void {
+    this.#limit.change(this.#options.settings())
   }
 
   list(): readonly SkillDescriptor[] {
@@ -86,6 +86,7 @@ export class Runner implements SkillRunner {
     return this.#options.library.describe(DEFAULT_TENANT, id, version)
   }
 
+  /** Not acknowledged: a turn records what it gets after this. */
   async run(run: SkillRun): Promise<SkillOutcome> {
     const execution = await this.execute(run)
     this.#options.onEnded(run, execution)
@@ -94,7 +95,7 @@ export class Runner implements SkillRunner {
 
   /** As `run`, with all that is known of it; who asks sees to it that it is kept. */
   execute(run: SkillRun, options: ExecuteOptions = {}): Promise<Execution> {
-    const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
+    const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: [] }
     return this.#track(this.#execute(run, family, { ...options, isFirst: true }))
   }
 
@@ -111,18 +112,18 @@ export class Runner implements SkillRunner {
       caller: { is: 'client', principal: 'openclaw' },
       signal: this.#stopping.signal,
     }
-    return this.#track(this.#execute(run, { budget: { left: MAX_FAMILY }, isHooked: false }, { isFirst: true, candidate: bundle }))
+    return this.#track(this.#unrecorded(run, bundle))
   }
 
   /** Which version a call would get. */
   resolve(run: Pick<SkillRun, 'tenant' | 'skill' | 'version' | 'caller'>): SkillRecord | null {
-    return this.#options.library.choose(run.tenant, run.skill, run.version, stickyOf(run))
+    return this.#admission.resolve(run)
   }
 
   /** What is wrong with the input, without running anything; null: nothing. */
-  async check(record: SkillRecord, input: JsonValue): Promise<(SkillOutcome & { readonly status: 'error' }) | null> {
-    const bundle = await this.#load(record)
-    return 'status' in bundle ? bundle : this.#invalid(bundle, input)
+  async check(record: SkillRecord, input: JsonValue): Promise<Refusal | null> {
+    const bundle = await this.#admission.load(record)
+    return 'status' in bundle ? bundle : this.#admission.invalid(bundle, input)
   }
 
   async adopt(run: Omit<SkillRun, 'input' | 'attempt'>): Promise<SkillOutcome | null> {
@@ -133,30 +134,11 @@ export class Runner implements SkillRunner {
   }
 
   async adoptExecution(run: Omit<SkillRun, 'input' | 'attempt'>): Promise<Execution | null> {
-    const { clock, settings, sandboxes, library, log } = this.#options
-    const startedAt = clock.now()
-    const record = this.resolve(run)
-    const bundle = record === null ? null : await this.#load(record)
-    if (bundle === null || 'status' in bundle) return null
-    const { descriptor } = bundle
-    const grant = grantOf(descriptor, settings)
-    const redaction = new Redaction(Object.values(grant.secrets))
-    const telling = new Telling({ clock, redaction, watch: run.watch })
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
-    const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
-    const execute = (child: SkillRun, of: Family): Promise<SkillOutcome> => this.#within(child, of)
-    const adopter = {
-      skill: descriptor.id,
-      egress: grant.egress,
-      signal,
-      ...converse({ run: { ...run, input: null, attempt: 1 }, family, telling, clock, execute }, signal, descriptor.timeoutMs),
-    }
-    const ended = await this.#track(sandboxes.adopt(run.key, adopter))
-    const logs = telling.end()
-    if (ended === null) return null
-    const { outcome } = await judge({ bundle, grant, library, redaction, log, run: { ...run, input: null, attempt: 1 } }, ended)
-    this.#meter.ended(outcome)
-    return { outcome, version: descriptor.version, effect: descriptor.effect, attempts: 1, hasStarted: ended.hasStarted, logs, startedAt }
+    const execute = (child: SkillRun, family: Family): Promise<SkillOutcome> => this.#within(child, family)
+    const execution = await this.#track(adoptRun({ ...run, signal }, { ...this.#options, admission: this.#admission, execute }))
+    if (execution !== null) this.#meter.ended(execution.outcome)
+    return execution
   }
 
   async stop(): Promise<void> {
@@ -168,12 +150,21 @@ export class Runner implements SkillRunner {
   /** A hook, or a skill that another calls. */
   async #within(run: SkillRun, family: Family): Promise<SkillOutcome> {
     const execution = await this.#track(this.#execute(run, family, { isFirst: false }))
+    const kept = withoutSecrets(run, execution, new Redaction(family.secrets))
     try {
-      if (!(await this.#options.ledger.end(run, execution))) this.#options.onEnded(run, execution)
+      if (!(await this.#options.ledger.end(run, kept.execution))) this.#options.onEnded(kept.run, kept.execution)
+      execution.acknowledge?.()
     } catch (error) {
       this.#options.log.error({ skill: run.skill, error: describeError(error).message }, 'The end of a run could not be put on record.')
     }
     return execution.outcome
+  }
+
+  async #unrecorded(run: SkillRun, candidate: Bundle): Promise<Execution> {
+    const family = { budget: { left: MAX_FAMILY }, isHooked: false, secrets: [] }
+    const execution = await this.#execute(run, family, { isFirst: true, candidate })
+    execution.acknowledge?.()
+    return execution
   }
 
   async #execute(
@@ -200,29 +191,30 @@ export class Runner implements SkillRunner {
       this.#meter.ended(timed)
       return { outcome: timed, ...known, startedAt }
     }
-    const bundle = candidate ?? (record === null ? null : await this.#load(record))
+    const bundle = candidate ?? (record === null ? null : await this.#admission.load(record))
     if (bundle === null) return end(unknownSkill(run))
     if ('status' in bundle) return end(bundle)
-    const admitted = await this.#admit(bundle, run.input)
+    const admitted = await this.#admission.admit(bundle, run.input)
     if ('status' in admitted) return end(admitted)
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 
     // Only who comes from outside waits for a place: its caller holds the one of a skill that is called, and would wait for ever.
-    const place = options.isFirst ? await this.#limit.take(run.tenant, signal) : NO_PLACE
+    const place = options.isFirst ? await this.#limit.take(run, signal) : NO_PLACE
     progress = { ...progress, times: { ...NO_TIMES, queueMs: clock.now() - startedAt } }
     if (place.is !== 'had') return end(this.#noPlace(place.is))
     try {
-      const guarded = family.isHooked ? await this.#guard({ ...run, signal }, admitted) : { input: run.input }
+      const guarded = family.isHooked ? await this.#guard({ ...run, signal }, admitted, family) : { input: run.input }
       progress = { ...progress, times: { ...progress.times, startMs: clock.now() - startedAt - progress.times.queueMs } }
       if ('status' in guarded) return end(guarded)
-      const before = options.isFirst ? null : await this.#reserve(run, admitted)
+      const before = options.isFirst ? null : await this.#reserve(run, admitted, family)
       if (before !== null) return end(before)
       const tries = await this.#attempts({ ...run, signal, input: guarded.input }, family, { ...options, admitted })
       const { outcome, times, ...known } = tries
       progress = { ...progress, ...known, times: addTimes(progress.times, times) }
       if (record !== null) this.#options.library.observe(record, outcome, progress.times.runMs)
       const execution = end(outcome)
-      if (family.isHooked) this.#hooks.after(run, admitted.bundle.descriptor.version, execution.outcome)
+      if (family.isHooked)
+        this.#hooks.after(run, { version: admitted.bundle.descriptor.version, outcome: execution.outcome, secrets: family.secrets })
       return execution
     } finally {
       place.release()
@@ -248,10 +240,10 @@ export class Runner implements SkillRunner {
       input: run.input,
       timeoutMs,
       signal: run.signal,
-      family,
+      family: { ...family, secrets: [...family.secrets, ...Object.values(grant.secrets)] },
       telling,
       redaction,
-      patienceMs: Math.min(settings.queueMs, timeoutMs),
+      patienceMs: Math.min(settings().queueMs, timeoutMs),
       library,
       clock,
       log,
@@ -262,62 +254,25 @@ export class Runner implements SkillRunner {
     return { ...tries, logs: telling.end() }
   }
 
-  async #admit(bundle: Bundle, input: JsonValue): Promise<Admitted | (SkillOutcome & { readonly status: 'error' })> {
-    const invalid = await this.#invalid(bundle, input)
-    if (invalid !== null) return invalid
-    const { descriptor } = bundle
-    const grant = grantOf(descriptor, this.#options.settings)
-    if (grant.missing.length > 0) {
-      const names = grant.missing.map((name) => `\`skills.entries.${descriptor.id}.secrets.${name}\``).join(', ')
-      return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names} in openclaw.yaml.`)
-    }
-    const found = await this.#options.sandboxes.for(descriptor.runtime.language)
-    if ('reason' in found)
-      return failed('unavailable', `Skill "${descriptor.id}" (${descriptor.runtime.language}) cannot run here. ${found.reason}`)
-    return { bundle, grant, sandbox: found.sandbox }
-  }
-
-  async #load(record: SkillRecord): Promise<Bundle | (SkillOutcome & { readonly status: 'error' })> {
-    try {
-      return await this.#options.library.load(record)
-    } catch (error) {
-      const { code, message } = describeError(error)
-      this.#options.log.warn(
-        { skill: `${record.id}@${record.version}`, 'error.code': code, error: message },
-        'A skill could not be loaded.',
-      )
-      return failed('unavailable', `${record.id} ${record.version} cannot be loaded: ${message}`)
-    }
-  }
-
-  async #invalid(bundle: Bundle, input: JsonValue): Promise<(SkillOutcome & { readonly status: 'error' }) | null> {
-    const faults = await this.#options.library.faultsOf(bundle, 'inputs', input)
-    if (faults.length === 0) return null
-    return failed('invalid_input', faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; '))
-  }
-
   /** What hooks change is held to the schema as what the caller said. */
-  async #guard(
-    run: SkillRun,
-    { bundle }: Admitted,
-  ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
-    const guarded = await this.#hooks.before(run, bundle.descriptor.version)
+  async #guard(run: SkillRun, { bundle }: Admitted, { secrets }: Family): Promise<{ readonly input: JsonValue } | Refusal> {
+    const guarded = await this.#hooks.before(run, { version: bundle.descriptor.version, secrets })
     if ('status' in guarded || guarded.input === run.input) return guarded
-    return (await this.#invalid(bundle, guarded.input)) ?? guarded
+    return (await this.#admission.invalid(bundle, guarded.input)) ?? guarded
   }
 
   /** A skill that acts once and that another calls is on record before it begins. */
-  async #reserve(run: SkillRun, { bundle }: Admitted): Promise<SkillOutcome | null> {
+  async #reserve(run: SkillRun, { bundle }: Admitted, { secrets }: Family): Promise<SkillOutcome | null> {
     if (bundle.descriptor.effect !== 'once') return null
     try {
-      return await this.#options.ledger.begin(run, bundle.descriptor)
+      return await this.#options.ledger.begin({ ...run, input: new Redaction(secrets).value(run.input) }, bundle.descriptor)
     } catch (error) {
       return failed('unavailable', describeError(error).message)
     }
   }
 
   #noPlace(is: 'full' | 'late' | 'aborted'): SkillOutcome {
-    const { maxConcurrent, maxQueued, queueMs } = this.#options.settings
+    const { maxConcurrent, maxQueued, queueMs } = this.#options.settings()
     if (is === 'aborted') return failed('cancelled', 'It was cancelled before it was started.')
     if (is === 'full') return failed('busy', `${maxConcurrent} skills run and ${maxQueued} wait. Come back later.`)
     return failed('busy', `No place was free for ${queueMs} ms. Come back later.`)
@@ -340,14 +295,24 @@ interface Progress {
   readonly hasStarted: boolean
   readonly logs: string
   readonly times: SkillTimes
+  readonly acknowledge?: () => void
+}
+
+/** As it is kept: what a skill was handed may hold the secrets of whoever called it. */
+function withoutSecrets(
+  run: SkillRun,
+  execution: Execution,
+  redaction: Redaction,
+): { readonly run: SkillRun; readonly execution: Execution } {
+  const { outcome, logs } = execution
+  const told =
+    outcome.status === 'ok'
+      ? { ...outcome, output: redaction.value(outcome.output) }
+      : { ...outcome, message: redaction.text(outcome.message) }
+  return {
+    run: { ...run, input: redaction.value(run.input) },
+    execution: { ...execution, outcome: told, logs: redaction.text(logs) },
+  }
 }
 
 const NO_PLACE = { is: 'had', release: () => undefined } as const
-
-const unknownSkill = ({ skill, version }: SkillRun): SkillOutcome =>
-  version === undefined
-    ? failed('not_found', `There is no skill "${skill}" that can be called. \`openclaw skills list\` shows those there are.`)
-    : failed(
-        'not_found',
-        `There is no version ${version} of skill "${skill}" that can be called. \`openclaw skills versions ${skill}\` shows those there are.`,
-      )

@@ -2,12 +2,13 @@
  * Runs that clients ask for: each on record before it begins if a second run could do harm, joined by whoever asks with the same key, watched,
  * cancelled. Runs that were only handed in are the worker's (`worker.ts`); how one is run is the runner's.
  */
-import { ConflictError, InvalidError, NotFoundError, SKILL_CODES, UnavailableError, canonicalJson, newRunId } from '#contract'
-import type { Clock, Invocation, Log, NewRun, RunId, RunRecord, RunStore, SkillEffect, SkillEvent, SkillRecord, SkillRuns } from '#contract'
+import { InvalidError, NotFoundError, SKILL_CODES, UnavailableError } from '#contract'
+import type { Clock, Invocation, Log, NewRun, RunId, RunRecord, RunStore, SkillEvent, SkillRecord, SkillRuns } from '#contract'
 import { Backlog } from './backlog.ts'
 import { failed } from './execution.ts'
 import type { Execution } from './execution.ts'
 import type { Ledger } from './ledger.ts'
+import { callOf, isSame, keyOf, reused, runOf } from './invocation.ts'
 import { Live, orAborted } from './live.ts'
 import type { RunResult } from './live.ts'
 import type { Recorder } from './recorder.ts'
@@ -23,8 +24,8 @@ export interface RunsOptions {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly log: Log
-  /** Stored runs that go on at once. */
-  readonly maxWorkers: number
+  /** Stored runs that go on at once, as it is now. */
+  readonly maxWorkers: () => number
 }
 
 export class Runs implements SkillRuns {
@@ -71,8 +72,7 @@ export class Runs implements SkillRuns {
     invocation: Invocation,
     options: { readonly signal: AbortSignal; readonly watch?: (event: SkillEvent) => void },
   ): Promise<RunResult> {
-    this.#checkOpen()
-    const { run, record } = this.#newRun(invocation)
+    const { run, record } = this.#asked(invocation)
     const isOnRecord = record !== null && (invocation.key !== null || run.effect !== 'none')
     const going = this.#byKey.get(keyOf(run)) ?? this.#begin(run, isOnRecord ? record : null)
     if (!isSame(going.run, run)) throw reused()
@@ -86,9 +86,8 @@ export class Runs implements SkillRuns {
   }
 
   async submit(invocation: Invocation): Promise<RunRecord> {
-    this.#checkOpen()
     const { store, runner } = this.#options
-    const { run, record } = this.#newRun(invocation)
+    const { run, record } = this.#asked(invocation)
     if (record === null) throw new NotFoundError(`There is no skill "${run.skill}" that can be called so.`, { code: 'SKILL_NOT_FOUND' })
     const fault = await runner.check(record, run.input)
     if (fault?.code === 'invalid_input') {
@@ -160,30 +159,10 @@ export class Runs implements SkillRuns {
     return true
   }
 
-  #checkOpen(): void {
+  #asked(invocation: Invocation): { readonly run: NewRun; readonly record: SkillRecord | null } {
     if (this.#isDraining) throw new UnavailableError('The gateway is shutting down. Send it again.', { code: 'DRAINING' })
-  }
-
-  #newRun(invocation: Invocation): { readonly run: NewRun; readonly record: SkillRecord | null } {
-    const { clock, runner } = this.#options
-    const { tenant, principal, skill, version, input, key, timeoutMs } = invocation
-    const caller = { is: 'client', principal } as const
-    const record = runner.resolve({ tenant, skill, caller, ...(version !== undefined && { version }) })
-    const createdAt = clock.now()
-    const id = newRunId(createdAt)
-    const run: NewRun = {
-      id,
-      tenant,
-      key: key === null ? id : `client:${encodeURIComponent(principal)}:${key}`,
-      skill,
-      asked: version ?? null,
-      caller,
-      effect: record === null ? 'none' : effectOf(record),
-      input,
-      timeoutMs: timeoutMs ?? null,
-      createdAt,
-    }
-    return { run, record }
+    const record = this.#options.runner.resolve(callOf(invocation))
+    return { run: runOf(invocation, record, this.#options.clock.now()), record }
   }
 
   #begin(run: NewRun, record: SkillRecord | null): { readonly live: Live; readonly run: NewRun; readonly result: Promise<RunResult> } {
@@ -207,6 +186,8 @@ export class Runs implements SkillRuns {
     if (record === null) {
       const execution = await this.#execute(run, live)
       if (execution.version !== null) recorder.add({ run, end: endOf(execution, clock.now()), startedAt: execution.startedAt })
+      // No later life would ask for it.
+      execution.acknowledge?.()
       return resultOf(run.id, execution)
     }
     const taken = await store.add(run, { version: record.version })
@@ -235,17 +216,3 @@ export class Runs implements SkillRuns {
 }
 
 const resultOf = (id: RunId, { outcome, version }: Execution): RunResult => ({ id, outcome, version })
-
-const keyOf = ({ tenant, key }: Pick<NewRun, 'tenant' | 'key'>): string => `${tenant}\n${key}`
-
-const isSame = (a: Pick<NewRun, 'skill' | 'asked' | 'input'>, b: Pick<NewRun, 'skill' | 'asked' | 'input'>): boolean =>
-  a === b || (a.skill === b.skill && a.asked === b.asked && canonicalJson(a.input) === canonicalJson(b.input))
-
-/** The descriptor is kept as it was written; what does not say is the safe one. */
-function effectOf({ descriptor }: SkillRecord): SkillEffect {
-  const { effect } = descriptor
-  return effect === 'none' || effect === 'idempotent' ? effect : 'once'
-}
-
-const reused = (): ConflictError =>
-  new ConflictError('This Idempotency-Key was used for another call. Use a new key.', { code: 'IDEMPOTENCY_KEY_REUSED' })

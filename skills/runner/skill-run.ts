@@ -12,5 +12,6 @@ export const skillRunOf = (run: Omit<NewRun, 'id' | 'createdAt' | 'effect'>, liv
   signal: live.signal,
   watch: (event) => live.tell(event),
   ...(run.asked !== null && { version: run.asked }),
+  ...(run.traceparent !== null && { traceparent: run.traceparent }),
   ...(run.timeoutMs !== null && { timeoutMs: run.timeoutMs }),
 })

@@ -22,9 +22,11 @@ export interface CellEnded {
   /** False: the call never went out. */
   readonly hasStarted: boolean
   readonly runMs: number
+  /** By which `ack` knows it; 0: it never went out. */
+  readonly call: number
 }
 
-export type Listen = Pick<Job, 'tell' | 'call' | 'signal'>
+export type Listen = Pick<Job, 'tell' | 'call' | 'signal' | 'timeoutMs'>
 
 export interface CallOptions {
   readonly number: number
@@ -79,9 +81,7 @@ export class Call {
   }
 
   /** It went out. */
-  start(timeoutMs: number): void {
-    const { clock, graceMs, late } = this.#options
-    this.#after.push(clock.after(timeoutMs + graceMs, () => late(`it went on after ${timeoutMs} ms, which were its limit`)))
+  start(): void {
     this.#telling.started()
   }
 
@@ -90,8 +90,11 @@ export class Call {
     this.#telling.redirect(tell)
   }
 
-  listen({ signal, call }: Omit<Listen, 'tell'>): Promise<CellEnded> {
+  listen({ signal, call, timeoutMs }: Omit<Listen, 'tell'>): Promise<CellEnded> {
     if (this.#hasEnded) return this.ended
+    const { clock, graceMs, late } = this.#options
+    // For one whose supervisor does not keep the limit, or cannot be heard.
+    this.#after.push(clock.after(timeoutMs + graceMs, () => late(`it went on after ${timeoutMs} ms, which were its limit`)))
     this.#other = call
     const cancel = (): void => this.#cancel()
     signal.addEventListener('abort', cancel, { once: true })
@@ -137,7 +140,12 @@ export class Call {
       refusal !== null ? failed(refusal.code, refusal.message) : this.#spoiled === null ? given : failed('protocol', this.#spoiled)
     for (const run of this.#after.splice(0)) run()
     this.#telling.end()
-    this.#result.resolve({ outcome, hasStarted: refusal === null, runMs: Math.max(0, this.#options.clock.now() - this.#startedAt) })
+    this.#result.resolve({
+      outcome,
+      hasStarted: refusal === null,
+      call: this.number,
+      runMs: Math.max(0, this.#options.clock.now() - this.#startedAt),
+    })
   }
 
   #cancel(): void {

@@ -139,12 +139,12 @@ export class Cell {
       this.#setIdle('idle')
       return { ...(await call.ended), hasStarted: false }
     }
-    call.start(timeoutMs)
+    call.start()
     return call.listen(job)
   }
 
   /** Takes up the run that `ready` found. null: it found none, or it was taken up before. */
-  async adopt(listen: Listen): Promise<CellEnded | null> {
+  async adopt(listen: Listen & Pick<Job, 'timeoutMs'>): Promise<CellEnded | null> {
     const call = this.#found
     this.#found = null
     if (call === null) return null
@@ -158,10 +158,11 @@ export class Cell {
     return this.isClean
   }
 
-  /** The outcome of the last call is recorded: nobody will ask for it again. */
-  ack(): void {
-    if (this.#state.is !== 'held') return
-    this.#send(TO.ack, this.#number, NOTHING)
+  /** The outcome of this call is on record: nobody will ask for it again. One that another call has replaced is of no matter. */
+  async ack(call: number): Promise<void> {
+    await Promise.race([this.#idle.promise, this.#broken.promise])
+    if (this.#state.is !== 'held' || call !== this.#number) return
+    this.#send(TO.ack, call, NOTHING)
     this.#state = { is: 'idle' }
   }
 
@@ -297,4 +298,4 @@ export class Cell {
   }
 }
 
-const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: failed(code, message), hasStarted: false, runMs: 0 })
+const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: failed(code, message), hasStarted: false, runMs: 0, call: 0 })

@@ -114,6 +114,7 @@ export class Workshop {
     ])
     const { settings, dir, env, clock, log } = this.#options
     const { socket, image, runtime } = settings.docker
+    const { wheelhouse, npmCache } = settings.dependencies
     const engine = new DockerodeEngine({ socket: engineSocket(socket, env), clock })
     const packages = new Packages({
       engine,
@@ -122,7 +123,7 @@ export class Workshop {
       instance: () => makeInstance(dir),
       terms: () => termsOf(engine),
       dir,
-      shelf: { wheelhouse: join(dir, 'packages', 'wheels'), npmCache: join(dir, 'packages', 'npm') },
+      shelf: { wheelhouse: wheelhouse ?? join(dir, 'wheelhouse'), npmCache: npmCache ?? join(dir, 'npm-cache') },
       clock,
       log,
     })

@@ -144,7 +144,8 @@ async function crowd(options: BenchOptions, engine: TestEngine): Promise<readonl
 }
 
 async function answer({ sandbox }: Contained, job: Job): Promise<void> {
-  const { outcome } = await sandbox.run(job)
+  const { outcome, acknowledge } = await sandbox.run(job)
+  acknowledge?.()
   if (outcome.status !== 'ok') throw new Error(`${outcome.code}: ${outcome.message}`)
 }
 

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { before } from 'node:test'
 import { Workbench } from '../../cli/skill/workbench.ts'
+import { LABELS } from '../../skills/sandbox/docker/box.ts'
+import { readInstance } from '../../skills/sandbox/docker/instance.ts'
 import { judge } from '../../skills/bundle/signature.ts'
 import { defaultSettings } from '../../skills/settings.ts'
+import { startChild } from '../support/child.ts'
+import { docker, dockerPath, startEngine } from '../support/docker.ts'
+import { temporaryFolder } from '../support/gateway-process.ts'
 import { bench } from './cli.ts'
 
 /** What something here can run. */
@@ -82,6 +87,45 @@ test('what nothing here can run fails with what to install', async (t) => {
   const { code, out } = await run(['skills', 'test', folder])
   assert.equal(code, 1)
   assert.match(out, /expected an output, got unavailable: .*skills\.sandbox/)
+})
+
+const noDocker = dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here'
+test('what a killed run leaves is swept by the next one', { skip: noDocker, timeout: 120_000 }, async (t) => {
+  const dir = temporaryFolder(t)
+  const { socket, image } = await startEngine(t)
+  const temporary = join(dir, 'tmp')
+  const folder = join(dir, 'sleeper')
+  await mkdir(temporary)
+  await mkdir(folder)
+  await writeFile(join(dir, 'openclaw.yaml'), JSON.stringify({ skills: { sandbox: 'docker', docker: { socket, image } } }))
+  const tests = [0, 60].map((s) => ({ name: `sleeps ${s}`, input: { s }, output: { s } }))
+  const runtime = { language: 'shell', entrypoint: 'sleep.sh' }
+  const shape = { s: { type: 'number', description: 'Seconds' } }
+  const descriptor = { id: 'sleeper', version: '1.0.0', inputs: shape, outputs: shape, runtime, timeout_ms: 90_000, tests }
+  await writeFile(join(folder, 'skill.json'), JSON.stringify(descriptor))
+  await writeFile(join(folder, 'sleep.sh'), 'input=$(cat)\nsleep "$(echo "$input" | tr -dc 0-9)"\necho "$input" >&3\n')
+  const start = (verb: string): ReturnType<typeof startChild> =>
+    startChild([join(import.meta.dirname, '..', '..', 'cli', 'openclaw.ts'), 'skills', verb, folder], {
+      env: { PATH: process.env['PATH'], TMPDIR: temporary, OPENCLAW_DIR: dir },
+      cwd: dir,
+    })
+  const killed = start('test')
+  await killed.said(/ok {4}sleeps 0/, 60_000)
+  await killed.kill9()
+  const [left, ...others] = (await readdir(temporary)).filter((name) => name.startsWith('openclaw-skills-'))
+  assert.ok(left !== undefined && others.length === 0)
+  const instance = await readInstance(join(temporary, left, '.openclaw'))
+  assert.ok(instance !== null)
+  const containers = async (): Promise<readonly string[]> =>
+    (await docker(socket, 'ps', '--all', '--quiet', '--filter', `label=${LABELS.instance}=${instance}`)).split('\n').filter(Boolean)
+  t.after(async () => {
+    for (const id of await containers()) await docker(socket, 'rm', '--force', id)
+  })
+  assert.ok((await containers()).length > 0, 'there is something to be swept')
+  const next = start('validate')
+  assert.deepEqual((await next.ended).code, 0, next.output())
+  assert.deepEqual(await containers(), [])
+  assert.deepEqual(await readdir(temporary), [])
 })
 
 test('a folder is signed over descriptor and files, alone or when it is registered', async (t) => {

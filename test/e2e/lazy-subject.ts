@@ -1,4 +1,4 @@
-/** The gateway, which notes every package that it loads, and tells when it has stopped. */
+/** The gateway, which notes every package and every file of skills that it loads, and tells when it has stopped. */
 import { writeFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ const packages = new Set<string>()
 registerHooks({
   resolve(specifier, context, next) {
     const found = next(specifier, context)
-    const name = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(found.url)?.[1]
+    const name = (/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(found.url) ?? /\/(skills\/.+\.ts)$/.exec(found.url))?.[1]
     if (name !== undefined) packages.add(name)
     return found
   },

@@ -1,4 +1,4 @@
-/** Channels that are installed and not configured cost nothing: none of their libraries is loaded. */
+/** What is not used costs nothing: of channels that are not configured no library is loaded, of skills that nobody calls only what there is to call. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,6 +23,17 @@ test('a gateway without channels of its own loads none of their libraries', { ti
   assert.ok(packages.includes('express'), 'it sees what is loaded')
   assert.deepEqual(
     packages.filter((name) => OF_CHANNELS.test(name)),
+    [],
+  )
+})
+
+test('what runs and what registers skills is loaded when the first is run or registered', { timeout: 30_000 }, async (context) => {
+  const packages = await loadedBy(context, {})
+  assert.ok(packages.includes('skills/catalogue/catalogue.ts'), 'it sees what is loaded')
+  const unused =
+    /^(dockerode|jose|semver|quickjs-emscripten-core|unpdf|pdf-lib|marked)$|^skills\/(engine|runner|descriptor\/ajv|catalogue\/registration|sandbox\/workshop)/
+  assert.deepEqual(
+    packages.filter((name) => unused.test(name)),
     [],
   )
 })

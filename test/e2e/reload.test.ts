@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { JsonObject } from '#contract'
 import { FakeOpenAI } from '../fakes/openai.ts'
-import { answerTo, ended, say } from '../support/conversation.ts'
+import { answerTo, ended, post, say } from '../support/conversation.ts'
 import { startGateway } from '../support/gateway-process.ts'
 
 /** Written whole, as editors do. */
@@ -80,39 +81,40 @@ test('SIGHUP reads it again, and a gateway without a file learns of one', { time
   assert.ok(count(gateway.output(), READ) >= 2)
 })
 
-test('what a skill is given is in force without a restart', { timeout: 40_000 }, async (context) => {
+test('what is said of skills is in force at once, but for what sandboxes are made with', { timeout: 40_000 }, async (context) => {
   const gateway = await startGateway(context)
-  const post = async (path: string, body: object): Promise<{ readonly status: number; readonly body: { [name: string]: unknown } }> => {
-    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    const response = await gateway.fetch(path, init)
-    return { status: response.status, body: (await response.json()) as { [name: string]: unknown } }
+  const register = async (id: string, code: string, more: JsonObject = {}): Promise<void> => {
+    const shape = { inputs: { type: 'object' }, outputs: { type: 'object' } }
+    const runtime = { language: 'javascript', entrypoint: 'main.js' }
+    const descriptor = { id, version: '1.0.0', ...shape, effect: 'none', runtime, ...more }
+    const response = await post(gateway, '/v1/skills', { descriptor, files: { 'main.js': code } })
+    assert.equal(response.status, 201, await response.text())
   }
-  const descriptor = {
-    id: 'calculator',
-    version: '1.0.0',
-    inputs: {},
-    outputs: { letters: { type: 'integer' } },
-    runtime: { language: 'javascript', entrypoint: 'main.js' },
-    secrets: ['KEY'],
+  await register('teller', 'export const run = (input, ctx) => ({ letters: ctx.secrets.WORD.length })', { secrets: ['WORD'] })
+  // As one of the gateway's own is called: it is another skill, and registered anew.
+  await register('calculator', 'export const run = () => ({})')
+  await register('guard', 'export const run = () => ({ refuse: "closed today" })')
+  const tell = async (): Promise<JsonObject> => {
+    const response = await post(gateway, '/v1/skills/teller/invoke', {})
+    return { status: response.status, ...((await response.json()) as JsonObject) }
   }
-  const files = { 'main.js': 'export const run = (input, ctx) => ({ letters: ctx.secrets.KEY.length })' }
-  const registered = await post('/v1/skills', { descriptor, files })
-  assert.deepEqual([registered.status, registered.body['status']], [201, 'registered'], 'it stands before the one of the gateway')
-  assert.equal((await post('/v1/skills', { descriptor, files })).status, 200)
-
-  const without = await post('/v1/skills/calculator/invoke', {})
-  assert.deepEqual([without.status, without.body['code']], [503, 'SANDBOX_UNAVAILABLE'])
-  assert.match(String(without.body['detail']), /set `skills\.entries\.calculator\.secrets\.KEY` in openclaw\.yaml/)
-
-  await edit(gateway.dir, 'skills: { entries: { calculator: { secrets: { KEY: seven77 } } } }\n')
-  await gateway.told(READ, 10_000)
-  assert.deepEqual((await post('/v1/skills/calculator/invoke', {})).body['output'], { letters: 7 })
-
-  await edit(gateway.dir, 'skills: { signatures: { policy: enforce }, entries: { calculator: { secrets: { KEY: seven77 } } } }\n')
-  await gateway.told(/(?:The configuration was read again[^]*){2}/, 10_000)
-  assert.match(String((await post('/v1/skills/calculator/invoke', {})).body['detail']), /is not signed/)
-
-  await edit(gateway.dir, 'skills: { entries: { calculator: { enabled: false } } }\n')
-  await gateway.told(/(?:The configuration was read again[^]*){3}/, 10_000)
-  assert.equal((await post('/v1/skills/calculator/invoke', {})).status, 404)
+  let edits = 0
+  const change = async (skills: JsonObject): Promise<void> => {
+    edits++
+    await edit(gateway.dir, JSON.stringify({ skills }))
+    await gateway.told(new RegExp(`(The configuration was read again[\\s\\S]*){${edits}}`), 10_000)
+  }
+  const before = await tell()
+  assert.match(JSON.stringify(before['detail']), /needs what nobody gave it: set `skills\.entries\.teller\.secrets\.WORD`/)
+  const entries = { teller: { secrets: { WORD: 'hush-hush-hush' } } }
+  await change({ entries })
+  assert.deepEqual((await tell())['output'], { letters: 14 })
+  await change({ entries, hooks: { before: ['guard'], after: [] } })
+  assert.match(JSON.stringify((await tell())['detail']), /closed today/)
+  assert.doesNotMatch(gateway.output(), /as before until the next start/)
+  await change({ entries, sandbox: 'none', docker: { parked: 3 } })
+  assert.equal((await tell())['status'], 200, 'the hook is gone')
+  assert.match(gateway.output(), /skills\.sandbox, skills\.docker: as before until the next start/)
+  await change({ entries: { teller: { ...entries.teller, enabled: false } } })
+  assert.equal((await tell())['status'], 404)
 })

@@ -112,7 +112,8 @@ test(
       timeout_ms: 60_000,
     }
     await post('/v1/skills', { descriptor, files: { 'main.py': FETCHING } })
-    const id = String((await post('/v1/skills/watch/invoke', { input: { url: `http://${place}/` } }))['run_id'])
+    const { run_id: id } = await post('/v1/skills/watch/invoke', { input: { url: `http://${place}/` } })
+    assert.ok(typeof id === 'string')
     const events = await gateway.fetch(`/v1/runs/${id}/events`)
     let told = ''
     for await (const chunk of events.body ?? []) {

@@ -30,6 +30,8 @@ export interface RunRecord {
   /** What it wrote, bounded. */
   readonly logs: string
   readonly timeoutMs: number | null
+  /** W3C trace context of who asked for it; null: none. */
+  readonly traceparent: string | null
   readonly createdAt: number
   readonly startedAt: number | null
   readonly endedAt: number | null
@@ -37,7 +39,7 @@ export interface RunRecord {
 
 export type NewRun = Pick<
   RunRecord,
-  'id' | 'tenant' | 'key' | 'skill' | 'asked' | 'caller' | 'effect' | 'input' | 'timeoutMs' | 'createdAt'
+  'id' | 'tenant' | 'key' | 'skill' | 'asked' | 'caller' | 'effect' | 'input' | 'timeoutMs' | 'traceparent' | 'createdAt'
 >
 
 export interface RunEnd {

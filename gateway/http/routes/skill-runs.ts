@@ -2,7 +2,7 @@
  * Running skills: at once, with the answer; as events; or later (`Prefer: respond-async`, RFC 7240). The same Idempotency-Key is the same
  * run. What became of a run is `runs.ts`.
  */
-import { DeniedError, InvalidError, MAX_IDEMPOTENCY_KEY_CHARS, isJsonObject, readIdempotencyKey } from '#contract'
+import { DeniedError, InvalidError, MAX_IDEMPOTENCY_KEY_CHARS, isJsonObject, isTraceparent, readIdempotencyKey } from '#contract'
 import type { HttpReply, HttpRequest, Invocation, JsonObject, JsonValue, Route, SkillOutcome } from '#contract'
 import { ProtocolError } from '../problem.ts'
 import type { Hub } from './hub.ts'
@@ -89,6 +89,7 @@ function invocationOf({ params, body, headers, principal }: HttpRequest): Invoca
   const given: { readonly [name: string]: JsonValue } = isJsonObject(body) ? body : {}
   const { input, version, timeout_ms: timeoutMs } = given
   const asked = versionOf(params['major'], version)
+  const { traceparent } = headers
   return {
     tenant: principal.tenant,
     principal: principal.id,
@@ -97,6 +98,7 @@ function invocationOf({ params, body, headers, principal }: HttpRequest): Invoca
     key: keyOf(headers['idempotency-key']),
     ...(asked !== null && { version: asked }),
     ...(typeof timeoutMs === 'number' && { timeoutMs }),
+    ...(traceparent !== undefined && isTraceparent(traceparent) && { traceparent }),
   }
 }
 

@@ -13,6 +13,7 @@ CREATE TABLE run (
   open INTEGER NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
   timeout_ms INTEGER,
+  traceparent TEXT,
   created_at INTEGER NOT NULL,
   started_at INTEGER,
   ended_at INTEGER

@@ -9,9 +9,9 @@ import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
 import { denialOf, type Egress } from '../../egress/egress.ts'
-import type { SkillsSettings } from '../../settings.ts'
+import type { Grade, SkillsSettings } from '../../settings.ts'
 import type { CellEnded } from '../call.ts'
-import type { Adopter, Ended, Job, Sandbox } from '../sandbox.ts'
+import type { Adoption, Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
@@ -49,7 +49,11 @@ export interface DockerOptions {
 }
 
 const STOP_LIMIT_MS = 5_000
-/** For whoever records outcomes. A gateway killed before that finds the outcome still held. */
+/**
+ * How long an outcome is kept for the next life when nobody says that it is on record: turns do not, for they record it a commit after
+ * they have it. Under a lease the next call replaces it sooner: waiting for the record would cost every call more than the rare crash in
+ * between, after which the run is made again or called unknown, by its effect.
+ */
 const RECORDED_MS = 2_000
 /** After these a container may be of no more use, whatever its supervisor says. */
 const ABNORMAL: ReadonlySet<SkillErrorCode> = new Set(['timeout', 'oom', 'pids_exhausted', 'output_limit', 'protocol', 'unavailable'])
@@ -63,8 +67,8 @@ export class DockerSandbox implements Sandbox {
   readonly #epoch: string = randomUUID()
   readonly #leases = new Leases()
   readonly #boxes = new Map<string, Box>()
-  /** Of each box whose outcome is held: ends the wait until it need not be any more. */
-  readonly #acks = new Map<Box, () => void>()
+  /** Of each box that keeps an outcome: what lets it go. */
+  readonly #kept = new Map<Box, Kept>()
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
@@ -109,8 +113,7 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    for (const endWait of this.#acks.values()) endWait()
-    this.#acks.clear()
+    for (const { letGo } of [...this.#kept.values()]) letGo()
     const stock = this.#stock
     const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
     await within(
@@ -148,7 +151,8 @@ export class DockerSandbox implements Sandbox {
     }
     const claimed = await this.#pool.claim({
       profile,
-      lease: job.grade === 'fresh' ? null : this.#leases.of(job),
+      // That of a fresh one is nobody else's: it is never used again, and yet may be kept as long as there is room.
+      lease: job.grade === 'fresh' ? randomUUID() : this.#leases.of(job),
       group: `${job.tenant} ${bundle.descriptor.id}`,
       signal: job.signal,
     })
@@ -156,20 +160,21 @@ export class DockerSandbox implements Sandbox {
     return this.#runIn(claimed, job, deps)
   }
 
-  async adopt(key: string, adopter: Adopter): Promise<Ended | null> {
+  async adopt(key: string, adoption: Adoption): Promise<Ended | null> {
     const box = await (await this.#stock?.catch(() => null))?.claim(key)
     if (!box) return null
-    try {
-      const { skill, egress: allow, tell } = adopter
-      box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
-      const ended = await box.cell.adopt(adopter)
-      if (ended === null) return null
-      const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
-      return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true }
-    } finally {
+    const { skill, egress: allow, tell } = adoption
+    box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
+    const ended = await box.cell.adopt(adoption)
+    // Not before it is on record: this life may be killed too.
+    const acknowledge = this.#keep(box, () => {
       this.#pool.release(box, { isReusable: false })
-      void box.destroy()
-    }
+      const removal = box.destroy().finally(() => this.#removals.delete(removal))
+      this.#removals.add(removal)
+    })
+    if (ended === null) return null
+    const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
+    return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true, acknowledge }
   }
 
   async #runIn(
@@ -179,6 +184,7 @@ export class DockerSandbox implements Sandbox {
   ): Promise<Ended> {
     const { clock } = this.#options
     const from = clock.now()
+    this.#replace(box)
     const { descriptor } = job.bundle
     if (!isBound || box.cell.loaded !== job.bundle.digest) {
       const extras = { deps: deps === null ? null : DEPS_MOUNT, egress: box.door === null ? null : EGRESS_PATH, limits: null }
@@ -189,32 +195,48 @@ export class DockerSandbox implements Sandbox {
     const ended = await box.cell.invoke(job)
     const loadMs = Math.max(0, clock.now() - from - ended.runMs)
     const outcome = await this.#judge(box, ended)
-    this.#giveBack(box, job, outcome)
-    return { outcome: { ...outcome, times: { queueMs, startMs: startMs + loadMs, runMs: ended.runMs } }, hasStarted: ended.hasStarted }
+    const acknowledge = this.#giveBack(box, { grade: job.grade, call: ended.call, outcome })
+    const times = { queueMs, startMs: startMs + loadMs, runMs: ended.runMs }
+    return { outcome: { ...outcome, times }, hasStarted: ended.hasStarted, ...(acknowledge !== null && { acknowledge }) }
   }
 
   #judge(box: Box, ended: CellEnded): Promise<SkillOutcome> {
     return judge(box, ended, { engine: this.#engine, isStopping: this.#isStopping })
   }
 
-  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. */
-  #giveBack(box: Box, job: Job, outcome: SkillOutcome): void {
+  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. What it gives lets the outcome go. */
+  #giveBack(
+    box: Box,
+    { grade, call, outcome }: { readonly grade: Grade; readonly call: number; readonly outcome: SkillOutcome },
+  ): (() => void) | null {
     const isAbnormal = outcome.status === 'error' && ABNORMAL.has(outcome.code)
-    if (job.grade === 'fresh' || isAbnormal || !box.cell.isAlive) return this.#pool.release(box, { isReusable: false })
-    void this.#giveBackClean(box, job)
+    if (isAbnormal || !box.cell.isAlive) {
+      this.#pool.release(box, { isReusable: false })
+      return null
+    }
+    if (grade === 'fresh') {
+      this.#pool.release(box, { isReusable: true })
+      return this.#keep(box, () => this.#pool.retire(box))
+    }
+    void box.cell.idle().then((isReusable) => this.#pool.release(box, { isReusable }))
+    return this.#keep(box, () => void box.cell.ack(call))
   }
 
-  async #giveBackClean(box: Box, { key }: Job): Promise<void> {
-    const isReusable = await box.cell.idle()
-    this.#pool.release(box, { isReusable })
-    if (!isReusable || this.#isStopping) return
-    this.#acks.get(box)?.()
-    const endWait = this.#options.clock.after(RECORDED_MS, () => {
-      this.#acks.delete(box)
-      const { state } = box.cell
-      if (state.is === 'held' && state.key === key) box.cell.ack()
-    })
-    this.#acks.set(box, endWait)
+  #keep(box: Box, end: () => void): () => void {
+    const letGo = (): void => {
+      if (this.#kept.get(box)?.letGo !== letGo) return
+      this.#replace(box)
+      end()
+    }
+    this.#kept.set(box, { letGo, disarm: this.#options.clock.after(RECORDED_MS, letGo) })
+    if (this.#isStopping) letGo()
+    return letGo
+  }
+
+  /** Nothing is kept in it any more. */
+  #replace(box: Box): void {
+    this.#kept.get(box)?.disarm()
+    this.#kept.delete(box)
   }
 
   async #deps(bundle: Bundle): Promise<string | null> {
@@ -250,8 +272,7 @@ export class DockerSandbox implements Sandbox {
   #know(box: Box): void {
     this.#boxes.set(box.id, box)
     void box.broken.then(() => {
-      this.#acks.get(box)?.()
-      this.#acks.delete(box)
+      this.#replace(box)
       return this.#boxes.delete(box.id)
     })
   }
@@ -290,6 +311,11 @@ export class DockerSandbox implements Sandbox {
     terms.catch(() => (this.#terms = null))
     return terms
   }
+}
+
+interface Kept {
+  readonly letGo: () => void
+  readonly disarm: () => void
 }
 
 const refused = (code: SkillErrorCode, message: string, times?: SkillTimes): Ended => ({

@@ -54,6 +54,11 @@ export class DockerodeEngine implements Engine, EngineVolumes {
     return readFacts(info, version)
   }
 
+  async name(): Promise<EngineFacts['name']> {
+    const found = await this.#unlessGone(() => this.#call({ limitMs: CALL_LIMIT_MS, what: 'tell what it is' }, podmanPing))
+    return found === null ? 'Docker' : 'Podman'
+  }
+
   async image(tag: string): Promise<EngineImage | null> {
     const limits = { limitMs: CALL_LIMIT_MS, what: `find the image ${tag}` }
     const found = await this.#unlessGone(() => this.#call(limits, (docker) => docker.getImage(tag).inspect()))
@@ -214,6 +219,14 @@ class QuietAgent extends Agent {
   [inspect.custom](): string {
     return 'Agent'
   }
+}
+
+/** What only Podman answers. Its `/version` takes it most of a second. */
+function podmanPing(docker: Dockerode, abortSignal: AbortSignal): Promise<true> {
+  return new Promise((resolve, reject) => {
+    const options = { path: '/libpod/_ping', method: 'GET', abortSignal, statusCodes: { 200: true, 404: 'not found' } }
+    docker.modem.dial(options, (error: unknown) => (error instanceof Error ? reject(error) : resolve(true)))
+  })
 }
 
 /**

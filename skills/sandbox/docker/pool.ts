@@ -95,6 +95,12 @@ export class Pool<M extends Member> {
     } else this.#end(seat)
   }
 
+  /** One that was given back, and need not be kept. */
+  retire(member: M): void {
+    const seat = this.#seats.of(member)
+    if (seat?.is === 'leased') this.#end(seat)
+  }
+
   /** A slot that something else has; its uid is not given to another. False: it is not free. */
   occupy(slot: number, member: M, profile: Profile): boolean {
     const seat = this.#seats.take(profile, slot)

@@ -138,14 +138,22 @@ export class Stock {
       await within(box.destroy(), REMOVE_LIMIT_MS, clock)
       return false
     }
-    log.info({ key: state.key }, `A run outlived the gateway before (${state.is}); it is kept for whoever asks for it.`)
-    const endWait = clock.after(adoptWithinMs, () => {
-      this.#adoptable.delete(state.key)
-      void box.destroy()
-    })
-    this.#adoptable.set(state.key, { box, forget: endWait })
-    this.#options.onFound(box, Number(labels[LABELS.slot] ?? -1), FOREIGN)
-    return true
+    const other = this.#adoptable.get(state.key)
+    // Of two attempts at the same run, the one that goes on is the later.
+    const isLater = other === undefined || state.is === 'busy'
+    const loser = isLater ? other?.box : box
+    if (isLater) {
+      other?.forget()
+      log.info({ key: state.key }, `A run outlived the gateway before (${state.is}); it is kept for whoever asks for it.`)
+      const forget = clock.after(adoptWithinMs, () => {
+        this.#adoptable.delete(state.key)
+        void box.destroy()
+      })
+      this.#adoptable.set(state.key, { box, forget })
+      this.#options.onFound(box, Number(labels[LABELS.slot] ?? -1), FOREIGN)
+    }
+    if (loser !== undefined) await within(loser.destroy(), REMOVE_LIMIT_MS, clock)
+    return isLater
   }
 
   async #door(name: string): Promise<EgressDoor | null> {

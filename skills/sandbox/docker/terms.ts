@@ -15,8 +15,8 @@ const FILE = new URL('seccomp.json', import.meta.url)
  * Docker takes the filter itself. Podman takes the path of a file and reads it where it runs, so it has to see the gateway's installation
  * (https://github.com/containers/podman/issues/27710).
  */
-export async function termsOf(engine: Pick<Engine, 'facts'>): Promise<Terms> {
-  const isPodman = (await engine.facts()).name === 'Podman'
+export async function termsOf(engine: Pick<Engine, 'name'>): Promise<Terms> {
+  const isPodman = (await engine.name()) === 'Podman'
   // Without the white space that makes it readable.
   return { isPodman, seccomp: isPodman ? fileURLToPath(FILE) : JSON.stringify(JSON.parse(await readFile(FILE, 'utf8'))) }
 }

@@ -3,18 +3,11 @@
  * and nobody can register one; it is a sandbox only in that the runner treats it as one.
  */
 import type { Clock, Log, SandboxReport, SkillOutcome } from '#contract'
-import { canonicalDigest, describeError } from '#contract'
-import type { Bundle } from '../../bundle/bundle.ts'
+import { describeError } from '#contract'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
-import { clock as clockSkill } from './clock.ts'
-import { echo } from './echo.ts'
+import { UnderWay } from '../under-way.ts'
 import type { InProcessSkill } from './in-process.ts'
-
-const OWN_SKILLS: readonly InProcessSkill[] = [clockSkill, echo]
-
-/** As the catalogue has them: a descriptor without files. */
-export const ownBundles = (skills: readonly InProcessSkill[] = OWN_SKILLS): readonly Bundle[] =>
-  skills.map(({ descriptor }) => ({ digest: `sha256-${canonicalDigest(descriptor)}`, descriptor, files: {} }))
+import { OWN_SKILLS } from './own.ts'
 
 export interface GatewaySandboxOptions {
   readonly clock: Clock
@@ -29,7 +22,7 @@ export class GatewaySandbox implements Sandbox {
   readonly #log: Log
   readonly #skills: ReadonlyMap<string, InProcessSkill>
   readonly #stopping = new AbortController()
-  readonly #running = new Set<Promise<Ended>>()
+  readonly #running = new UnderWay<Ended>()
 
   constructor({ clock, log, skills = OWN_SKILLS }: GatewaySandboxOptions) {
     this.#clock = clock
@@ -41,7 +34,7 @@ export class GatewaySandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await Promise.all(this.#running)
+    await this.#running.over()
   }
 
   report(): Promise<SandboxReport> {
@@ -57,14 +50,8 @@ export class GatewaySandbox implements Sandbox {
     })
   }
 
-  async run(job: Job): Promise<Ended> {
-    const ended = this.#run(job)
-    this.#running.add(ended)
-    try {
-      return await ended
-    } finally {
-      this.#running.delete(ended)
-    }
+  run(job: Job): Promise<Ended> {
+    return this.#running.follow(this.#run(job))
   }
 
   /** Nothing that runs in this process outlives it. */

@@ -18,6 +18,7 @@ const newRun = (key: string, change: Partial<NewRun> = {}): NewRun => ({
   effect: 'once',
   input: { a: 1, text: '🙂' },
   timeoutMs: null,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   createdAt: T,
   ...change,
 })

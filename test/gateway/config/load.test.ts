@@ -238,7 +238,7 @@ test('a channel is of the kind of its name unless it says otherwise, and its set
 
 test('the effective configuration says where each value came from and masks secrets', async (t) => {
   const yaml =
-    'server:\n  port: 81\nllm:\n  providers:\n    openai:\n      api_key: ${KEY}\n      headers: {Authorization: Bearer hidden99}\nchannels:\n  q: {url: "amqp://u:pass99@h/"}\n'
+    'server:\n  port: 81\nllm:\n  providers:\n    openai:\n      api_key: ${KEY}\n      headers: {Authorization: Bearer hidden99}\nchannels:\n  q: {url: "amqp://u:pass99@h/"}\nskills:\n  entries:\n    weather: {secrets: {STATION: rainy-hidden99}}\n'
   const loaded = await load(t, yaml, { KEY: 'sk-hidden99', OPENCLAW_LOG_LEVEL: 'warn' })
   const text = effective(loaded)
   assert.doesNotMatch(text, /hidden99|pass99/)
@@ -249,7 +249,7 @@ test('the effective configuration says where each value came from and masks secr
   assert.match(text, /^ {4}url: "amqp:\/\/\*\*\*@h\/"/m)
   const values = new Map(effectiveValues(loaded).map(({ path, value, origin }) => [path, [value, origin]]))
   assert.deepEqual(values.get('llm.providers.openai.api_key'), ['***', 'openclaw.yaml:6 (env KEY)'])
-  assert.deepEqual(loaded.secrets.toSorted(), ['Bearer hidden99', 'pass99', 'sk-hidden99'])
+  assert.deepEqual(loaded.secrets.toSorted(), ['Bearer hidden99', 'pass99', 'rainy-hidden99', 'sk-hidden99'])
 })
 
 test('the effective configuration is itself a configuration', async (t) => {

@@ -8,6 +8,7 @@ import { Hub, problem, startServer } from './double.ts'
 import type { Started } from './double.ts'
 
 const RUN = asRunId('run-1')
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const TIMES = { queueMs: 1, startMs: 2.4, runMs: 3 }
 const record = (change: Partial<RunRecord> = {}): RunRecord => ({
   id: RUN,
@@ -25,6 +26,7 @@ const record = (change: Partial<RunRecord> = {}): RunRecord => ({
   outcome: { status: 'ok', output: { sum: 3 }, times: TIMES },
   logs: 'hello\n',
   timeoutMs: null,
+  traceparent: null,
   createdAt: 0,
   startedAt: 1,
   endedAt: 2,
@@ -82,6 +84,15 @@ test('a skill is invoked by all its names, and a path with a major keeps to it',
   await problem(await call('/skills/adder/vx/invoke', { method: 'POST' }), 422)
   await problem(await call('/skills/adder/invoke', { method: 'POST', json: { timeout_ms: 0 } }), 422)
   await problem(await call('/skills/adder/invoke', { method: 'POST', headers: { 'idempotency-key': '' } }), 400)
+})
+
+test('a run has the trace of its request, if that is one', async (t) => {
+  const { call, asked } = await serverWith(t)
+  for (const traceparent of [TRACEPARENT, 'none']) await call('/skills/adder/invoke', { method: 'POST', headers: { traceparent } })
+  assert.deepEqual(
+    asked.map((invocation) => invocation.traceparent),
+    [TRACEPARENT, undefined],
+  )
 })
 
 test('what goes wrong is a problem that says whose fault it is, which run it was, and how long it took', async (t) => {

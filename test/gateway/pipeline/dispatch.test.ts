@@ -482,3 +482,21 @@ test('hands a turn back when it drains; the next life goes on with it, no attemp
     },
   )
 }
+
+{
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const traces: (string | undefined)[] = []
+  withHub(
+    'hands the trace of the message on to the skills it leads to',
+    {
+      skills: { look: { effect: 'none', run: async (run) => (traces.push(run.traceparent), { status: 'ok', output: null }) } },
+      think: async (turn) => (await turn.skill({ id: 'c', skill: 'look', input: {} }), reply('seen')),
+    },
+    async (hub) => {
+      await hub.say('go', { metadata: { traceparent } })
+      await hub.say('again')
+      await hub.delivered(2)
+      assert.deepEqual(traces, [traceparent, undefined])
+    },
+  )
+}

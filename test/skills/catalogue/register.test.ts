@@ -99,7 +99,10 @@ describe('registering', () => {
       const { catalogue, tested } = world
       const tests = { tests: [{ name: 'one', input: {}, error: 'invalid_input' }] }
       world.testFaults = [{ pointer: '#/tests/0', detail: 'there is no sandbox for python here' }]
-      assert.equal(await refusal(catalogue.register(skill('1.0.0', tests))), 'SKILL_TESTS_FAILED')
+      const { testFaults: faults } = world
+      // Where each fault is shown beside the words, the words do not say it again.
+      const told = { code: 'SKILL_TESTS_FAILED', message: 'Of its 1 test 1 did not pass.', faults }
+      await assert.rejects(catalogue.register(skill('1.0.0', tests)), told)
       assert.equal(await refusal(catalogue.validate(skill('1.0.0', tests))), 'SKILL_TESTS_FAILED')
       assert.equal(catalogue.find(T, 'profile-enricher'), null)
       assert.equal((await catalogue.register(skill('1.0.0', tests, { skipTests: true }))).version, '1.0.0')

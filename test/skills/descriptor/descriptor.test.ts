@@ -194,6 +194,15 @@ describe('a descriptor', () => {
       assert.deepEqual(await pointersOf(withs({ version })), ['#/version'], version)
   })
 
+  test('is not called by a word that stands in the API where its name would stand', async () => {
+    for (const id of ['runtime', 'validate']) {
+      const [fault, ...others] = await faultsOf(withs({ id }))
+      assert.deepEqual([fault?.pointer, others], ['#/id', []])
+      assert.match(fault?.detail ?? '', new RegExp(`/v1/skills/${id}`))
+    }
+    assert.deepEqual(await pointersOf(withs({ id: 'runtimes' })), [])
+  })
+
   test('goes only to named hosts', async () => {
     const refused = [
       '',

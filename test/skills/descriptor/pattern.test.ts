@@ -109,4 +109,12 @@ describe('patterns', () => {
     }
     assert.throws(many, /too much text/)
   })
+
+  test('empty texts are not free: each begins anew', () => {
+    const pattern = new LinearPattern('a{900}')
+    const budget = full()
+    assert.throws(() => {
+      for (let i = 0; i < 200_000; i++) pattern.test('', budget)
+    }, /too much text/)
+  })
 })

@@ -28,11 +28,16 @@ const FACTS: EngineFacts = {
 }
 
 describe('the report', () => {
-  const reportOf = async (name: string, runtime: string | null, securityOptions = FACTS.securityOptions): Promise<SandboxReport> => {
+  const reportOf = async (
+    name: EngineFacts['name'],
+    runtime: string | null,
+    securityOptions = FACTS.securityOptions,
+  ): Promise<SandboxReport> => {
     const nothing = (): never => assert.fail('a report changes nothing')
     const engine: Engine = {
       socket: '/nowhere.sock',
       isStopped: false,
+      name: () => Promise.resolve(name),
       facts: () => Promise.resolve({ ...FACTS, name, securityOptions }),
       image: () => Promise.resolve({ id: 'i', labels: {} }),
       create: nothing,
@@ -47,7 +52,8 @@ describe('the report', () => {
     const census = { starting: 0, parked: 0, leased: 0, busy: 0, ending: 0, queued: 0 }
     return report({ engine, settings, languages: ['python'], census })
   }
-  const reasonOf = async (name: string, runtime: string | null): Promise<string | null> => (await reportOf(name, runtime)).reason
+  const reasonOf = async (name: EngineFacts['name'], runtime: string | null): Promise<string | null> =>
+    (await reportOf(name, runtime)).reason
 
   test('refuses a runtime that the engine would not use: one it does not know, and on Podman any but its own', async () => {
     assert.deepEqual([await reasonOf('Docker', null), await reasonOf('Docker', 'runsc')], [null, null])
@@ -57,7 +63,7 @@ describe('the report', () => {
   })
 
   test('warns of an engine that is root here, whichever it is, and tells what Podman leaves open', async () => {
-    for (const name of ['Docker', 'Podman']) {
+    for (const name of ['Docker', 'Podman'] as const) {
       assert.match((await reportOf(name, null)).warnings.join(), /runs as root without user namespaces/)
       assert.doesNotMatch((await reportOf(name, null, ['name=seccomp', 'name=rootless'])).warnings.join(), /runs as root/)
       assert.equal((await reportOf(name, null)).leaves.join().includes('no run outlives it'), name === 'Podman')
@@ -207,8 +213,10 @@ describe('the hardened container', () => {
   })
 
   test('has its filter of system calls named to Podman by a path, and to Docker as it is', async () => {
-    const engine = (name: string): { facts: () => Promise<EngineFacts> } => ({ facts: () => Promise.resolve({ ...FACTS, name }) })
-    const [docker, podman] = [await termsOf(engine('Docker')), await termsOf(engine('Podman'))]
+    const [docker, podman] = [
+      await termsOf({ name: () => Promise.resolve('Docker') }),
+      await termsOf({ name: () => Promise.resolve('Podman') }),
+    ]
     assert.deepEqual([docker.isPodman, podman.isPodman], [false, true])
     assert.deepEqual(JSON.parse(docker.seccomp), JSON.parse(readFileSync(podman.seccomp, 'utf8')))
   })

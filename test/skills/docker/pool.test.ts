@@ -128,6 +128,16 @@ describe('the pool of sandboxes', () => {
     assert.notEqual((await given('x')).member, spoiled.member)
   })
 
+  test('one that was given back and need not be kept goes, unless it serves again', async () => {
+    const { pool, given } = setUp()
+    const { member } = await given('x')
+    pool.retire(member)
+    assert.equal(member.isDestroyed, false)
+    pool.release(member, { isReusable: true })
+    pool.retire(member)
+    assert.equal(member.isDestroyed, true)
+  })
+
   test('a lease is recycled after a hundred calls, ten minutes of rest, and an hour', async () => {
     const { pool, given, clock } = setUp()
     let last = await given('x')

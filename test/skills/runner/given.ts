@@ -49,7 +49,9 @@ export class ScriptedSandbox implements Sandbox {
   readonly name = 'gateway'
   readonly languages = ['gateway'] as const
   readonly jobs: Job[] = []
-  readonly adopted: Map<string, Ended> = new Map()
+  readonly adopted: Map<string, Ended | Promise<Ended>> = new Map()
+  /** Keys for which it was asked, in order. */
+  readonly asked: string[] = []
   readonly #scripts: ReadonlyMap<string, Script>
   #onJob: (() => void) | null = null
 
@@ -76,7 +78,8 @@ export class ScriptedSandbox implements Sandbox {
     return (await this.#scripts.get(job.bundle.descriptor.id)?.(job)) ?? ok(job.input)
   }
   async adopt(key: string): Promise<Ended | null> {
-    return this.adopted.get(key) ?? null
+    this.asked.push(key)
+    return (await this.adopted.get(key)) ?? null
   }
   /** Resolves when so many jobs came. */
   async came(count: number): Promise<void> {
@@ -99,6 +102,8 @@ export interface World {
   readonly library: ScriptedLibrary
   readonly metrics: Registry
   readonly ended: { readonly run: SkillRun; readonly execution: Execution }[]
+  /** The operator says otherwise from now on. */
+  readonly change: (settings: SkillsSettings) => void
   readonly run: (skill: string, input?: JsonValue, change?: Partial<SkillRun>) => Promise<SkillOutcome>
 }
 
@@ -165,12 +170,12 @@ export function worldOf({ skills, settings, clock = new FakeClock(), store = FOR
   const sandbox = new ScriptedSandbox(
     new Map(Object.entries(skills).flatMap(([id, { run }]) => (run === undefined ? [] : [[id, run] as const]))),
   )
-  const all = { ...defaultSettings, ...settings }
+  let all: SkillsSettings = { ...defaultSettings, ...settings }
   const ended: World['ended'] = []
   const metrics = new Registry()
   const ledger = new Ledger({ store, clock })
   const runner = new Runner({
-    settings: all,
+    settings: () => all,
     library,
     ledger,
     sandboxes: new Sandboxes({ settings: all, clock, make: { gateway: async () => sandbox } }),
@@ -188,6 +193,10 @@ export function worldOf({ skills, settings, clock = new FakeClock(), store = FOR
     library,
     metrics,
     ended,
+    change: (next) => {
+      all = next
+      runner.reconfigured()
+    },
     run: (skill, input = 'in', change = {}) => runner.run(runOf(skill, input, change)),
   }
 }

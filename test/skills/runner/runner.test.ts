@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SkillEvent } from '#contract'
 import { asSessionKey } from '#contract'
+import { defaultSettings } from '../../../skills/settings.ts'
 import { bad, codeOf, hang, messageOf, ok, runOf, worldOf } from './given.ts'
 import type { ScriptedSkill, World } from './given.ts'
 
@@ -143,6 +144,19 @@ test('the places are bounded, and a tenant that waits takes turns with the other
   release.shift()?.()
   assert.deepEqual([codeOf(await other), codeOf((await many[0]) ?? assert.fail())], ['ok', 'ok'])
   assert.equal(pendingOf(world), 0)
+})
+
+test('other bounds are in force at once, for those that wait too', async () => {
+  const settings = { ...defaultSettings, maxConcurrent: 1, maxQueued: 1 }
+  const world = worldOf({ skills: { slow: { run: hang } }, settings })
+  const ending = new AbortController()
+  const runs = ['a', 'b'].map((tenant) => world.run('slow', 'in', { tenant, signal: ending.signal }))
+  await world.sandbox.came(1)
+  assert.equal(codeOf(await world.run('slow')), 'busy')
+  world.change({ ...settings, maxConcurrent: 2 })
+  await world.sandbox.came(2)
+  ending.abort()
+  assert.deepEqual((await Promise.all(runs)).map(codeOf), ['cancelled', 'cancelled'])
 })
 
 test('one that is cancelled is told to stop, and what does not stop is left behind', async () => {

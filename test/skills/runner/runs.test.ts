@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { Invocation, RunId, RunRecord, SkillEvent, Store } from '#contract'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Recorder } from '../../../skills/runner/recorder.ts'
 import { Runs } from '../../../skills/runner/runs.ts'
+import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { bad, codeOf, hang, ok, worldOf } from './given.ts'
@@ -23,6 +25,7 @@ interface Life extends World {
   stop(): Promise<void>
 }
 
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const SKILLS: { readonly [id: string]: ScriptedSkill } = {
   pure: { effect: 'none' },
   twice: { effect: 'idempotent' },
@@ -44,7 +47,15 @@ async function live(
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
-  const runs = new Runs({ store: store.runs, runner: world.runner, ledger: world.ledger, recorder, clock, log: quietLog, maxWorkers: 2 })
+  const runs = new Runs({
+    store: store.runs,
+    runner: world.runner,
+    ledger: world.ledger,
+    recorder,
+    clock,
+    log: quietLog,
+    maxWorkers: () => 2,
+  })
   const stop = async (): Promise<void> => {
     await runs.stop()
     await world.runner.stop()
@@ -187,13 +198,19 @@ test('a crash loses no submitted run: what may be repeated is, what may not is a
   // Two at once: each pair dies in mid-run.
   const once = await life.runs.submit(call('slow'))
   const pure = await life.runs.submit(call('slowpure'))
-  const queued = await life.runs.submit(call('twice'))
+  const queued = await life.runs.submit(call('twice', { traceparent: TRACEPARENT }))
   await life.sandbox.came(2)
   const next = await life.next({ ...SKILLS, slow: { effect: 'once' }, slowpure: { effect: 'none' } })
   await next.runs.start()
   assert.equal((await ended(next, queued.id)).status, 'done')
   const repeated = await ended(next, pure.id)
   assert.deepEqual([repeated.status, repeated.attempts], ['done', 2])
+  const traced = next.sandbox.jobs.filter(({ traceparent }) => traceparent === TRACEPARENT)
+  assert.deepEqual(
+    traced.map(({ bundle }) => bundle.descriptor.id),
+    ['twice'],
+    'its trace is stored with it',
+  )
   const unknown = await ended(next, once.id)
   assert.deepEqual([unknown.status, unknown.outcome?.status === 'error' && unknown.outcome.code], ['unknown', 'unknown'])
   assert.deepEqual(await letters(next), [`SKILL_OUTCOME_UNKNOWN ${once.id}`])
@@ -212,6 +229,48 @@ test('a run that outlived the gateway is adopted and not run again', async (cont
   const run = await ended(next, once.id)
   assert.deepEqual([run.status, run.outcome?.status === 'ok' && run.outcome.output, next.sandbox.jobs.length], ['done', 'it went on', 1])
   assert.deepEqual(await letters(next), [])
+})
+
+test('all runs that a former life left are asked after at once: their sandboxes wait for nobody', async (context) => {
+  const life = await live(context)
+  const keys = ['a', 'b', 'c', 'd', 'e']
+  for (const key of keys) void life.runs.invoke(call('slow', { key }), patient())
+  await life.sandbox.came(keys.length)
+  const next = await life.next()
+  await next.run('pure')
+  const going = Promise.withResolvers<Ended>()
+  for (const { key } of life.sandbox.jobs) next.sandbox.adopted.set(key, going.promise)
+  await next.runs.start()
+  for (const limit = within(); next.sandbox.asked.length < keys.length; await setImmediate()) limit.throwIfAborted()
+  going.resolve(ok('it went on'))
+  for (const { id } of await next.store.runs.list({ tenant: 'default', skill: 'slow' }, null, 10))
+    assert.equal((await ended(next, id)).status, 'done')
+})
+
+test('an outcome is let go when it is on record, and one that is tried again before that', async (context) => {
+  const told: (readonly [string, Promise<RunRecord | null>])[] = []
+  let id: RunId | null = null
+  let attempts = 0
+  const letGo = (what: string): (() => void) => {
+    return () => told.push([what, id === null ? Promise.resolve(null) : life.store.runs.get('default', id)])
+  }
+  const run = (): Ended => {
+    attempts += 1
+    return { ...(attempts === 1 ? bad('crashed') : ok()), acknowledge: letGo(`attempt ${attempts}`) }
+  }
+  const life: Life = await live(context, { skills: { ...SKILLS, again: { effect: 'idempotent', run } } })
+  ;({ id } = await life.runs.submit(call('again')))
+  for (const limit = within(); told.length < 1; await setImmediate()) limit.throwIfAborted()
+  life.clock.advance(1_000)
+  assert.equal((await ended(life, id)).status, 'done')
+  const seen = await Promise.all(told.map(async ([what, found]) => [what, (await found)?.status]))
+  assert.deepEqual(seen, [
+    ['attempt 1', 'running'],
+    ['attempt 2', 'done'],
+  ])
+  // Whoever called it for a turn records it after this.
+  await life.run('again')
+  assert.equal(told.length, 2)
 })
 
 test('a run in which the gateway dies again and again is given up', async (context) => {
