@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { ended, post, say } from '../support/conversation.ts'
 import { dockerPath, startEngine } from '../support/docker.ts'
@@ -89,7 +90,7 @@ describe('a skill that is cut short', { skip, timeout: 180_000 }, () => {
 
   test('because somebody cancelled it', async () => {
     const answer = await post(gateway, '/v1/skills/cancelled/invoke', {}, { prefer: 'respond-async' })
-    const id = String(((await answer.json()) as JsonObject)['run_id'])
+    const id = textOf(((await answer.json()) as JsonObject)['run_id'])
     await runs('cancelled')
     assert.equal((await gateway.fetch(`/v1/runs/${id}/cancel`, { method: 'POST' })).status, 202)
     await isOver('cancelled')

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { post, problemOf, type Problem } from '../support/conversation.ts'
 import { dockerdPath, runtimeImage } from '../support/docker.ts'
@@ -66,7 +67,7 @@ describe('an engine in trouble in the middle of a call', { skip, timeout: 240_00
     await isReady()
     const { available, reason } = await docker()
     assert.equal(available, false)
-    assert.match(String(reason), /engine/i)
+    assert.match(textOf(reason), /engine/i)
     const from = performance.now()
     const answer = await call('none')
     assert.ok(performance.now() - from < TIMEOUT_MS + SLACK_MS, `${performance.now() - from} ms`)

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test, type TestContext } from 'node:test'
+import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { ended, post, say } from '../../support/conversation.ts'
 import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
@@ -66,7 +67,7 @@ const runs: Way = {
             {},
             { prefer: 'respond-async', 'idempotency-key': `k-${effect}` },
           )
-          return [effect, String(((await answer.json()) as JsonObject)['run_id'])] as const
+          return [effect, textOf(((await answer.json()) as JsonObject)['run_id'])] as const
         }),
       ),
     ),

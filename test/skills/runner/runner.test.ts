@@ -233,7 +233,8 @@ test('progress is told ten times a second at most, the newest first of all, and 
           world.clock.advance(100)
           tell({ is: 'progress', data: 51 })
           tell({ is: 'log', stream: 'log', text: 'x'.repeat(60_000) })
-          tell({ is: 'log', stream: 'stdout', text: 'y'.repeat(70_000) })
+          tell({ is: 'log', stream: 'stdout', text: 'y'.repeat(40_000) })
+          tell({ is: 'log', stream: 'stdout', text: 'y'.repeat(30_000) })
           tell({ is: 'log', stream: 'log', text: '[what the sandbox says of what it dropped]' })
           return ok()
         },
