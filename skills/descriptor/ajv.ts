@@ -5,6 +5,7 @@ import type { ErrorObject, Format, ValidateFunction } from 'ajv'
 import type { Ajv2020 } from 'ajv/dist/2020.js'
 import { Budget, LinearPattern } from './pattern.ts'
 import { FORMATS } from './schema-lint.ts'
+import { FORMAT_STEPS, isAtLeast, isAtMost } from './text-cost.ts'
 
 /** Texts of a format are short; what is longer has none. */
 const MAX_FORMATTED = 2_048
@@ -55,7 +56,7 @@ interface Compiler {
 }
 
 async function compiler({ every }: { readonly every: boolean }): Promise<Compiler> {
-  const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats/dist/formats.js')])
+  const [{ Ajv2020, str, _ }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats/dist/formats.js')])
   const budget = new Budget()
   const regExp = (source: string): { test(text: string): boolean; toString(): string } => {
     const pattern = new LinearPattern(source)
@@ -75,7 +76,30 @@ async function compiler({ every }: { readonly every: boolean }): Promise<Compile
   })
   for (const name of FORMATS) {
     const holds = judgeOf(formats.fullFormats[name])
-    ajv.addFormat(name, { type: 'string', validate: (text: string) => text.length <= MAX_FORMATTED && holds(text) })
+    const validate = (text: string): boolean => {
+      if (text.length > MAX_FORMATTED) return false
+      budget.spend(1 + FORMAT_STEPS * text.length)
+      return holds(text)
+    }
+    ajv.addFormat(name, { type: 'string', validate })
+  }
+  // Ajv's own count all characters at each look, and nobody counts the looks.
+  for (const [keyword, holds, words] of [
+    ['minLength', isAtLeast, 'fewer'],
+    ['maxLength', isAtMost, 'more'],
+  ] as const) {
+    ajv.removeKeyword(keyword)
+    ajv.addKeyword({
+      keyword,
+      type: 'string',
+      schemaType: 'number',
+      errors: false,
+      compile: (limit: number) => (text: string) => holds(text, limit, budget),
+      error: {
+        message: ({ schemaCode }) => str`must NOT have ${words} than ${schemaCode} characters`,
+        params: ({ schemaCode }) => _`{limit: ${schemaCode}}`,
+      },
+    })
   }
   return { ajv, budget }
 }

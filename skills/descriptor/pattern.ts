@@ -10,12 +10,21 @@ const MAX_STATES = 2_000
 
 const FULL = 20_000_000
 
-/** How many states may still be looked at; shared by all texts of one question, so that many are no way around it. About half a second. */
+/**
+ * How many states, and characters, may still be looked at; shared by all texts of one question, so that many are no way around it. About half
+ * a second.
+ */
 export class Budget {
   left: number = FULL
 
   refill(): void {
     this.left = FULL
+  }
+
+  /** @throws Error when it is used up */
+  spend(steps: number): void {
+    this.left -= steps
+    if (this.left < 0) throw new Error('there is too much text for what the schema asks of it')
   }
 }
 
@@ -61,7 +70,7 @@ export class LinearPattern {
   /** Whether it matches anywhere in the text. @throws Error when the budget is used up */
   test(text: string, budget: Budget): boolean {
     // To begin costs too, or many empty texts would be free.
-    spend(budget, 1 + (this.#states.length >> 2))
+    budget.spend(1 + (this.#states.length >> 2))
     const seen = new Int32Array(this.#states.length).fill(-1)
     let now: number[] = []
     let before = -1
@@ -85,7 +94,7 @@ export class LinearPattern {
         else if (state.holds(before, point)) now.push(state.next)
       }
       if (point < 0) return false
-      spend(budget, now.length)
+      budget.spend(now.length)
       at += point > 0xffff ? 2 : 1
       before = point
       now = next
@@ -235,11 +244,6 @@ class Builder {
     this.#at++
     return true
   }
-}
-
-function spend(budget: Budget, steps: number): void {
-  budget.left -= steps
-  if (budget.left < 0) throw new Error('there is too much text for the patterns of this schema')
 }
 
 function joined(first: Piece, second: Piece): Piece {

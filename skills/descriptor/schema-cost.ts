@@ -5,13 +5,15 @@
  */
 import type { JsonObject, JsonValue } from '#contract'
 import { isJsonObject } from '#contract'
-import { innerSchemas, referred } from './schema-keywords.ts'
+import { areScalar, innerSchemas, referred } from './schema-keywords.ts'
 
 /** Levels of a value that is validated. */
 export const MAX_VALUE_DEPTH = 64
 const MAX_LOOKS = 256
 /** So many members or alternatives of one schema count as one look. */
 const LISTED_PER_LOOK = 8
+/** So many comparisons of one element with another count as one look at what is in it. */
+const COMPARED_PER_LOOK = 8
 
 type Counts = Map<JsonObject, number>
 
@@ -30,7 +32,7 @@ export function costFault(root: JsonObject): string | null {
   }
 }
 
-const TOO_MUCH = `looks at the same value too often: more than ${MAX_LOOKS} times in the worst case, by references that meet again or by very long lists`
+const TOO_MUCH = `looks at the same value too often: more than ${MAX_LOOKS} times in the worst case, by references that meet again, by very long lists, or by comparing each with each`
 
 class Endless extends Error {}
 class Entangled extends Error {}
@@ -162,10 +164,11 @@ function sum(counts: Counts, weight: (schema: JsonObject) => number): number {
   return total
 }
 
-/** A schema with a thousand names asks for each of them. */
+/** A schema with a thousand names asks for each of them; where no two may be the same, each is held against each. */
 function own(schema: JsonObject): number {
   const listed = ['properties', 'required', 'enum', 'patternProperties', 'dependentRequired', 'dependentSchemas']
-  return 1 + listed.reduce((count, keyword) => count + length(schema[keyword]), 0) / LISTED_PER_LOOK
+  const compared = schema['uniqueItems'] !== true || areScalar(schema['items']) ? 0 : Number(schema['maxItems'])
+  return 1 + listed.reduce((count, keyword) => count + length(schema[keyword]), 0) / LISTED_PER_LOOK + compared / COMPARED_PER_LOOK
 }
 
 const length = (value: JsonValue | undefined): number =>

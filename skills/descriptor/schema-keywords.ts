@@ -31,6 +31,12 @@ export const KEYWORDS: ReadonlyMap<string, Keyword> = new Map([
   ...named('$defs definitions', { holds: 'map', reach: 'nowhere' }),
 ])
 
+/** Whether these are the `items` of a list whose elements can be looked up, not only compared with each other. */
+export function areScalar(items: JsonValue | undefined): boolean {
+  const type = items !== undefined && isJsonObject(items) ? items['type'] : undefined
+  return typeof type === 'string' && ['string', 'number', 'integer', 'boolean'].includes(type)
+}
+
 /** One schema inside another: by which keyword, and under which name or number of it. */
 export interface Inner {
   readonly keyword: string

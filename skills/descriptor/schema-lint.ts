@@ -6,7 +6,7 @@ import { canonicalJson, isJsonObject, nearest, pointerToken } from '#contract'
 import type { Fault, JsonObject, JsonValue } from '#contract'
 import { jsonFault } from './json.ts'
 import { LinearPattern } from './pattern.ts'
-import { innerSchemas, KEYWORDS, referred } from './schema-keywords.ts'
+import { areScalar, innerSchemas, KEYWORDS, referred } from './schema-keywords.ts'
 
 const MAX_BYTES = 65_536
 const MAX_DEPTH = 32
@@ -109,8 +109,5 @@ class Lint {
   }
 }
 
-function isCheaplyUnique({ maxItems, items }: JsonObject): boolean {
-  if (typeof maxItems === 'number' && maxItems <= MAX_UNIQUE_OBJECTS) return true
-  const type = isJsonObject(items ?? null) && isJsonObject(items) ? items['type'] : undefined
-  return typeof type === 'string' && ['string', 'number', 'integer', 'boolean'].includes(type)
-}
+const isCheaplyUnique = ({ maxItems, items }: JsonObject): boolean =>
+  areScalar(items) || (typeof maxItems === 'number' && maxItems <= MAX_UNIQUE_OBJECTS)

@@ -1,6 +1,7 @@
 /**
  * Inputs and outputs held against the schemas of a version. Compiled once for each digest and kept for those used last. Values are a
- * stranger's: depth and number are bounded before, the work by what `schema-cost.ts` let pass.
+ * stranger's: depth and number are bounded before, the work by what `schema-cost.ts` let pass, and that on
+ * long texts by a budget.
  */
 import type { Fault, JsonValue, SkillDescriptor } from '#contract'
 import { compileSchema } from './ajv.ts'

@@ -2,8 +2,10 @@
 import type { JsonObject, JsonValue } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Budget } from '../../../skills/descriptor/pattern.ts'
 import { costFault } from '../../../skills/descriptor/schema-cost.ts'
 import { faultsOf, parsed, pointersOf, SEED } from './given.ts'
+import { isAtLeast, isAtMost } from '../../../skills/descriptor/text-cost.ts'
 import { Validators } from '../../../skills/descriptor/validator.ts'
 
 const outputs = (schema: JsonObject): JsonObject => ({ ...SEED, outputs: { type: 'object', ...schema } })
@@ -136,6 +138,16 @@ describe('what a schema may cost', () => {
   })
 })
 
+test('comparing each with each counts as often as it is done', () => {
+  const unique = (count: number, more: JsonObject): JsonObject => ({
+    allOf: Array.from({ length: count }, () => ({ uniqueItems: true, ...more })),
+  })
+  assert.equal(costFault(unique(7, { maxItems: 256 })), null)
+  assert.match(costFault(unique(8, { maxItems: 256 })) ?? '', /each with each/)
+  assert.equal(costFault(unique(60, { maxItems: 16 })), null)
+  assert.equal(costFault(unique(200, { items: { type: 'string' } })), null)
+})
+
 describe('validators', () => {
   const check = async (schema: JsonObject, value: JsonValue, validators = new Validators()): Promise<readonly string[]> => {
     const descriptor = { ...(await parsed(SEED)), outputs: schema }
@@ -219,6 +231,61 @@ describe('validators', () => {
     )
     const ms = performance.now() - began
     assert.ok(ms < 8_000, `it took ${ms} ms`)
+  })
+
+  test('count the characters of a long text once for each look, and give up when that is too much', async () => {
+    const long = 'a'.repeat(500_000)
+    const looks = (count: number, schema: JsonObject): JsonObject => ({ allOf: Array.from({ length: count }, () => schema) })
+    for (const schema of [{ minLength: 400_000 }, { maxLength: 400_000 }])
+      assert.match((await check(looks(240, { anyOf: [schema, true] }), long))[0] ?? '', /too much text/)
+    assert.deepEqual(await check(looks(30, { minLength: 400_000 }), long), [])
+    assert.deepEqual(await check(looks(240, { minLength: 250_000, maxLength: 500_000 }), long), [])
+    const addresses = (count: number): JsonValue => Array.from({ length: count }, (_, i) => `${'a'.repeat(2_000)}${i}@b.example`)
+    assert.match((await check({ items: looks(120, { format: 'email' }) }, addresses(500)))[0] ?? '', /too much text/)
+    assert.deepEqual(await check({ items: looks(4, { format: 'email' }) }, addresses(500)), [])
+    assert.match(
+      (await check({ propertyNames: looks(240, { not: { minLength: 800_000 } }) }, { [long.repeat(2)]: 1 }))[0] ?? '',
+      /too much text/,
+    )
+  })
+
+  test('count characters, not their halves, and say how many there may be', async () => {
+    const schema = { minLength: 3, maxLength: 4 }
+    for (const text of ['abc', 'abcd', '😀😀😀', '😀😀😀😀', 'a😀b']) assert.deepEqual(await check(schema, text), [], text)
+    for (const text of ['', 'ab', '😀a', '😀😀'])
+      assert.deepEqual(await check(schema, text), ['# must NOT have fewer than 3 characters'], text)
+    for (const text of ['abcde', '😀😀😀😀a', 'a'.repeat(9)])
+      assert.deepEqual(await check(schema, text), ['# must NOT have more than 4 characters'], text)
+    assert.deepEqual(await check(schema, 7), [])
+  })
+
+  test('take a step for each character that is counted, and none where the answer is plain', () => {
+    const budget = new Budget()
+    const full = budget.left
+    const steps = (look: () => boolean): readonly [boolean, number] => {
+      budget.refill()
+      return [look(), full - budget.left]
+    }
+    const text = '😀'.repeat(500)
+    assert.deepEqual(
+      [250, 500, 501, 1_000, 1_001].map((limit) => steps(() => isAtLeast(text, limit, budget))),
+      [
+        [true, 0],
+        [true, 0],
+        [false, 1_000],
+        [false, 1_000],
+        [false, 0],
+      ],
+    )
+    assert.deepEqual(
+      [499, 500, 999, 1_000].map((limit) => steps(() => isAtMost(text, limit, budget))),
+      [
+        [false, 0],
+        [true, 1_000],
+        [true, 1_000],
+        [true, 0],
+      ],
+    )
   })
 
   test('are fewer where the schema looks at each of them often', async () => {
