@@ -12,6 +12,8 @@ export type Verdict =
   | 'allowed'
   | 'denied_host'
   | 'denied_address'
+  /** It came from elsewhere than the sandbox. */
+  | 'denied_token'
   /** It had more than its share of bytes. */
   | 'limit'
   | 'unresolved'
@@ -35,6 +37,7 @@ const MAX_DENIALS = 8
 export class Audit {
   readonly #log: Log
   readonly #total: Counter
+  #strangers = 0
 
   constructor({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }) {
     this.#log = log
@@ -51,6 +54,18 @@ export class Audit {
 
   count(verdict: Verdict): void {
     this.#total.inc([verdict])
+  }
+
+  /** Somebody else came to the door of this call. No part of what the skill did. */
+  stranger(call: Pick<EgressCall, 'skill' | 'key'> | null): void {
+    this.count('denied_token')
+    const { skill, key } = call ?? {}
+    // Who knocks all night is told of, not all night.
+    if (++this.#strangers <= MAX_LINES)
+      this.#log.warn(
+        { skill, key, verdict: 'denied_token' },
+        'egress: somebody other than its sandbox came to the way out of a skill, and was sent away',
+      )
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * One door: an HTTP proxy on a unix socket for one sandbox. Reads what is asked for, has it judged, and hands it to the tunnel
- * or the forwarder. One connection is one request.
+ * One door: an HTTP proxy on a unix socket for one sandbox. Lets in who says its token, reads what is asked for, has it judged, and hands
+ * it to the tunnel or the forwarder. One connection is one request.
  */
 import { chmod, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream'
 import type { Audit, Tally, Verdict } from './audit.ts'
 import { EGRESS_SOCKET } from './egress.ts'
 import type { EgressCall, EgressDoor, EgressReport } from './egress.ts'
+import { Entrance } from './entrance.ts'
 import { PLAIN, forward } from './forward.ts'
 import type { Gate } from './gate.ts'
 import { authority, parseAuthority, parseRule, targetOf } from './match.ts'
@@ -26,12 +27,15 @@ export interface DoorLimits {
   readonly headerBytes: number
   /** For a request's header to be there whole. */
   readonly headerMs: number
+  /** For who comes to say the token. */
+  readonly tokenMs: number
   /** For the beginning of TLS in a tunnel. */
   readonly openMs: number
 }
 
 export interface DoorOptions {
   readonly dir: string
+  readonly token: string
   readonly gate: Gate
   readonly audit: Audit
   readonly limits: DoorLimits
@@ -42,21 +46,28 @@ export interface DoorOptions {
 }
 
 interface Call {
+  readonly of: EgressCall
   readonly rules: readonly Rule[]
   readonly tally: Tally
   readonly ended: AbortController
 }
 
+const SLOW = 'The header of a request did not come in time.'
 const NOTHING: EgressReport = { allowed: 0, denied: 0, denials: [], bytesUp: 0, bytesDown: 0 }
 
 export class Door implements EgressDoor {
   readonly dir: string
+  readonly token: string
   readonly #options: DoorOptions
   readonly #limits: DoorLimits
+  readonly #entrance: Entrance
+  /** Listens nowhere: it is given the guests. */
   readonly #server: Server
-  readonly #sockets = new Set<Duplex>()
+  readonly #upstreams = new Set<Socket>()
   /** Connections that had their one request. */
   readonly #used = new WeakSet<Duplex>()
+  /** Until its header is there whole. */
+  readonly #unheard = new WeakMap<Duplex, NodeJS.Timeout>()
   #call: Call | null = null
   /** Settles when it is known whose call goes on, or that nobody says so. */
   #awaited: PromiseWithResolvers<void> | null = null
@@ -68,26 +79,21 @@ export class Door implements EgressDoor {
     this.#options = options
     this.#limits = limits
     this.dir = options.dir
+    this.token = options.token
     if (options.isAwaited) this.#awaited = Promise.withResolvers()
-    this.#server = createServer({
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.headerMs,
-      connectionsCheckingInterval: Math.max(10, Math.floor(limits.headerMs / 4)),
-      insecureHTTPParser: false,
-      noDelay: true,
+    const { audit, token } = options
+    this.#entrance = new Entrance({
+      token,
+      connections: limits.connections,
+      tokenMs: limits.tokenMs,
+      onGuest: (socket) => this.#welcome(socket),
+      onStranger: () => audit.stranger(this.#call?.of ?? null),
+      onFull: () => audit.count('limit'),
     })
-    this.#server.maxConnections = limits.connections
+    this.#server = createServer({ maxHeaderSize: limits.headerBytes, insecureHTTPParser: false })
     this.#server.maxRequestsPerSocket = 1
     this.#server.timeout = limits.idleMs
-    this.#server.on('connection', (socket) => {
-      this.#sockets.add(socket)
-      socket.on('error', () => socket.destroy())
-      socket.once('close', () => this.#sockets.delete(socket))
-    })
-    this.#server.on('drop', () => options.audit.count('limit'))
-    this.#server.on('clientError', (_error, socket) =>
-      this.#malformed(socket, 'That is no HTTP request, or its header is too large or too slow.'),
-    )
+    this.#server.on('clientError', (_error, socket) => this.#malformed(socket, 'That is no HTTP request, or its header is too large.'))
     this.#server.on('request', (request, response) => void this.#forward(request, response))
     this.#server.on('connect', (request, socket, head) => void this.#connect(request, socket, head))
   }
@@ -95,14 +101,9 @@ export class Door implements EgressDoor {
   async listen(): Promise<void> {
     const path = join(this.dir, EGRESS_SOCKET)
     await rm(path, { force: true })
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#server.once('error', reject)
-    this.#server.listen(path, resolve)
-    await promise
-    this.#server.off('error', reject)
-    this.#server.on('error', () => {})
-    // The skill runs as a user of its own, which is not ours to name. The directory's name keeps other sandboxes out, which see neither it nor our
-    // network namespace; other users of this machine read it in /proc/net/unix, and reports of sandboxes say so.
+    await this.#entrance.listen(path)
+    // The skill runs as a user of its own, which is not ours to name. The directory's name keeps nobody out who can read /proc/net/unix; the token
+    // does.
     await chmod(path, 0o666)
   }
 
@@ -110,7 +111,7 @@ export class Door implements EgressDoor {
     // What came to a door that was awaited is this call's.
     if (this.#awaited === null) this.end()
     const rules = call.allow.map((text) => parseRule(text)).filter((rule) => rule !== null)
-    this.#call = { rules, tally: this.#options.audit.tally(call, this.#limits.bytes), ended: new AbortController() }
+    this.#call = { of: call, rules, tally: this.#options.audit.tally(call, this.#limits.bytes), ended: new AbortController() }
     this.#settle()
   }
 
@@ -123,7 +124,8 @@ export class Door implements EgressDoor {
       tally.close()
       this.#report = tally.report()
     }
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#upstreams) socket.destroy()
+    this.#entrance.clear()
     return this.#report
   }
 
@@ -134,12 +136,22 @@ export class Door implements EgressDoor {
 
   async #close(): Promise<void> {
     this.end()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#server.close(() => resolve())
-    this.#server.closeAllConnections()
-    await promise
+    await this.#entrance.close()
     await rm(this.dir, { recursive: true, force: true })
     this.#options.onClose()
+  }
+
+  #welcome(socket: Socket): void {
+    // Node looks after slow headers only where its server listens.
+    const limit = setTimeout(() => this.#malformed(socket, SLOW), this.#limits.headerMs)
+    this.#unheard.set(socket, limit)
+    socket.once('close', () => clearTimeout(limit))
+    this.#server.emit('connection', socket)
+  }
+
+  /** Its header has come. */
+  #hear(socket: Duplex): void {
+    clearTimeout(this.#unheard.get(socket))
   }
 
   #settle(): void {
@@ -148,6 +160,7 @@ export class Door implements EgressDoor {
   }
 
   async #connect(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    this.#hear(client)
     // Node's server has only sockets, and its types do not say so.
     if (!(client instanceof Socket)) return void client.destroy()
     // Behind another request on the same connection: the answer to that one is still under way.
@@ -175,6 +188,7 @@ export class Door implements EgressDoor {
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#hear(request.socket)
     this.#used.add(request.socket)
     const url = URL.canParse(request.url ?? '') ? new URL(request.url ?? '') : null
     const target = url === null || url.protocol !== 'http:' || url.username !== '' || url.password !== '' ? null : targetOf(url)
@@ -212,8 +226,8 @@ export class Door implements EgressDoor {
       if (judged.verdict !== 'allowed') return refuse(403, judged.verdict, judged.why)
       const upstream = await this.#options.gate.dial(judged.addresses, target.port, ended.signal)
       upstream.on('error', () => upstream.destroy())
-      this.#sockets.add(upstream)
-      upstream.once('close', () => this.#sockets.delete(upstream))
+      this.#upstreams.add(upstream)
+      upstream.once('close', () => this.#upstreams.delete(upstream))
       return { isOpen: true, call, upstream }
     } catch {
       return refuse(502, 'unreachable', `${authority(target)} cannot be reached.`)
@@ -221,6 +235,7 @@ export class Door implements EgressDoor {
   }
 
   #malformed(socket: Duplex, why: string): void {
+    this.#hear(socket)
     this.#options.audit.count('malformed')
     if (!socket.writable) return void socket.destroy()
     answer(socket, 400, why)

@@ -21,6 +21,8 @@ export interface Egress {
 export interface EgressDoor {
   /** Absolute path, mounted read-only at EGRESS_MOUNT. */
   readonly dir: string
+  /** What each connection has to say first. For the supervisor alone: no skill is told. */
+  readonly token: string
   /** A call begins, as the only one of its sandbox: counts begin anew, and what the call before left open is closed. */
   begin(call: EgressCall): void
   /** The call has ended: its connections are closed, and nothing goes through. Idempotent: the same report until the next `begin`. */

@@ -13,6 +13,7 @@ import type { DoorLimits } from './door.ts'
 import { EGRESS_SOCKET } from './egress.ts'
 import type { Egress, EgressDoor } from './egress.ts'
 import type { Gate } from './gate.ts'
+import { tokenOf } from './token.ts'
 
 export interface EgressProxyOptions {
   /**
@@ -20,13 +21,23 @@ export interface EgressProxyOptions {
    * instance's own in the system's temporary directory.
    */
   readonly root: string
+  /** The same in each life of the gateway, and known to nobody else. */
+  readonly secret: string
   readonly gate: Gate
   readonly log: Log
   readonly metrics: Metrics
   readonly limits?: Partial<DoorLimits>
 }
 
-const LIMITS: DoorLimits = { connections: 64, bytes: 50 * 1_048_576, idleMs: 60_000, headerBytes: 16_384, headerMs: 10_000, openMs: 5_000 }
+const LIMITS: DoorLimits = {
+  connections: 64,
+  bytes: 50 * 1_048_576,
+  idleMs: 60_000,
+  headerBytes: 16_384,
+  headerMs: 10_000,
+  tokenMs: 2_000,
+  openMs: 5_000,
+}
 const MAX_PATH_BYTES = 107
 const NAME_BYTES = 16
 const NAME = /^[\da-f]{32}$/
@@ -69,10 +80,11 @@ export class EgressProxy implements Egress, Lifecycle {
     const name = known ?? randomBytes(NAME_BYTES).toString('hex')
     if (!NAME.test(name) || this.#doors.has(name))
       throw new InvalidError('There is no such door, or it is open already.', { code: 'EGRESS_INVALID' })
-    const { root, gate, limits } = this.#options
+    const { root, secret, gate, limits } = this.#options
     const dir = join(root, name)
     const door = new Door({
       dir,
+      token: tokenOf(secret, name),
       gate,
       audit: this.#audit,
       limits: { ...LIMITS, ...limits },

@@ -13,10 +13,11 @@ export const TO = {
    */
   hello: 1,
   /**
-   * `{"digest", "language", "entrypoint", "files": {path: base64}, "deps": path | null, "egress": path | null, "limits": {"memory_mb",
-   * "pids", "tmp_mb"} | null}`; replaces what was loaded; answered by LOADED. `deps`: a folder, for Python what is imported from, for Node
-   * the one that holds `node_modules`. `egress`: the unix socket that 127.0.0.1:3128 leads to. `limits`: of each process by rlimit, where
-   * nothing better bounds it.
+   * `{"digest", "language", "entrypoint", "files": {path: base64}, "deps": path | null, "egress": path | null, "egress_token": string |
+   * null, "limits": {"memory_mb", "pids", "tmp_mb"} | null}`; replaces what was loaded; answered by LOADED. `deps`: a folder, for Python
+   * what is imported from, for Node the one that holds `node_modules`. `egress`: the unix socket that 127.0.0.1:3128 leads to, where the
+   * supervisor begins each connection with `egress_token`; no skill is told it. `limits`: of each process by rlimit, where nothing
+   * better bounds it.
    */
   load: 2,
   /**

@@ -5,8 +5,8 @@ import { jsonBytes } from './frames.ts'
 export interface CellExtras {
   /** Path in the sandbox of what the lock file names; null: none. */
   readonly deps: string | null
-  /** Path in the sandbox of the unix socket of the egress proxy; null: no network. */
-  readonly egress: string | null
+  /** Path in the sandbox of the unix socket of the egress proxy, and what is said there first; null: no network. */
+  readonly egress: { readonly path: string; readonly token: string } | null
   /** Of each process by rlimit, where no control group bounds the sandbox; null: something else does. */
   readonly limits: { readonly memoryMb: number; readonly pids: number; readonly tmpMb: number } | null
 }
@@ -19,5 +19,14 @@ export function loadBytes({ digest, descriptor, files }: Bundle, { deps, egress,
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
   ])
   const bounds = limits === null ? null : { memory_mb: limits.memoryMb, pids: limits.pids, tmp_mb: limits.tmpMb }
-  return jsonBytes({ digest, language, entrypoint, files: Object.fromEntries(encoded), deps, egress, limits: bounds })
+  return jsonBytes({
+    digest,
+    language,
+    entrypoint,
+    files: Object.fromEntries(encoded),
+    deps,
+    egress: egress?.path ?? null,
+    egress_token: egress?.token ?? null,
+    limits: bounds,
+  })
 }

@@ -90,11 +90,15 @@ export class Workshop {
   }
 
   async #openEgress(): Promise<EgressProxy> {
-    const [{ EgressProxy }, gate] = await Promise.all([import('../egress/proxy.ts'), this.#haveGate()])
     const { dir, log, metrics } = this.#options
+    const [{ EgressProxy }, { egressSecret }, gate] = await Promise.all([
+      import('../egress/proxy.ts'),
+      import('../egress/token.ts'),
+      this.#haveGate(),
+    ])
     // Its own for each gateway, the same in each of its lives, and short.
     const name = createHash('sha256').update(dir).digest('hex').slice(0, 12)
-    const proxy = new EgressProxy({ root: join(tmpdir(), `openclaw-${name}`), gate, log, metrics })
+    const proxy = new EgressProxy({ root: join(tmpdir(), `openclaw-${name}`), secret: await egressSecret(dir), gate, log, metrics })
     await proxy.start()
     return proxy
   }

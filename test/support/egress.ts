@@ -26,8 +26,8 @@ export interface Way {
   readonly root: string
   readonly metrics: Registry
   readonly lines: readonly LogFields[]
-  /** A connection to the door; destroyed after the test. */
-  readonly dial: () => Promise<Socket>
+  /** A connection to the door, with the token said, or this instead of it; destroyed after the test. */
+  readonly dial: (first?: string) => Promise<Socket>
   /** Sends these bytes and reads until the door closes. */
   readonly ask: (text: string) => Promise<string>
 }
@@ -46,7 +46,7 @@ export async function openWay(context: TestContext, options: WayOptions = {}): P
   const { names = {}, privateHosts = [], limits = {} } = options
   const resolve = (host: string): Promise<readonly string[]> => Promise.resolve(names[host] ?? [])
   const gate = new Gate({ isPublicAddress, privateHosts, resolve, limits: { connectMs: 2_000 } })
-  const proxy = new EgressProxy({ root, gate, log: keepingLog(lines), metrics, limits })
+  const proxy = new EgressProxy({ root, secret: 'a secret of the tests', gate, log: keepingLog(lines), metrics, limits })
   await proxy.start()
   const door = await proxy.open()
   door.begin({ skill: 'probe', key: 'k', allow: options.allow ?? [] })
@@ -57,11 +57,12 @@ export async function openWay(context: TestContext, options: WayOptions = {}): P
     await proxy.stop()
     await rm(root, { recursive: true, force: true })
   })
-  const dial = async (): Promise<Socket> => {
+  const dial = async (first: string = door.token): Promise<Socket> => {
     const socket = connect({ path, allowHalfOpen: true })
     socket.on('error', () => {})
     sockets.push(socket)
     await once(socket, 'connect')
+    socket.write(first)
     return socket
   }
   const ask = async (text: string): Promise<string> => {

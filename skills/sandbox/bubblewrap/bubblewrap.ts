@@ -54,7 +54,6 @@ const LEAVES = [
   'Memory and processes are bounded for each process and user by rlimits, not for the sandbox as a whole: many processes can use many times the memory of one. Processor time is not shared out. Docker bounds both.',
   'Skills share the kernel of this machine: a fault in the kernel is a way out.',
   'Programs below /usr can be read and run, whatever is installed there.',
-  'Other users of this machine can use the way out of a skill while its call runs: they reach the hosts that it declares, in its name.',
   'A run does not outlive the gateway.',
 ]
 
@@ -188,7 +187,7 @@ export class BubblewrapSandbox implements Sandbox {
       // Its answer, and the call's, are told by `invoke`.
       void jail.cell.load(job.bundle, {
         deps: deps === null ? null : DEPS_MOUNT,
-        egress: door === null ? null : EGRESS_PATH,
+        egress: door === null ? null : { path: EGRESS_PATH, token: door.token },
         limits: { memoryMb, pids, tmpMb },
       })
       const { id } = job.bundle.descriptor

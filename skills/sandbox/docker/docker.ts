@@ -187,7 +187,11 @@ export class DockerSandbox implements Sandbox {
     this.#replace(box)
     const { descriptor } = job.bundle
     if (!isBound || box.cell.loaded !== job.bundle.digest) {
-      const extras = { deps: deps === null ? null : DEPS_MOUNT, egress: box.door === null ? null : EGRESS_PATH, limits: null }
+      const extras = {
+        deps: deps === null ? null : DEPS_MOUNT,
+        egress: box.door === null ? null : { path: EGRESS_PATH, token: box.door.token },
+        limits: null,
+      }
       // Its answer, and the call's, are told by `invoke`.
       void box.cell.load(job.bundle, extras)
     }

@@ -25,7 +25,6 @@ const ISOLATES = [
 const LEAVES = [
   'Containers share the kernel of this machine: a fault in the kernel is a way out. An OCI runtime as gVisor or Kata closes it (`skills.docker.runtime`).',
   'Whoever can use the engine’s socket is as good as root here; the gateway can.',
-  'Other users of this machine can use the way out of a skill while its call runs: they reach the hosts that it declares, in its name.',
   'A skill sees the model of the processor, the version of the kernel and how busy the machine is.',
 ]
 const PODMAN_LEAVES = [

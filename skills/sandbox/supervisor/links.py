@@ -1,6 +1,6 @@
 """
-The way out of a sandbox: 127.0.0.1:3128 inside, and from there to the unix socket of the gateway's proxy. Moves bytes; which hosts may be
-reached is for the proxy to say.
+The way out of a sandbox: 127.0.0.1:3128 inside, and from there to the unix socket of the gateway's proxy, where the token is said first that
+no skill knows. Moves bytes; which hosts may be reached is for the proxy to say.
 """
 import selectors
 import socket
@@ -12,6 +12,8 @@ class Links:
     proxy = 'http://127.0.0.1:3128'
 
     def __init__(self, eyes, path):
+        # Until a LOAD brings it, nobody is let through.
+        self.token = None
         self.eyes, self.path, self.peers, self.waiting, self.ended = eyes, path, {}, {}, set()
         self.door = socket.create_server(('127.0.0.1', 3128), backlog=MAX_LINKS)
         self.door.setblocking(False)
@@ -24,11 +26,14 @@ class Links:
             return
         proxy = socket.socket(socket.AF_UNIX)
         try:
-            if len(self.peers) >= 2 * MAX_LINKS:
-                raise OSError('too many')
+            if self.token is None or len(self.peers) >= 2 * MAX_LINKS:
+                raise OSError('too early, or too many')
             proxy.setblocking(False)
             client.setblocking(False)
             proxy.connect(self.path)
+            # At once, whenever the client begins to speak: who is late there is sent away.
+            if proxy.send(self.token) != len(self.token):
+                raise OSError('no room')
         except OSError:
             client.close()
             return proxy.close()

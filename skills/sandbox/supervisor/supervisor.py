@@ -106,7 +106,7 @@ class Supervisor:
                 raise ValueError('this sandbox is for %s' % self.language)
             if asked['entrypoint'] not in files:
                 raise ValueError('there is no file %s' % asked['entrypoint'])
-            self.lead_out(asked.get('egress'))
+            self.lead_out(asked.get('egress'), asked.pop('egress_token', None))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             self.wire.say(LOADED, 0, dumps({'error': str(error)[:500]}))
         else:
@@ -114,14 +114,16 @@ class Supervisor:
             self.wire.say(LOADED, 0, dumps({'digest': asked['digest']}))
         self.park()
 
-    def lead_out(self, path):
-        if path is None or (self.links is not None and self.links.path == path):
+    def lead_out(self, path, token):
+        if path is None:
             return
-        if self.links is not None:
+        if self.links is not None and self.links.path != path:
             raise ValueError('its way out is another one')
-        self.links = lead(self.eyes, path)
-        # The one that waits was started without knowing of it.
-        self.clean()
+        if self.links is None:
+            self.links = lead(self.eyes, path)
+            # The one that waits was started without knowing of it.
+            self.clean()
+        self.links.token = token.encode()
 
     # Processes.
 

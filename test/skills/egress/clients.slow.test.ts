@@ -14,12 +14,14 @@ import { Registry } from '../../../gateway/observe/metrics.ts'
 import { egressFetch } from '../../../skills/egress/fetch.ts'
 import { Gate } from '../../../skills/egress/gate.ts'
 import { openWay, serve } from '../../support/egress.ts'
+import type { Way } from '../../support/egress.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 
 /** What the supervisor does in the sandbox: 127.0.0.1 to the socket. Its address. */
-async function forwarder(context: TestContext, path: string): Promise<string> {
+async function forwarder(context: TestContext, { path, door: { token } }: Pick<Way, 'path' | 'door'>): Promise<string> {
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const door = connect({ path, allowHalfOpen: true })
+    door.write(token)
     for (const [end, other] of [
       [client, door],
       [door, client],
@@ -75,8 +77,8 @@ describe('through the proxy', () => {
     test(`${name} reaches what is declared and nothing else`, { skip: without(program) }, async (context) => {
       const port = await serve(context, (_request, response) => response.end('hello'))
       const place = `127.0.0.1:${port}`
-      const { path, door } = await openWay(context, { allow: [place, '127.0.0.1'], privateHosts: [place] })
-      const proxy = await forwarder(context, path)
+      const way = await openWay(context, { allow: [place, '127.0.0.1'], privateHosts: [place] })
+      const proxy = await forwarder(context, way)
       const env = { http_proxy: proxy, https_proxy: proxy, HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NODE_USE_ENV_PROXY: '1', no_proxy: '' }
       const good = await ran(program, args(`http://${place}/`), env)
       assert.match(good.text, /hello/)
@@ -89,7 +91,7 @@ describe('through the proxy', () => {
         const bad = await ran(program, args(url), env)
         assert.doesNotMatch(bad.text, /hello/, url)
       }
-      const { allowed, denied } = door.end()
+      const { allowed, denied } = way.door.end()
       assert.deepEqual([allowed, denied], [1, 4])
     })
   }
@@ -101,10 +103,10 @@ describe('through the proxy', () => {
     context.after(() => server.close())
     const port = (server.address() as AddressInfo).port
     const place = `localhost:${port}`
-    const { path, door } = await openWay(context, { allow: [place], privateHosts: [place], names: { localhost: ['127.0.0.1'] } })
-    const { text } = await ran('curl', ['-sSk', '-x', await forwarder(context, path), `https://${place}/`], {})
+    const way = await openWay(context, { allow: [place], privateHosts: [place], names: { localhost: ['127.0.0.1'] } })
+    const { text } = await ran('curl', ['-sSk', '-x', await forwarder(context, way), `https://${place}/`], {})
     assert.match(text, /hello/)
-    assert.equal(door.end().allowed, 1)
+    assert.equal(way.door.end().allowed, 1)
     const gate = new Gate({ isPublicAddress, privateHosts: [place], resolve: () => Promise.resolve(['127.0.0.1']) })
     const means = { gate, log: quietLog, metrics: new Registry() }
     const request = {

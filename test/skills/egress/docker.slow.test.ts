@@ -18,6 +18,25 @@ read -r url
 [ -S /run/egress/proxy.sock ] && sees=socket || sees=nothing
 echo "\\"$sees\\"" >&3`
 
+const AROUND = `import glob, re, socket
+def read(path):
+    try: return open(path, 'rb').read()
+    except OSError: return b''
+def run(input, ctx):
+    end = socket.socket(socket.AF_UNIX)
+    end.settimeout(9)
+    end.connect('/run/egress/proxy.sock')
+    request = ('GET %s HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' % input).encode()
+    try: end.sendall(request.ljust(64))
+    except OSError: pass
+    try: answer = end.recv(99).decode()
+    except ConnectionResetError: answer = ''
+    seen = [path for path in glob.glob('/proc/[0-9]*/environ') + glob.glob('/proc/[0-9]*/cmdline') if re.search(rb'[0-9a-f]{64}', read(path))]
+    try: memory = open('/proc/1/mem', 'rb') and 'readable'
+    except OSError: memory = 'closed'
+    return [answer, seen, memory]
+`
+
 describe('out of a container', { skip: withoutDocker() }, () => {
   const scope = suiteScope()
   let engine: TestEngine
@@ -57,6 +76,17 @@ describe('out of a container', { skip: withoutDocker() }, () => {
       await sandbox.stop()
     })
   }
+
+  test('the skill itself does not know the token, so around the supervisor there is no way', async (context) => {
+    const port = await serve(context, (_request, response) => response.end('hello'))
+    const place = `127.0.0.1:${port}`
+    const { proxy, metrics } = await openWay(context, { privateHosts: [place] })
+    const { sandbox } = await startSandbox(scope, engine, { egress: proxy })
+    const { outcome } = await sandbox.run({ ...jobFor({ language: 'python', code: AROUND }), input: `http://${place}/`, egress: [place] })
+    assert.deepEqual(outcome.status === 'ok' ? outcome.output : outcome.message, ['', [], 'closed'])
+    assert.match(await metrics.text(), /openclaw_egress_total\{verdict="denied_token"\} 1/)
+    await sandbox.stop()
+  })
 
   test('that declares nothing there is no way at all, and no door is left when its sandbox is gone', async (context) => {
     const port = await serve(context, (_request, response) => response.end('hello'))

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { access, mkdir, rm, stat } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { EGRESS_SOCKET, judgeDenials } from '../../../skills/egress/egress.ts'
+import { egressSecret, tokenOf } from '../../../skills/egress/token.ts'
 import { openWay, readAll, readUntil, serve } from '../../support/egress.ts'
 
 const get = (url: string, ...headers: readonly string[]): string =>
@@ -337,6 +339,81 @@ test('a host that breaks off in the middle is not passed on as a whole answer', 
   assert.doesNotMatch(await ask(get(`http://${place}/`)), /\r\n0\r\n/)
 })
 
+describe('who does not say the token of a door first', () => {
+  const counted = async (metrics: { text(): Promise<string> }): Promise<number> =>
+    Number(/openclaw_egress_total\{verdict="denied_token"\} (\d+)/.exec(await metrics.text())?.[1] ?? 0)
+
+  test('gets nothing, is counted and stands in the log, and is no denial of the skill', async (context) => {
+    let seen = 0
+    const port = await serve(context, (_request, response) => {
+      seen++
+      response.end('hello')
+    })
+    const place = `127.0.0.1:${port}`
+    const { dial, door, proxy, metrics, lines } = await openWay(context, { allow: [place], privateHosts: [place] })
+    const { token: other } = await proxy.open()
+    assert.match(door.token, /^[\da-f]{64}$/)
+    assert.notEqual(other, door.token)
+    const request = get(`http://${place}/`)
+    const wrong = [
+      request,
+      request.padEnd(200),
+      tunnelTo(place).padStart(64),
+      other + request,
+      `x${door.token}${request}`,
+      door.token.toUpperCase() + request,
+    ]
+    for (const first of wrong) assert.equal(await readAll(await dial(first)), '', first)
+    assert.deepEqual([seen, await counted(metrics)], [0, wrong.length])
+    assert.equal(lines.filter((line) => line['verdict'] === 'denied_token' && line['skill'] === 'probe').length, wrong.length)
+    assert.equal(door.end().denied, 0)
+    assert.doesNotMatch(JSON.stringify(lines), new RegExp(`${door.token}|${other}`))
+  })
+
+  test('is sent away when it is late, or leaves in the middle; who says it in pieces comes in', async (context) => {
+    const port = await serve(context, (_request, response) => response.end('hello'))
+    const place = `127.0.0.1:${port}`
+    const { dial, door, metrics } = await openWay(context, { allow: [place], privateHosts: [place], limits: { tokenMs: 300 } })
+    const pieces = await dial(door.token.slice(0, 20))
+    pieces.write(door.token.slice(20, 63))
+    pieces.write(door.token.slice(63) + get(`http://${place}/`))
+    assert.match(await readAll(pieces), /hello$/)
+    assert.equal(await readAll(await dial(door.token.slice(0, 63))), '')
+    assert.equal(await readAll(await dial('')), '')
+    const leaving = await dial(door.token.slice(0, 63))
+    leaving.end()
+    assert.equal(await readAll(leaving), '')
+    assert.equal(await counted(metrics), 3)
+  })
+
+  test('takes no place from who does', async (context) => {
+    const port = await serve(context, (_request, response) => response.end('hello'))
+    const place = `127.0.0.1:${port}`
+    const limits = { connections: 1, tokenMs: 60_000 }
+    const { dial, ask, door, metrics } = await openWay(context, { allow: [place], privateHosts: [place], limits })
+    for (let count = 0; count < 100; count++) await dial('x')
+    assert.match(await ask(get(`http://${place}/`)), /hello$/)
+    assert.equal(await counted(metrics), 100 - 63)
+    // Whom the end of a call drives out was not wrong.
+    door.end()
+    assert.equal(await counted(metrics), 100 - 63)
+  })
+
+  test('is the same stranger in the next life of the gateway: the secret stays in its folder, for nobody else to read', async (context) => {
+    const dir = await mkdtemp(join(tmpdir(), 'secret-'))
+    context.after(() => rm(dir, { recursive: true }))
+    const folder = join(dir, '.openclaw')
+    const secret = await egressSecret(folder)
+    assert.equal(await egressSecret(folder), secret)
+    const path = join(folder, 'egress-secret')
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
+    assert.equal(tokenOf(secret, 'a'), tokenOf(await egressSecret(folder), 'a'))
+    assert.notEqual(tokenOf(secret, 'a'), tokenOf(secret, 'b'))
+    await writeFile(path, 'half')
+    assert.notEqual(await egressSecret(folder), secret)
+  })
+})
+
 describe('the directory of a door', () => {
   test('has a name that cannot be guessed and lets other users through to the socket only; nothing is left of it', async (context) => {
     const { door, root, path, proxy } = await openWay(context)
@@ -361,6 +438,7 @@ describe('the directory of a door', () => {
     await access(join(root, kept))
     await assert.rejects(access(join(root, left)))
     const door = await proxy.open(kept)
+    assert.equal(door.token, tokenOf('a secret of the tests', kept))
     await access(join(door.dir, EGRESS_SOCKET))
     await assert.rejects(proxy.open(kept), { code: 'EGRESS_INVALID' })
     await proxy.sweep([])
@@ -380,12 +458,12 @@ describe('the directory of a door', () => {
       const socket = connect(join(door.dir, EGRESS_SOCKET))
       socket.on('error', () => {})
       const answer = readAll(socket)
-      socket.write(get(`http://${place}/`))
+      socket.write(door.token + get(`http://${place}/`))
       // It has come in when a second one has, and that one is heard of.
       const second = connect(join(door.dir, EGRESS_SOCKET))
       second.on('error', () => {})
       const refusal = readAll(second)
-      second.write('nonsense\r\n\r\n')
+      second.write(`${door.token}nonsense\r\n\r\n`)
       assert.equal(status(await refusal), '400')
       if (isKnown) door.begin({ skill: 'probe', key: 'k', allow: [place] })
       else await door.close()
@@ -408,7 +486,7 @@ describe('the directory of a door', () => {
     await chmod(open, 0o777)
     context.after(() => rm(open, { recursive: true, force: true }))
     for (const at of [open, join(root, 'x'.repeat(80))]) {
-      const proxy = new EgressProxy({ root: at, gate, log: quietLog, metrics: new Registry() })
+      const proxy = new EgressProxy({ root: at, secret: 's', gate, log: quietLog, metrics: new Registry() })
       await assert.rejects(proxy.start(), { code: 'EGRESS_ROOT' })
     }
   })

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -29,11 +29,13 @@ type Language = 'python' | 'node' | 'shell'
 const EXTENSIONS = { python: 'py', node: 'mjs', shell: 'sh' } as const
 const bwrap = facilities(process.env).find(({ name }) => name === 'bubblewrap')?.path ?? null
 const skip = bwrap === null && process.env['CI'] !== 'true' ? 'bubblewrap is not installed' : false
+const TOKEN = '7'.repeat(64)
 const MARK = 'gateway-environment-7f3a'
 
 describe('bubblewrap', { skip }, () => {
   let folder: string
   let proxy: Server
+  let front: TcpServer
   let sandbox: BubblewrapSandbox
   const doors: string[] = []
 
@@ -52,11 +54,18 @@ describe('bubblewrap', { skip }, () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n')
       socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ntunnelled ${url}`))
     })
-    proxy.listen(join(folder, 'proxy.sock'))
-    await once(proxy, 'listening')
+    front = createTcpServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {})
+      socket.once('readable', () => {
+        assert.equal(String(socket.read(TOKEN.length)), TOKEN)
+        proxy.emit('connection', socket)
+      })
+    }).listen(join(folder, 'proxy.sock'))
+    await once(front, 'listening')
     execFileSync('chmod', ['666', join(folder, 'proxy.sock')])
     const report = { allowed: 1, denied: 0, denials: [], bytesUp: 0, bytesDown: 0 }
-    const door: EgressDoor = { dir: folder, begin: ({ key }) => void doors.push(key), end: () => report, close: () => Promise.resolve() }
+    const begin: EgressDoor['begin'] = ({ key }) => void doors.push(key)
+    const door: EgressDoor = { dir: folder, token: TOKEN, begin, end: () => report, close: () => Promise.resolve() }
     sandbox = new BubblewrapSandbox({
       settings: { maxConcurrent: 4, maxQueued: 2, queueMs: 20_000 },
       log: quietLog,
@@ -70,8 +79,7 @@ describe('bubblewrap', { skip }, () => {
 
   after(async () => {
     await sandbox.stop()
-    proxy.closeAllConnections()
-    proxy.close()
+    front.close()
     await rm(folder, { recursive: true, force: true })
     delete process.env['OPENCLAW_TEST_MARK']
   })
