@@ -53,7 +53,7 @@ function status(turn: Turn, context: CommandContext): string {
 
 function skills(turn: Turn): string {
   if (turn.skills.length === 0) return 'This agent has no skills.'
-  return turn.skills.map((skill) => `${skill.id} ${skill.version} — ${skill.description}`).join('\n')
+  return turn.skills.map((skill) => `${skill.id} ${skill.version}${skill.description === '' ? '' : ` — ${skill.description}`}`).join('\n')
 }
 
 async function skill(turn: Turn, rest: string): Promise<string> {

@@ -13,8 +13,10 @@ export function time(iso: JsonValue | undefined): string {
 
 /** ISO 8601 → how long ago: `12s`, `5m`, `3h`, `2d`. */
 export function age(iso: JsonValue | undefined, now: number): string {
-  const seconds = Math.max(0, Math.floor((now - Date.parse(text(iso))) / 1_000))
-  if (!Number.isFinite(seconds)) return '-'
+  const at = Date.parse(text(iso))
+  // What came with the gateway was made at no time.
+  if (!Number.isFinite(at) || at === 0) return '-'
+  const seconds = Math.max(0, Math.floor((now - at) / 1_000))
   if (seconds < 60) return `${seconds}s`
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`
   return seconds < 86_400 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`

@@ -98,7 +98,7 @@ function splitVerb(name: string, command: Command, positionals: readonly string[
   if (verbs.includes('')) return ['', positionals]
   const [verb, ...words] = positionals
   if (verb === undefined) return [verbs[0] ?? '', []]
-  if (!verbs.includes(verb)) throw misspelt(`no command "${name} ${verb}"`, `openclaw ${name}`, verb, verbs)
+  if (!verbs.includes(verb)) throw misspelt(`no command "${verb}"`, `openclaw ${name}`, verb, verbs)
   return [verb, words]
 }
 

@@ -184,7 +184,15 @@ function refusal(status: number, body: JsonValue): CommandError {
     .filter(isJsonObject)
     .map((fault) => `\n  ${text(fault['pointer'])}: ${text(fault['detail'])}`)
   const hint = status === 401 ? ' Set OPENCLAW_TOKEN to a valid key.' : ''
-  return new CommandError(words + hint + faults.join(''), exitOf(status))
+  // A message that tells all its faults itself needs no list of them.
+  const list = faults.every((fault) => words.includes(fault.trim().replace(': ', ' '))) ? [] : faults
+  return new CommandError(words + hint + list.join('') + logsHint(problem), exitOf(status))
+}
+
+/** What a skill wrote before it failed is on record. */
+function logsHint({ code, type, run_id: run }: JsonObject): string {
+  const hasRun = text(type).endsWith('/skill-failed') || text(type).endsWith('/skill-timeout')
+  return hasRun ? `\n  ${text(code)}. What it wrote: openclaw skills logs ${text(run)}` : ''
 }
 
 function exitOf(status: number): ExitCode {

@@ -7,10 +7,10 @@ import { CommandError, EXIT } from '../exit.ts'
 import { Remote } from '../remote.ts'
 
 export const deadLetters: Command = {
-  summary: 'Dead letters: messages and replies that were given up, kept whole. "replay" tries again, "discard" ends it.',
+  summary: 'Dead letters: messages, replies and runs of skills that were given up, kept whole. "replay" tries again, "discard" ends it.',
   verbs: { list: '', show: '<id>', replay: '<id>', discard: '<id>' },
   options: {
-    kind: { value: 'KIND', help: 'list: message or delivery' },
+    kind: { value: 'KIND', help: 'list: message, delivery or run' },
     channel: { value: 'NAME', help: 'list: only this channel' },
     reason: { value: 'CODE', help: 'list: only this reason' },
     status: { value: 'STATUS', help: 'list: open (default), replayed or discarded' },
@@ -30,8 +30,9 @@ export const deadLetters: Command = {
           body: payload === undefined ? {} : { payload: readPayload(payload) },
         })
         const answer = documentIn(body)
+        const as = text(answer['message_id']) || text(answer['run_id'])
         if (call.json) out.json(answer)
-        else out.note(`${id} is on its way again${answer['message_id'] ? ` as ${text(answer['message_id'])}` : ''}.`)
+        else out.note(`${id} is on its way again${as === '' ? '' : ` as ${as}`}.`)
         return EXIT.ok
       }
       case 'discard':
@@ -48,7 +49,7 @@ export const deadLetters: Command = {
             ['id', text(letter['id'])],
             ['kind', `${text(letter['kind'])} ${text(letter['ref'])}`],
             ['status', text(letter['status'])],
-            ['channel', text(letter['channel'])],
+            letter['kind'] === 'run' ? ['skill', text(letter['skill'])] : ['channel', text(letter['channel'])],
             ['session', text(letter['session']) || '-'],
             ['reason', `${text(reason['code'])}: ${text(reason['message'])}`],
             ['attempts', text(letter['attempts'])],
@@ -75,7 +76,7 @@ export const deadLetters: Command = {
               { title: 'ID', cell: (row) => text(row['id']), whole: true },
               { title: 'KIND', cell: (row) => text(row['kind']), whole: true },
               { title: 'AGE', cell: (row) => age(row['created_at'], now), whole: true },
-              { title: 'CHANNEL', cell: (row) => text(row['channel']) },
+              { title: 'OF', cell: (row) => text(row['skill']) || text(row['channel']) },
               { title: 'REASON', cell: (row) => text(documentIn(row['reason'])['code']) },
             ],
             'No dead letters.',

@@ -77,7 +77,7 @@ export async function cancel(call: Call, world: World): Promise<ExitCode> {
   const id = call.words[0] ?? ''
   const { body } = await (await Remote.find(world)).ask(`${runPath(id)}/cancel`, { method: 'POST' })
   if (call.json) world.out.json(body)
-  else world.out.note(`${id} is cancelled.`)
+  else world.out.note(`${id} is told to stop.`)
   return EXIT.ok
 }
 

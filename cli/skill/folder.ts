@@ -25,12 +25,20 @@ const IGNORED = /^(?:\..*|__pycache__|node_modules|.*\.pyc|.*~)$/
 /** @throws CommandError, with what is wrong in words for whoever wrote it */
 export async function readSkillFolder(given: string, cwd: string): Promise<SkillFolder> {
   const dir = resolve(cwd, given)
+  await checkNames(dir)
   const all = await readFiles(dir)
   if (isAgentSkill(all)) return await agentSkill(dir, all)
   const { [DESCRIPTOR]: written, ...files } = all
-  if (written === undefined)
-    throw new CommandError(`There is no ${DESCRIPTOR} in ${dir}. "openclaw skills init <folder>" begins a skill.`, EXIT.missing)
+  if (written === undefined) throw noSkill(dir)
   return { dir, descriptor: parse(Buffer.from(written).toString(), dir), files }
+}
+
+const noSkill = (dir: string): CommandError =>
+  new CommandError(`There is no ${DESCRIPTOR} in ${dir}. "openclaw skills init <folder>" begins a skill.`, EXIT.missing)
+
+/** Before all its files are read: it may be a folder of something else. */
+async function checkNames(dir: string): Promise<void> {
+  if (!(await list(dir)).some((name) => name === DESCRIPTOR || name === 'SKILL.md')) throw noSkill(dir)
 }
 
 async function agentSkill(dir: string, all: Files): Promise<SkillFolder> {
@@ -55,11 +63,14 @@ async function readFiles(dir: string): Promise<Files> {
   return files
 }
 
-async function* walk(dir: string): AsyncGenerator<string> {
-  const names = await readdir(dir).catch(() => {
+const list = (dir: string): Promise<readonly string[]> =>
+  readdir(dir).catch(() => {
     throw new CommandError(`${dir} is no folder that can be read.`, EXIT.missing)
   })
-  for (const name of names.sort()) {
+
+async function* walk(dir: string): AsyncGenerator<string> {
+  const names = await list(dir)
+  for (const name of names.toSorted()) {
     if (IGNORED.test(name)) continue
     const path = join(dir, name)
     const entry = await lstat(path)

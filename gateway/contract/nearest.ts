@@ -16,7 +16,13 @@ export function nearest(word: string, known: Iterable<string>): string | null {
       bestDistance = distance
     }
   }
-  return best
+  return best ?? begunBy(asked, known)
+}
+
+/** The only one that begins so, as `timeout_ms` does with `timeout`. */
+function begunBy(asked: string, known: Iterable<string>): string | null {
+  const [one, another] = asked.length < 3 ? [] : [...known].filter((candidate) => candidate.toLowerCase().startsWith(asked))
+  return one !== undefined && another === undefined ? one : null
 }
 
 /** Levenshtein's: letters put in, taken out or exchanged. */

@@ -46,7 +46,7 @@ async function vouched(
   const { id, version } = bundle.descriptor
   const what = verdict.is === 'unsigned' ? 'is not signed' : `is not vouched for: its signature ${verdict.reason}`
   const message = `Skill "${id}" ${version} ${what}.`
-  if (policy === 'warn') return log.warn({ skill: id, version, tenant: skill.tenant }, message)
+  if (policy === 'warn') return log.warn({ skill: `${id}@${version}`, tenant: skill.tenant }, message)
   throw new InvalidError(`${message} Sign it with \`openclaw skills register --sign <key> --kid <name>\`.`, {
     code: 'SKILL_UNSIGNED',
     faults: [{ pointer: '#/signature', detail: what }],

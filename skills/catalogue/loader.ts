@@ -104,7 +104,7 @@ export class Loader {
         throw new InvalidError(`${what} Sign it with a key of \`skills.signatures.keys\` and register it again.`, {
           code: 'SKILL_UNSIGNED',
         })
-      this.#options.log.warn({ skill: record.id, version: record.version }, what)
+      this.#options.log.warn({ skill: `${record.id}@${record.version}` }, what)
     }
     // As many as there are bundles to run; begun anew with other settings, or when there are too many.
     if (this.#trusted.size >= MAX_TRUSTED) this.#trusted = new Map()

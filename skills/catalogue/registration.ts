@@ -92,7 +92,7 @@ export class Registration {
     if (added === 'taken') throw taken(id, version)
     shelves.put(record)
     if (track !== null) shelves.setTrack(track)
-    log.info({ skill: id, version, tenant, digest: bundle.digest }, 'skill registered')
+    log.info({ skill: `${id}@${version}`, tenant, digest: bundle.digest }, 'skill registered')
     emit('skill.registered', { tenant, id, version, digest: bundle.digest, stable: track !== null })
     return record
   }

@@ -80,7 +80,7 @@ export class Steering {
     // Many calls may say the same before the first of them was heard.
     const back = async (): Promise<void> => void (now() === track && (await this.#rolledBack(track, reason)))
     this.#change(tenant, id, back).catch((error: unknown) =>
-      log.error({ skill: id, version, ...describeError(error) }, 'canary could not be rolled back'),
+      log.error({ skill: `${id}@${version}`, ...describeError(error) }, 'canary could not be rolled back'),
     )
   }
 
@@ -116,7 +116,7 @@ export class Steering {
     const back = canary !== null ? { stable, previous } : { stable: previous ?? stable, previous: null }
     const note = `${version} was rolled back: ${reason}`
     const next = await this.#set({ ...track, ...back, canary: null, weight: 0, note })
-    this.#options.log.warn({ skill: id, version, tenant, reason }, 'skill rolled back')
+    this.#options.log.warn({ skill: `${id}@${version}`, tenant, reason }, 'skill rolled back')
     this.#options.emit('skill.rolled_back', { tenant, id, major, version, stable: next.stable, note })
     return next
   }

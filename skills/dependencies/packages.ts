@@ -8,6 +8,7 @@ import type { Clock, JsonObject, Log } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
 import { EngineRefusal } from '../sandbox/docker/engine.ts'
 import type { Engine, EngineVolumes } from '../sandbox/docker/engine.ts'
+import type { Terms } from '../sandbox/docker/terms.ts'
 import { Ledger } from './ledger.ts'
 import { lockKey, readLock } from './lock.ts'
 import type { Lock } from './lock.ts'
@@ -21,7 +22,7 @@ export interface PackagesOptions {
   readonly runtime: string | null
   /** Which gateway's, as on its containers. */
   readonly instance: () => Promise<string>
-  readonly seccomp: () => Promise<string>
+  readonly terms: () => Promise<Terms>
   /** The folder `.openclaw`: what is kept, and when it was used, is written there. */
   readonly dir: string
   readonly shelf: Shelf
@@ -111,9 +112,9 @@ export class Packages {
   }
 
   async #unpack(volume: string, lock: Lock, archives: readonly Archive[]): Promise<number> {
-    const { engine, image, runtime, seccomp, clock } = this.#options
+    const { engine, image, runtime, terms, clock } = this.#options
     const script = await readFile(new URL('installer.py', import.meta.url), 'utf8')
-    const id = await engine.create(unpackerBody({ image, runtime, seccomp: await seccomp(), volume, script }))
+    const id = await engine.create(unpackerBody({ image, runtime, terms: await terms(), volume, script }))
     try {
       const line = await engine.attach(id)
       const tooLate = Promise.withResolvers<never>()

@@ -2,11 +2,12 @@
 import { isJsonObject } from '#contract'
 import type { JsonObject } from '#contract'
 import { DEPS_MOUNT, containerBody } from '../sandbox/docker/profile.ts'
+import type { Terms } from '../sandbox/docker/terms.ts'
 
 export interface UnpackerOptions {
   readonly image: string
   readonly runtime: string | null
-  readonly seccomp: string
+  readonly terms: Terms
   readonly volume: string
   /** `installer.py`; given with the command, so that image and gateway cannot differ. */
   readonly script: string
@@ -14,9 +15,9 @@ export interface UnpackerOptions {
 
 const PROFILE = { key: '', language: 'python', memoryMb: 1_024, cpus: 1, pids: 32, tmpMb: 256, deps: null, hasEgress: false } as const
 
-export function unpackerBody({ image, runtime, seccomp, volume, script }: UnpackerOptions): JsonObject {
+export function unpackerBody({ image, runtime, terms, volume, script }: UnpackerOptions): JsonObject {
   // Without any capability, root is whom a new volume belongs to and no more. No label of ours: it is nobody's sandbox, and goes by itself.
-  const body = containerBody(PROFILE, { image, runtime, seccomp, uid: 0, labels: {}, egressDir: null })
+  const body = containerBody(PROFILE, { image, runtime, terms, uid: 0, labels: {}, egressDir: null })
   const host = body['HostConfig']
   return {
     ...body,

@@ -53,8 +53,15 @@ export class LinearPattern {
     this.#start = piece.start
   }
 
+  /** How large the automaton is: what it costs to make, and to begin a text. */
+  get size(): number {
+    return this.#states.length
+  }
+
   /** Whether it matches anywhere in the text. @throws Error when the budget is used up */
   test(text: string, budget: Budget): boolean {
+    // To begin costs too, or many empty texts would be free.
+    spend(budget, 1 + (this.#states.length >> 2))
     const seen = new Int32Array(this.#states.length).fill(-1)
     let now: number[] = []
     let before = -1
@@ -78,8 +85,7 @@ export class LinearPattern {
         else if (state.holds(before, point)) now.push(state.next)
       }
       if (point < 0) return false
-      budget.left -= now.length
-      if (budget.left < 0) throw new Error('there is too much text for the patterns of this schema')
+      spend(budget, now.length)
       at += point > 0xffff ? 2 : 1
       before = point
       now = next
@@ -91,6 +97,8 @@ export class LinearPattern {
 class Builder {
   readonly states: State[] = []
   readonly #source: string
+  /** What is repeated a thousand times is judged by one. */
+  readonly #judges = new Map<string, Judge>()
   #at = 0
 
   constructor(source: string) {
@@ -172,7 +180,9 @@ class Builder {
     if (rest.startsWith('\\B')) return this.#anchor(2, (before, after) => isWord(before) === isWord(after))
     if (/^\\(?:[1-9]|k)/.test(rest)) throw new Error('it refers back to what it found before, which cannot be done in bounded time')
     const source = this.#character()
-    const state: State = { is: 'take', judge: judgeOf(source), next: -1 }
+    const judge = this.#judges.get(source) ?? judgeOf(source)
+    this.#judges.set(source, judge)
+    const state: State = { is: 'take', judge, next: -1 }
     return { start: this.add(state), ends: [(target) => void (state.next = target)] }
   }
 
@@ -225,6 +235,11 @@ class Builder {
     this.#at++
     return true
   }
+}
+
+function spend(budget: Budget, steps: number): void {
+  budget.left -= steps
+  if (budget.left < 0) throw new Error('there is too much text for the patterns of this schema')
 }
 
 function joined(first: Piece, second: Piece): Piece {

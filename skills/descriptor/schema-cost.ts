@@ -15,6 +15,9 @@ const LISTED_PER_LOOK = 8
 
 type Counts = Map<JsonObject, number>
 
+/** How often at most it looks at one value. Of a schema that was let pass. */
+export const looksOf = (root: JsonObject): number => new Cost(root).looks()
+
 /** What is wrong, in words; null: nothing. */
 export function costFault(root: JsonObject): string | null {
   try {

@@ -12,6 +12,8 @@ const MAX_BYTES = 65_536
 const MAX_DEPTH = 32
 /** Comparing each element with each: only so many, or only what can be looked up. */
 const MAX_UNIQUE_OBJECTS = 256
+/** Of all patterns of a schema together: ten as large as one may be. */
+const MAX_PATTERN_STATES = 20_000
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 
 export const FORMATS = [
@@ -43,6 +45,7 @@ class Lint {
   readonly faults: Fault[] = []
   readonly #root: JsonObject
   readonly #schemas = new Set<JsonValue>()
+  #patternStates = 0
   readonly #references: { readonly ref: JsonValue; readonly pointer: string }[] = []
 
   constructor(root: JsonObject) {
@@ -91,8 +94,11 @@ class Lint {
 
   #pattern(value: JsonValue, pointer: string): void {
     if (typeof value !== 'string') return
+    // No more are made, and said once.
+    if (this.#patternStates > MAX_PATTERN_STATES) return
     try {
-      void new LinearPattern(value)
+      this.#patternStates += new LinearPattern(value).size
+      if (this.#patternStates > MAX_PATTERN_STATES) this.#fault(pointer, 'the patterns of this schema are too large together')
     } catch (error) {
       this.#fault(pointer, `the pattern cannot be used: ${error instanceof Error ? error.message : String(error)}`)
     }

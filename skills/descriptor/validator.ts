@@ -6,17 +6,20 @@ import type { Fault, JsonValue, SkillDescriptor } from '#contract'
 import { compileSchema } from './ajv.ts'
 import type { Compiled } from './ajv.ts'
 import { jsonFault } from './json.ts'
-import { MAX_VALUE_DEPTH } from './schema-cost.ts'
+import { MAX_VALUE_DEPTH, looksOf } from './schema-cost.ts'
 
 export type Side = 'inputs' | 'outputs'
 
 const MAX_KEPT = 200
 /** Values in one input or output, members and elements included. */
 const MAX_VALUES = 200_000
+/** Looks at values, all together: about half a second of the gateway's one thread. A schema that looks often is given fewer values. */
+const MAX_WORK = 6_400_000
 /** All faults are looked for only where there cannot be many. */
 const FEW_VALUES = 1_000
 
 interface Kept {
+  readonly values: number
   readonly first: Promise<Compiled>
   every: Promise<Compiled> | null
 }
@@ -40,13 +43,14 @@ export class Validators {
     side: Side,
     value: JsonValue,
   ): Promise<readonly Fault[]> {
-    const bound = jsonFault(value, { depth: MAX_VALUE_DEPTH, values: MAX_VALUES, isData: true })
-    if (bound !== null) return [bound]
     const schema = skill.descriptor[side]
     const kept = this.#keep(`${side} ${skill.digest}`, () => ({
+      values: Math.min(MAX_VALUES, Math.floor(MAX_WORK / Math.max(1, looksOf(schema)))),
       first: compileSchema(schema, { every: false }),
       every: null,
     }))
+    const bound = jsonFault(value, { depth: MAX_VALUE_DEPTH, values: kept.values, isData: true })
+    if (bound !== null) return [bound]
     const faults = (await kept.first).check(value)
     if (faults.length === 0 || jsonFault(value, { depth: MAX_VALUE_DEPTH, values: FEW_VALUES, isData: true }) !== null) return faults
     kept.every ??= compileSchema(schema, { every: true })

@@ -3,7 +3,7 @@
  * counts of one call and says when it has had its share of bytes.
  */
 import type { Counter, Log, Metrics } from '#contract'
-import type { EgressReport } from './egress.ts'
+import type { EgressCall, EgressReport } from './egress.ts'
 import { authority } from './match.ts'
 import type { Target } from './match.ts'
 
@@ -45,8 +45,8 @@ export class Audit {
     })
   }
 
-  tally(call: { readonly skill: string; readonly key: string }, maxBytes: number): Tally {
-    return new Tally({ log: this.#log.child({ skill: call.skill, key: call.key }), total: this.#total, maxBytes })
+  tally({ skill, key, onDenied = () => {} }: Pick<EgressCall, 'skill' | 'key' | 'onDenied'>, maxBytes: number): Tally {
+    return new Tally({ log: this.#log.child({ skill, key }), total: this.#total, maxBytes, onDenied })
   }
 
   count(verdict: Verdict): void {
@@ -59,16 +59,24 @@ export class Tally {
   readonly #total: Counter
   readonly #maxBytes: number
   readonly #denials = new Set<string>()
+  readonly #onDenied: (why: string) => void
   #allowed = 0
   #denied = 0
   #up = 0
   #down = 0
   #lines = 0
+  #isClosed = false
 
-  constructor({ log, total, maxBytes }: { readonly log: Log; readonly total: Counter; readonly maxBytes: number }) {
-    this.#log = log
-    this.#total = total
-    this.#maxBytes = maxBytes
+  constructor(options: {
+    readonly log: Log
+    readonly total: Counter
+    readonly maxBytes: number
+    readonly onDenied: (why: string) => void
+  }) {
+    this.#log = options.log
+    this.#total = options.total
+    this.#maxBytes = options.maxBytes
+    this.#onDenied = options.onDenied
   }
 
   /** A request is let through. What became of it is recorded when it is over, which may be after the call. */
@@ -94,6 +102,9 @@ export class Tally {
 
   /** The end of the call. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#denied > this.#denials.size) this.#onDenied(`It was denied ${this.#denied} times in all.`)
     if (this.#lines > MAX_LINES) this.#log.info({ requests: this.#lines - MAX_LINES }, 'egress: more requests of the same call')
   }
 
@@ -102,7 +113,11 @@ export class Tally {
   }
 
   #deny(why: string): void {
+    // What is still under way when the call ends is no part of it.
+    if (this.#isClosed) return
     this.#denied++
-    if (this.#denials.size < MAX_DENIALS) this.#denials.add(why)
+    if (this.#denials.has(why) || this.#denials.size === MAX_DENIALS) return
+    this.#denials.add(why)
+    this.#onDenied(why)
   }
 }

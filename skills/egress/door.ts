@@ -15,6 +15,7 @@ import { PLAIN, forward } from './forward.ts'
 import type { Gate } from './gate.ts'
 import { authority, parseAuthority, parseRule, targetOf } from './match.ts'
 import type { Rule, Target } from './match.ts'
+import { judgeOpening } from './opening.ts'
 import { tunnel } from './tunnel.ts'
 
 export interface DoorLimits {
@@ -25,6 +26,8 @@ export interface DoorLimits {
   readonly headerBytes: number
   /** For a request's header to be there whole. */
   readonly headerMs: number
+  /** For the beginning of TLS in a tunnel. */
+  readonly openMs: number
 }
 
 export interface DoorOptions {
@@ -32,6 +35,8 @@ export interface DoorOptions {
   readonly gate: Gate
   readonly audit: Audit
   readonly limits: DoorLimits
+  /** A call goes on already, and who comes before `begin` belongs to it. */
+  readonly isAwaited: boolean
   /** Once. */
   readonly onClose: () => void
 }
@@ -53,6 +58,8 @@ export class Door implements EgressDoor {
   /** Connections that had their one request. */
   readonly #used = new WeakSet<Duplex>()
   #call: Call | null = null
+  /** Settles when it is known whose call goes on, or that nobody says so. */
+  #awaited: PromiseWithResolvers<void> | null = null
   #report = NOTHING
   #closing: Promise<void> | null = null
 
@@ -61,6 +68,7 @@ export class Door implements EgressDoor {
     this.#options = options
     this.#limits = limits
     this.dir = options.dir
+    if (options.isAwaited) this.#awaited = Promise.withResolvers()
     this.#server = createServer({
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headerMs,
@@ -93,17 +101,21 @@ export class Door implements EgressDoor {
     await promise
     this.#server.off('error', reject)
     this.#server.on('error', () => {})
-    // The skill runs as a user of its own. Who may come in is decided by the directory's name, which cannot be guessed.
+    // The skill runs as a user of its own, which is not ours to name. The directory's name keeps other sandboxes out, which see neither it nor our
+    // network namespace; other users of this machine read it in /proc/net/unix, and reports of sandboxes say so.
     await chmod(path, 0o666)
   }
 
   begin(call: EgressCall): void {
-    this.end()
+    // What came to a door that was awaited is this call's.
+    if (this.#awaited === null) this.end()
     const rules = call.allow.map((text) => parseRule(text)).filter((rule) => rule !== null)
     this.#call = { rules, tally: this.#options.audit.tally(call, this.#limits.bytes), ended: new AbortController() }
+    this.#settle()
   }
 
   end(): EgressReport {
+    this.#settle()
     if (this.#call !== null) {
       const { tally, ended } = this.#call
       this.#call = null
@@ -130,6 +142,11 @@ export class Door implements EgressDoor {
     this.#options.onClose()
   }
 
+  #settle(): void {
+    this.#awaited?.resolve()
+    this.#awaited = null
+  }
+
   async #connect(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     // Node's server has only sockets, and its types do not say so.
     if (!(client instanceof Socket)) return void client.destroy()
@@ -140,8 +157,21 @@ export class Door implements EgressDoor {
     const way = await this.#way(target)
     if (!way.isOpen) return answer(client, way.status, way.why)
     const { call, upstream } = way
-    const { up, down, isOver } = await tunnel({ client, upstream, target, head, tally: call.tally, idleMs: this.#limits.idleMs })
-    call.tally.record({ target, up, down, verdict: isOver ? 'limit' : 'allowed', why: null })
+    const { rules, tally } = call
+    const { idleMs, openMs } = this.#limits
+    const { up, down, is } = await tunnel({
+      client,
+      upstream,
+      target,
+      head,
+      tally,
+      idleMs,
+      openMs,
+      judge: (bytes) => judgeOpening(bytes, target, rules),
+      // At once: the call may be over before its connections are.
+      onRefused: (why) => tally.record({ target, verdict: 'denied_host', why, up: 0, down: 0 }),
+    })
+    if (is !== 'refused') tally.record({ target, up, down, verdict: VERDICTS[is], why: null })
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -157,6 +187,7 @@ export class Door implements EgressDoor {
     if (!way.isOpen) return void response.writeHead(way.status, PLAIN).end(`${way.why}\n`)
     const { call, upstream } = way
     const { tally } = call
+    tally.admit()
     const { idleMs, headerBytes } = this.#limits
     const { up, down, is } = await forward({ request, response, url, target, upstream, tally, idleMs, maxHeaderBytes: headerBytes })
     tally.record({ target, up, down, verdict: VERDICTS[is], why: null })
@@ -164,6 +195,7 @@ export class Door implements EgressDoor {
 
   /** A connection to the target, or what the client is told instead. Recorded already when it is closed. */
   async #way(target: Target): Promise<Way> {
+    await this.#awaited?.promise
     const call = this.#call
     if (call === null) {
       this.#options.audit.count('closed')
@@ -180,7 +212,6 @@ export class Door implements EgressDoor {
       if (judged.verdict !== 'allowed') return refuse(403, judged.verdict, judged.why)
       const upstream = await this.#options.gate.dial(judged.addresses, target.port, ended.signal)
       upstream.on('error', () => upstream.destroy())
-      tally.admit()
       this.#sockets.add(upstream)
       upstream.once('close', () => this.#sockets.delete(upstream))
       return { isOpen: true, call, upstream }

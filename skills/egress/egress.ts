@@ -2,7 +2,7 @@
  * The ports of the way out: what a sandbox mounts so that a skill reaches the hosts it declares and nothing else, and what code
  * without sockets fetches with. `proxy.ts` and `fetch.ts` keep them; sandboxes know only this file.
  */
-import type { SkillOutcome } from '#contract'
+import type { SkillEvent, SkillOutcome } from '#contract'
 
 /** Where a sandbox mounts a door's directory, and the name of the socket in it. */
 export const EGRESS_MOUNT = '/run/egress'
@@ -11,7 +11,7 @@ export const EGRESS_SOCKET = 'proxy.sock'
 export interface Egress {
   /**
    * A door for one sandbox, made before it starts; nothing goes through before `begin`. `name`: that of a door which a former life of the
-   * gateway opened and a sandbox still has mounted (the last part of its `dir`).
+   * gateway opened and a sandbox still has mounted (the last part of its `dir`): who comes to it before `begin` waits a while.
    */
   open(name?: string): Promise<EgressDoor>
   /** Removes what former lives left, save the doors of these names. */
@@ -35,6 +35,8 @@ export interface EgressCall {
   readonly key: string
   /** `host`, `host:port`, `*.domain` and `*`; without a port, 80 and 443. */
   readonly allow: readonly string[]
+  /** Told the first few different denials as they happen, in sentences for people, and at the end how many there were. Must not throw. */
+  readonly onDenied?: (why: string) => void
 }
 
 export interface EgressReport {
@@ -68,6 +70,9 @@ export interface EgressResponse {
  *   answer; UnavailableError (`EGRESS_UNREACHABLE`)
  */
 export type EgressFetch = (request: EgressRequest) => Promise<EgressResponse>
+
+/** As the run's log has it, which is there also when the skill makes do without. */
+export const denialOf = (why: string): SkillEvent => ({ is: 'log', stream: 'log', text: `egress: ${why}\n` })
 
 /** A run whose code died after it was denied a host has failed of that. */
 export function judgeDenials(outcome: SkillOutcome, { denied, denials }: EgressReport): SkillOutcome {

@@ -26,7 +26,7 @@ export interface EgressProxyOptions {
   readonly limits?: Partial<DoorLimits>
 }
 
-const LIMITS: DoorLimits = { connections: 64, bytes: 50 * 1_048_576, idleMs: 60_000, headerBytes: 16_384, headerMs: 10_000 }
+const LIMITS: DoorLimits = { connections: 64, bytes: 50 * 1_048_576, idleMs: 60_000, headerBytes: 16_384, headerMs: 10_000, openMs: 5_000 }
 const MAX_PATH_BYTES = 107
 const NAME_BYTES = 16
 const NAME = /^[\da-f]{32}$/
@@ -64,13 +64,21 @@ export class EgressProxy implements Egress, Lifecycle {
     await rmdir(this.#options.root).catch(() => {})
   }
 
-  async open(name: string = randomBytes(NAME_BYTES).toString('hex')): Promise<EgressDoor> {
+  async open(known?: string): Promise<EgressDoor> {
     if (this.#state !== 'open') throw new UnavailableError('The way out of sandboxes is closed.', { code: 'EGRESS_UNREACHABLE' })
+    const name = known ?? randomBytes(NAME_BYTES).toString('hex')
     if (!NAME.test(name) || this.#doors.has(name))
       throw new InvalidError('There is no such door, or it is open already.', { code: 'EGRESS_INVALID' })
     const { root, gate, limits } = this.#options
     const dir = join(root, name)
-    const door = new Door({ dir, gate, audit: this.#audit, limits: { ...LIMITS, ...limits }, onClose: () => this.#doors.delete(name) })
+    const door = new Door({
+      dir,
+      gate,
+      audit: this.#audit,
+      limits: { ...LIMITS, ...limits },
+      isAwaited: known !== undefined,
+      onClose: () => this.#doors.delete(name),
+    })
     this.#doors.set(name, door)
     try {
       await mkdir(dir, { recursive: true, mode: 0o711 })

@@ -1,6 +1,11 @@
-/** CONNECT (RFC 9110 §9.3.6): bytes both ways between a skill and a host that was judged, counted and bounded; what they mean is not looked at. */
+/**
+ * CONNECT (RFC 9110 §9.3.6): bytes both ways between a skill and a host that was judged, counted and bounded. Nothing goes out before its
+ * opening is judged; what the bytes mean after that is not looked at.
+ */
 import type { Socket } from 'node:net'
 import type { Tally } from './audit.ts'
+import type { Opening } from './opening.ts'
+import { authority } from './match.ts'
 import type { Target } from './match.ts'
 
 export interface TunnelOptions {
@@ -11,19 +16,31 @@ export interface TunnelOptions {
   readonly head: Buffer
   readonly tally: Tally
   readonly idleMs: number
+  /** For an opening that has begun to be there whole. */
+  readonly openMs: number
+  /** Asked again with more bytes while it is partial. */
+  readonly judge: (bytes: Buffer) => Opening
+  /** Once, before anything has gone out. */
+  readonly onRefused: (why: string) => void
 }
 
 /** How it ended, when both ends are closed. */
-export type TunnelEnd = { readonly up: number; readonly down: number; readonly isOver: boolean }
+export type TunnelEnd = { readonly up: number; readonly down: number; readonly is: 'done' | 'over' | 'refused' }
 
-export function tunnel({ client, upstream, target, head, tally, idleMs }: TunnelOptions): Promise<TunnelEnd> {
+/** `access_denied`, fatal (RFC 8446 §6). */
+const ALERT: Buffer = Buffer.from([21, 3, 1, 0, 2, 2, 49])
+
+export function tunnel({ client, upstream, target, head, tally, idleMs, openMs, judge, onRefused }: TunnelOptions): Promise<TunnelEnd> {
   const { promise, resolve } = Promise.withResolvers<TunnelEnd>()
-  let isOver = false
+  let is: TunnelEnd['is'] = 'done'
+  /** What the client said before that was judged; null: it was. */
+  let held: Buffer | null = NOTHING
+  let limit: NodeJS.Timeout | undefined
   // Either may have gone while the host was looked for.
-  let open = [client, upstream].filter(({ closed }) => !closed).length
+  let ends = [client, upstream].filter(({ closed }) => !closed).length
   const count = (way: 'up' | 'down', bytes: number): void => {
     if (tally.bytes(way, bytes, target)) return
-    isOver = true
+    is = 'over'
     cut()
   }
   const cut = (): void => {
@@ -31,10 +48,36 @@ export function tunnel({ client, upstream, target, head, tally, idleMs }: Tunnel
     upstream.destroy()
   }
   const onClose = (): void => {
-    if (--open > 0) return
+    if (--ends > 0) return
     finish()
   }
-  const finish = (): void => resolve({ up: upstream.bytesWritten, down: upstream.bytesRead, isOver })
+  const finish = (): void => {
+    clearTimeout(limit)
+    resolve({ up: upstream.bytesWritten, down: upstream.bytesRead, is })
+  }
+  const refuse = (why: string, isTls: boolean): void => {
+    is = 'refused'
+    held = null
+    clearTimeout(limit)
+    onRefused(why)
+    upstream.unpipe(client)
+    if (isTls) client.end(ALERT, cut)
+    else cut()
+  }
+  const open = (chunk: Buffer): void => {
+    held = Buffer.concat([held ?? NOTHING, chunk])
+    const opening = judge(held)
+    if (opening.is === 'refused') return refuse(opening.why, opening.isTls)
+    if (opening.is === 'partial') {
+      limit ??= setTimeout(() => refuse(`${authority(target)}: the beginning of its TLS took longer than ${openMs} ms.`, true), openMs)
+      return
+    }
+    clearTimeout(limit)
+    tally.admit()
+    upstream.write(held)
+    held = null
+    client.pipe(upstream)
+  }
   for (const [end, other] of [
     [client, upstream],
     [upstream, client],
@@ -48,15 +91,21 @@ export function tunnel({ client, upstream, target, head, tally, idleMs }: Tunnel
     })
   }
   client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-  client.on('data', (chunk: Buffer) => count('up', chunk.byteLength))
+  client.on('data', (chunk: Buffer) => {
+    count('up', chunk.byteLength)
+    if (held !== null && is === 'done') open(chunk)
+  })
+  // Its half is closed before it said anything that goes out.
+  client.once('end', () => (held === null ? undefined : upstream.end()))
   upstream.on('data', (chunk: Buffer) => count('down', chunk.byteLength))
   if (head.byteLength > 0) {
     count('up', head.byteLength)
-    upstream.write(head)
+    if (is === 'done') open(head)
   }
-  client.pipe(upstream)
   upstream.pipe(client)
   if (client.destroyed || upstream.destroyed) cut()
-  if (open === 0) finish()
+  if (ends === 0) finish()
   return promise
 }
+
+const NOTHING: Buffer = Buffer.alloc(0)

@@ -48,7 +48,7 @@ export class Admission {
     } catch (error) {
       const { code, message } = describeError(error)
       this.#options.log.warn(
-        { skill: record.id, version: record.version, 'error.code': code, error: message },
+        { skill: `${record.id}@${record.version}`, 'error.code': code, error: message },
         'A skill could not be loaded.',
       )
       return failed('unavailable', `${record.id} ${record.version} cannot be loaded: ${message}`)
@@ -69,7 +69,7 @@ export class Admission {
     const grant = grantOf(descriptor, this.#options.settings())
     if (grant.missing.length > 0) {
       const names = grant.missing.map((name) => `\`skills.entries.${descriptor.id}.secrets.${name}\``).join(', ')
-      return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names}.`)
+      return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names} in openclaw.yaml.`)
     }
     const found = await this.#options.sandboxes.for(descriptor.runtime.language)
     if ('reason' in found)
@@ -80,5 +80,8 @@ export class Admission {
 
 export const unknownSkill = ({ skill, version }: Pick<SkillRun, 'skill' | 'version'>): Refusal =>
   version === undefined
-    ? failed('not_found', `There is no skill "${skill}" that can be called.`)
-    : failed('not_found', `There is no version ${version} of skill "${skill}" that can be called.`)
+    ? failed('not_found', `There is no skill "${skill}" that can be called. \`openclaw skills list\` shows those there are.`)
+    : failed(
+        'not_found',
+        `There is no version ${version} of skill "${skill}" that can be called. \`openclaw skills versions ${skill}\` shows those there are.`,
+      )

@@ -34,14 +34,17 @@ export async function adoptRun(
   const bundle = record === null ? null : await admission.load(record)
   if (bundle === null || 'status' in bundle) return null
   const { descriptor } = bundle
-  const redaction = new Redaction(Object.values(grantOf(descriptor, settings()).secrets))
+  const { id: skill, version, effect, timeoutMs } = descriptor
+  const { secrets, egress } = grantOf(descriptor, settings())
+  const told = Object.values(secrets)
+  const redaction = new Redaction(told)
   const telling = new Telling({ clock, redaction, watch: run.watch })
   const whole: SkillRun = { ...run, input: null, attempt: 1 }
-  const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
-  const conversation = converse({ run: whole, family, telling, clock, execute }, run.signal, descriptor.timeoutMs)
-  const ended = await sandboxes.adopt(run.key, { signal: run.signal, ...conversation })
+  const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: told }
+  const conversation = converse({ run: whole, family, telling, clock, execute }, run.signal, timeoutMs)
+  const ended = await sandboxes.adopt(run.key, { skill, egress, timeoutMs, signal: run.signal, ...conversation })
   const logs = telling.end()
   if (ended === null) return null
-  const { outcome } = await judge({ bundle, library, redaction, log, run: whole }, ended)
-  return { outcome, version: descriptor.version, effect: descriptor.effect, attempts: 1, hasStarted: ended.hasStarted, logs, startedAt }
+  const judged = await judge({ bundle, grant: { egress }, library, redaction, log, run: whole }, ended)
+  return { ...judged, version, effect, attempts: 1, logs, startedAt }
 }

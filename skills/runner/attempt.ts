@@ -6,6 +6,7 @@ import type { Clock, JsonValue, Log, SkillEffect, SkillEvent, SkillOutcome, Skil
 import { describeError } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
 import type { Ended, Job, Sandbox } from '../sandbox/sandbox.ts'
+import { advised } from './advice.ts'
 import { callsOf } from './composition.ts'
 import { NO_TIMES, addTimes, failed } from './execution.ts'
 import type { Family } from './execution.ts'
@@ -48,6 +49,7 @@ export interface Tries {
   readonly times: SkillTimes
   readonly attempts: number
   readonly hasStarted: boolean
+  readonly acknowledge?: () => void
 }
 
 /** Never rejects. */
@@ -68,14 +70,16 @@ export async function attemptAll(options: Attempts): Promise<Tries> {
       }
     }
     const ended = await attempt(options)
-    const { outcome } = ended
+    const { outcome, acknowledge } = ended
     hasStarted ||= ended.hasStarted
     times = addTimes(times, outcome.times ?? NO_TIMES)
     const next = again({ ended, effect, attempts, waits, patienceMs: until - clock.now(), random: random() })
     if (next.is === 'no' || signal.aborted) {
       const isUntried = !ended.hasStarted && outcome.status === 'error' && (outcome.code === 'unavailable' || outcome.code === 'busy')
-      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted }
+      return { outcome, times, attempts: isUntried ? attempts - 1 : attempts, hasStarted, ...(acknowledge && { acknowledge }) }
     }
+    // The next life must not take this for the end of the run.
+    acknowledge?.()
     isWait = next.is === 'wait'
     waits = isWait ? waits + 1 : 0
     const since = clock.now()
@@ -138,14 +142,22 @@ export function converse(
 }
 
 /** The output fits the schema, or it is none; and it holds no secret. */
-export async function judge(options: Pick<Attempts, 'bundle' | 'library' | 'redaction' | 'run' | 'log'>, ended: Ended): Promise<Ended> {
-  const { outcome, hasStarted } = ended
-  const { redaction, library, bundle } = options
-  if (outcome.status === 'error') return { outcome: { ...outcome, message: redaction.text(outcome.message) }, hasStarted }
+export async function judge(
+  options: Pick<Attempts, 'bundle' | 'library' | 'redaction' | 'run' | 'log'> & { readonly grant: Pick<Grant, 'egress'> },
+  ended: Ended,
+): Promise<Ended> {
+  const { outcome } = ended
+  const { redaction, library, bundle, grant } = options
+  if (outcome.status === 'error') {
+    const { code } = outcome
+    const message = advised({ code, message: redaction.text(outcome.message), descriptor: bundle.descriptor, egress: grant.egress })
+    return { ...ended, outcome: { ...outcome, message } }
+  }
   const faults = await library.faultsOf(bundle, 'outputs', outcome.output)
-  if (faults.length === 0) return { outcome: { ...outcome, output: redaction.value(outcome.output) }, hasStarted }
+  if (faults.length === 0) return { ...ended, outcome: { ...outcome, output: redaction.value(outcome.output) } }
   const told = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
-  return { outcome: failed('invalid_output', redaction.text(`Its output does not fit its schema: ${told}`), outcome.times), hasStarted }
+  const message = `its output does not fit \`outputs\`: ${told}${outcome.output === null ? '; run() returned nothing, and what it prints is log' : ''}`
+  return { ...ended, outcome: failed('invalid_output', redaction.text(message), outcome.times) }
 }
 
 /** Ends a wait for a sandbox that neither answers nor stops. */

@@ -27,6 +27,8 @@ const GIVE_UP_MS = 24 * 3_600_000
 export class Backlog {
   readonly #options: BacklogOptions
   readonly #ready = new Map<RunId, Waiting>()
+  /** In these a former life died; they may go on in their sandboxes, where they are kept for moments only. */
+  readonly #left = new Map<RunId, Waiting>()
   readonly #resting = new Map<RunId, () => void>()
   /** How often and since when a run was put off; as long as it is not over. */
   readonly #delays = new Map<RunId, { readonly since: number; readonly times: number }>()
@@ -37,7 +39,7 @@ export class Backlog {
   }
 
   get size(): number {
-    return this.#ready.size + this.#resting.size
+    return this.#ready.size + this.#left.size + this.#resting.size
   }
 
   get isFull(): boolean {
@@ -49,8 +51,13 @@ export class Backlog {
     return this.#hasMore && this.size < MAX_HELD / 2
   }
 
+  /** Some of them are to be asked after at once. */
+  get isUrgent(): boolean {
+    return this.#left.size > 0
+  }
+
   has(id: RunId): boolean {
-    return this.#ready.has(id) || this.#resting.has(id)
+    return this.#ready.has(id) || this.#left.has(id) || this.#resting.has(id)
   }
 
   push({ id, tenant, key }: Waiting): void {
@@ -59,10 +66,13 @@ export class Backlog {
   }
 
   shift(): Waiting | null {
-    const [first] = this.#ready.values()
-    if (first === undefined) return null
-    this.#ready.delete(first.id)
-    return first
+    for (const waiting of [this.#left, this.#ready]) {
+      const [first] = waiting.values()
+      if (first === undefined) continue
+      waiting.delete(first.id)
+      return first
+    }
+    return null
   }
 
   /** False: it does not wait here. */
@@ -71,6 +81,7 @@ export class Backlog {
     this.#resting.get(id)?.()
     this.#resting.delete(id)
     this.#ready.delete(id)
+    this.#left.delete(id)
     this.#delays.delete(id)
     return waited
   }
@@ -96,9 +107,11 @@ export class Backlog {
     this.#hasMore = false
     for (let after = 0; !this.isFull;) {
       const page = await this.#options.store.unfinished(after, PAGE)
-      for (const { id, tenant, key, seq } of page) {
+      for (const { id, tenant, key, seq, status } of page) {
         after = seq
-        if (!isKnown(id) && !this.has(id)) this.push({ id, tenant, key })
+        if (isKnown(id) || this.has(id)) continue
+        if (status === 'running') this.#left.set(id, { id, tenant, key })
+        else this.push({ id, tenant, key })
       }
       if (page.length < PAGE) return
     }
@@ -109,5 +122,6 @@ export class Backlog {
     for (const cancelTimer of this.#resting.values()) cancelTimer()
     this.#resting.clear()
     this.#ready.clear()
+    this.#left.clear()
   }
 }

@@ -35,7 +35,7 @@ export function callsOf(parent: Parent): (skill: string, input: JsonValue, n: nu
     if (chain.length >= MAX_DEPTH) return failed('refused', `Skills call each other ${MAX_DEPTH} deep at most: ${chain.join(' → ')}.`)
     if (family.budget.left <= 0) return failed('refused', `One call may lead to ${MAX_FAMILY} others at most.`)
     family.budget.left--
-    const place = await limit.take(run.tenant, signal)
+    const place = await limit.take({ tenant: run.tenant, skill }, signal)
     if (place.is !== 'had') return failed(place.is === 'aborted' ? 'cancelled' : 'busy', 'The calling skill ended before this was started.')
     try {
       const timeoutMs = parent.deadlineAt() - clock.now()

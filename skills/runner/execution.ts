@@ -13,6 +13,8 @@ export interface Execution {
   readonly logs: string
   /** When it was asked for. */
   readonly startedAt: number
+  /** As that of `Ended`. */
+  readonly acknowledge?: () => void
 }
 
 /** What the skills below one call from outside have in common. */
@@ -21,6 +23,8 @@ export interface Family {
   readonly budget: { left: number }
   /** Hooks run around it, and around what it calls. */
   readonly isHooked: boolean
+  /** Of all that are above: they may be in what is handed on, and have to be in nothing that is kept. */
+  readonly secrets: readonly string[]
 }
 
 export const NO_TIMES: SkillTimes = { queueMs: 0, startMs: 0, runMs: 0 }

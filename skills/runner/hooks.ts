@@ -20,6 +20,14 @@ export interface HooksOptions {
   readonly execute: (run: SkillRun, family: Family) => Promise<SkillOutcome>
 }
 
+/** What the runner knows of a run that is hooked. */
+export interface Around {
+  readonly version: string
+  readonly outcome: SkillOutcome
+  /** Of those that called it, and so perhaps in its input. */
+  readonly secrets: readonly string[]
+}
+
 export class Hooks {
   readonly #options: HooksOptions
   readonly #limit: Limit
@@ -32,11 +40,14 @@ export class Hooks {
   }
 
   /** The input as the hooks leave it, or why it is not run. */
-  async before(run: SkillRun, version: string): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
+  async before(
+    run: SkillRun,
+    { version, secrets }: Pick<Around, 'version' | 'secrets'>,
+  ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
     let { input } = run
     for (const hook of this.#options.named().before) {
       if (hook === run.skill) continue
-      const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal })
+      const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal, secrets })
       if (outcome.status === 'error') {
         // What may be over by the next time is told as it is, so that it is known that waiting helps.
         const code = PASSED_ON.has(outcome.code) ? outcome.code : 'refused'
@@ -54,9 +65,9 @@ export class Hooks {
   }
 
   /** Goes on by itself. */
-  after(run: SkillRun, version: string, outcome: SkillOutcome): void {
+  after(run: SkillRun, around: Around): void {
     if (this.#options.named().after.length === 0 || this.#stopping.signal.aborted) return
-    const work = this.#after(run, version, outcome)
+    const work = this.#after(run, around)
     this.#running.add(work)
     void work.finally(() => this.#running.delete(work))
   }
@@ -66,9 +77,9 @@ export class Hooks {
     await Promise.all(this.#running)
   }
 
-  async #after(run: SkillRun, version: string, outcome: SkillOutcome): Promise<void> {
+  async #after(run: SkillRun, { version, outcome, secrets }: Around): Promise<void> {
     const { signal } = this.#stopping
-    const place = await this.#limit.take(run.tenant, signal)
+    const place = await this.#limit.take(run, signal)
     if (place.is !== 'had') {
       this.#options.log.warn({ skill: run.skill, run: run.key }, 'The hooks after this run were left out: too many wait.')
       return
@@ -76,7 +87,7 @@ export class Hooks {
     for (const hook of this.#options.named().after) {
       if (hook === run.skill) continue
       const told = { version, input: run.input, outcome: { ...outcome } }
-      const answer = await this.#call(hook, run, { at: 'after', told, signal })
+      const answer = await this.#call(hook, run, { at: 'after', told, signal, secrets })
       if (answer.status === 'error') this.#options.log.warn({ skill: run.skill, hook, code: answer.code }, 'A hook after a run failed.')
     }
     place.release()
@@ -86,7 +97,12 @@ export class Hooks {
   #call(
     hook: string,
     run: SkillRun,
-    { at, told, signal }: { readonly at: 'before' | 'after'; readonly told: JsonObject; readonly signal: AbortSignal },
+    {
+      at,
+      told,
+      signal,
+      secrets,
+    }: { readonly at: 'before' | 'after'; readonly told: JsonObject; readonly signal: AbortSignal } & Pick<Around, 'secrets'>,
   ): Promise<SkillOutcome> {
     const above = run.caller.is === 'skill' ? run.caller.chain : []
     return this.#options.execute(
@@ -100,7 +116,7 @@ export class Hooks {
         ...(run.traceparent !== undefined && { traceparent: run.traceparent }),
         signal,
       },
-      { budget: { left: 8 }, isHooked: false },
+      { budget: { left: 8 }, isHooked: false, secrets },
     )
   }
 }

@@ -9,7 +9,8 @@ export function runOf(invocation: Invocation, record: SkillRecord | null, now: n
   return {
     id,
     tenant,
-    key: key === null ? id : `client:${encodeURIComponent(principal)}:${key}`,
+    // Without a `/`: what follows one is a call that a skill makes, or a hook's.
+    key: key === null ? id : `client:${encodeURIComponent(principal)}:${encodeURIComponent(key)}`,
     skill,
     asked: version ?? null,
     caller: { is: 'client', principal },

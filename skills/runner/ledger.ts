@@ -2,10 +2,11 @@
  * Skills that act once, called by other skills: on record before they begin, as those that clients call. A caller that is run again, or adopted
  * by the next life of the gateway, gets what its call gave before, and never a second one in silence.
  */
-import { newRunId } from '#contract'
-import type { Clock, RunId, RunStore, SkillDescriptor, SkillOutcome, SkillRun } from '#contract'
+import { canonicalJson, newRunId } from '#contract'
+import type { Clock, RunId, RunRecord, RunStore, SkillDescriptor, SkillOutcome, SkillRun } from '#contract'
 import type { Execution } from './execution.ts'
 import { failed } from './execution.ts'
+import { isSame } from './invocation.ts'
 import { endOf } from './run-end.ts'
 
 export class Ledger {
@@ -38,6 +39,9 @@ export class Ledger {
       return null
     }
     this.#ids.delete(id)
+    // A caller that is run again and calls otherwise: the answer to another call is none to this one.
+    if (!isSameCall(taken, run))
+      return failed('refused', 'The calling skill was run again and now makes another call in the place of one that was made before.')
     return taken.outcome ?? failed('unknown', 'It was begun before and did not end; whether it happened is not known.')
   }
 
@@ -54,5 +58,8 @@ export class Ledger {
     return true
   }
 }
+
+const isSameCall = (taken: RunRecord, { skill, version, caller, input }: SkillRun): boolean =>
+  isSame(taken, { skill, asked: version ?? null, input }) && canonicalJson(taken.caller) === canonicalJson(caller)
 
 const keyOf = ({ tenant, key }: Pick<SkillRun, 'tenant' | 'key'>): string => `${tenant}\n${key}`

@@ -1,6 +1,6 @@
 /**
- * How many runs there may be at once, and who is next. Tenants that wait take turns, so that one with many calls does not
- * hold up one with few; how many wait, and how long, is bounded.
+ * How many runs there may be at once, and who is next. Tenants that wait take turns, and so do the skills of a tenant, so that many calls of
+ * the one do not hold up few of the other; how many wait, and how long, is bounded.
  */
 import type { Clock } from '#contract'
 
@@ -12,14 +12,20 @@ export interface Bounds {
 
 export type Place = { readonly is: 'had'; readonly release: () => void } | { readonly is: 'full' | 'late' | 'aborted' }
 
+/** Whose a call is. */
+interface Claim {
+  readonly tenant: string
+  readonly skill: string
+}
+
 interface Waiter {
   readonly settle: (place: Place) => void
 }
 
 export class Limit {
   readonly #clock: Clock
-  /** By tenant, in the order in which tenants take turns. Never holds an empty queue. */
-  readonly #queues = new Map<string, Set<Waiter>>()
+  /** By tenant, by skill, each in the order in which they take turns. Holds nothing empty. */
+  readonly #queues = new Map<string, Map<string, Set<Waiter>>>()
   #bounds: Bounds
   #running = 0
   #waiting = 0
@@ -44,18 +50,18 @@ export class Limit {
   }
 
   /** Never rejects. A place has to be released, once. */
-  take(tenant: string, signal: AbortSignal): Promise<Place> | Place {
+  take(claim: Claim, signal: AbortSignal): Promise<Place> | Place {
     if (signal.aborted) return { is: 'aborted' }
     if (this.#running < this.#bounds.maxConcurrent) return this.#give()
     if (this.#waiting >= this.#bounds.maxQueued) return { is: 'full' }
-    return this.#wait(tenant, signal)
+    return this.#wait(claim, signal)
   }
 
-  #wait(tenant: string, signal: AbortSignal): Promise<Place> {
+  #wait(claim: Claim, signal: AbortSignal): Promise<Place> {
     const { queueMs } = this.#bounds
     return new Promise((resolve) => {
       const leave = (is: 'late' | 'aborted'): void => {
-        this.#drop(tenant, waiter)
+        this.#drop(claim, waiter)
         waiter.settle({ is })
       }
       const onAbort = (): void => leave('aborted')
@@ -68,18 +74,20 @@ export class Limit {
         },
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      const queue = this.#queues.get(tenant)
-      if (queue === undefined) this.#queues.set(tenant, new Set([waiter]))
-      else queue.add(waiter)
+      const queues = this.#queues.get(claim.tenant) ?? new Map<string, Set<Waiter>>()
+      const queue = queues.get(claim.skill) ?? new Set()
+      this.#queues.set(claim.tenant, queues.set(claim.skill, queue.add(waiter)))
       this.#waiting++
     })
   }
 
-  #drop(tenant: string, waiter: Waiter): void {
-    const queue = this.#queues.get(tenant)
-    if (queue === undefined || !queue.delete(waiter)) return
+  #drop({ tenant, skill }: Claim, waiter: Waiter): void {
+    const queues = this.#queues.get(tenant)
+    const queue = queues?.get(skill)
+    if (queues === undefined || queue === undefined || !queue.delete(waiter)) return
     this.#waiting--
-    if (queue.size === 0) this.#queues.delete(tenant)
+    if (queue.size === 0) queues.delete(skill)
+    if (queues.size === 0) this.#queues.delete(tenant)
   }
 
   #give(): Place {
@@ -99,14 +107,19 @@ export class Limit {
   #next(): void {
     const [turn] = this.#queues
     if (turn === undefined || this.#running >= this.#bounds.maxConcurrent) return
-    const [tenant, queue] = turn
+    const [tenant, queues] = turn
+    const [turnOfSkill] = queues
+    if (turnOfSkill === undefined) return
+    const [skill, queue] = turnOfSkill
     const [waiter] = queue
-    // To the end of the line, if there is more to come.
-    this.#queues.delete(tenant)
     if (waiter === undefined) return
     queue.delete(waiter)
     this.#waiting--
-    if (queue.size > 0) this.#queues.set(tenant, queue)
+    // To the end of the line, if there is more to come.
+    queues.delete(skill)
+    this.#queues.delete(tenant)
+    if (queue.size > 0) queues.set(skill, queue)
+    if (queues.size > 0) this.#queues.set(tenant, queues)
     waiter.settle(this.#give())
   }
 }

@@ -14,13 +14,20 @@ export interface EndedRun {
 const FLUSH_MS = 200
 const BATCH = 100
 const MAX_HELD = 5_000
+/** Inputs, outputs and logs together, as they are written. */
+const MAX_HELD_CHARS = 64 * 1_048_576
+
+interface Held extends EndedRun {
+  readonly chars: number
+}
 
 export class Recorder {
   readonly #store: Pick<RunStore, 'record'>
   readonly #clock: Clock
   readonly #log: Log
-  #held: EndedRun[] = []
-  #writing: readonly EndedRun[] = []
+  #held: Held[] = []
+  #chars = 0
+  #writing: readonly Held[] = []
   #dropped = 0
   #cancelTimer: (() => void) | null = null
   #flushing: Promise<void> | null = null
@@ -34,11 +41,10 @@ export class Recorder {
 
   add(run: EndedRun): void {
     if (this.#isStopped) return
-    this.#held.push(run)
-    if (this.#held.length > MAX_HELD) {
-      this.#held.shift()
-      this.#dropped++
-    }
+    const chars = charsOf(run)
+    // What cannot be written would keep all that is written with it from being so.
+    if (chars === null) this.#dropped++
+    else this.#hold([{ ...run, chars }])
     if (this.#held.length >= BATCH) this.#flush()
     else this.#later()
   }
@@ -55,6 +61,17 @@ export class Recorder {
     this.#isStopped = true
     this.#stopTimer()
     if (this.#held.length > 0) await this.#write()
+  }
+
+  /** The oldest go when there are too many, or they are too large. */
+  #hold(runs: readonly Held[], where: 'before' | 'behind' = 'behind'): void {
+    if (where === 'behind') this.#held.push(...runs)
+    else this.#held.unshift(...runs)
+    this.#chars += runs.reduce((sum, { chars }) => sum + chars, 0)
+    while (this.#held.length > MAX_HELD || (this.#chars > MAX_HELD_CHARS && this.#held.length > 1)) {
+      this.#chars -= this.#held.shift()?.chars ?? 0
+      this.#dropped++
+    }
   }
 
   #later(): void {
@@ -79,15 +96,25 @@ export class Recorder {
   async #write(): Promise<void> {
     const batch = this.#held.splice(0, this.#isStopped ? MAX_HELD : BATCH)
     this.#writing = batch
+    this.#chars -= batch.reduce((sum, { chars }) => sum + chars, 0)
     try {
-      await this.#store.record(batch)
+      await this.#store.record(batch.map(({ run, end, startedAt }) => ({ run, end, startedAt })))
       if (this.#dropped > 0)
         this.#log.warn({ runs: this.#dropped }, 'Runs of skills were not recorded: the store could not be had for too long.')
       this.#dropped = 0
     } catch (error) {
       this.#log.warn({ 'error.code': describeError(error).code, runs: batch.length }, 'Runs of skills could not be recorded; tried again.')
-      this.#held = [...batch, ...this.#held].slice(-MAX_HELD)
+      this.#hold(batch, 'before')
     }
     this.#writing = []
+  }
+}
+
+/** null: it is nested too deeply to be written. */
+function charsOf({ run, end }: EndedRun): number | null {
+  try {
+    return JSON.stringify([run.input, end.outcome]).length + end.logs.length
+  } catch {
+    return null
   }
 }

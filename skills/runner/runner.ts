@@ -86,6 +86,7 @@ export class Runner implements SkillRunner {
     return this.#options.library.describe(DEFAULT_TENANT, id, version)
   }
 
+  /** Not acknowledged: a turn records what it gets after this. */
   async run(run: SkillRun): Promise<SkillOutcome> {
     const execution = await this.execute(run)
     this.#options.onEnded(run, execution)
@@ -94,7 +95,7 @@ export class Runner implements SkillRunner {
 
   /** As `run`, with all that is known of it; who asks sees to it that it is kept. */
   execute(run: SkillRun, options: ExecuteOptions = {}): Promise<Execution> {
-    const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true }
+    const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: [] }
     return this.#track(this.#execute(run, family, { ...options, isFirst: true }))
   }
 
@@ -111,7 +112,7 @@ export class Runner implements SkillRunner {
       caller: { is: 'client', principal: 'openclaw' },
       signal: this.#stopping.signal,
     }
-    return this.#track(this.#execute(run, { budget: { left: MAX_FAMILY }, isHooked: false }, { isFirst: true, candidate: bundle }))
+    return this.#track(this.#unrecorded(run, bundle))
   }
 
   /** Which version a call would get. */
@@ -149,12 +150,21 @@ export class Runner implements SkillRunner {
   /** A hook, or a skill that another calls. */
   async #within(run: SkillRun, family: Family): Promise<SkillOutcome> {
     const execution = await this.#track(this.#execute(run, family, { isFirst: false }))
+    const kept = withoutSecrets(run, execution, new Redaction(family.secrets))
     try {
-      if (!(await this.#options.ledger.end(run, execution))) this.#options.onEnded(run, execution)
+      if (!(await this.#options.ledger.end(run, kept.execution))) this.#options.onEnded(kept.run, kept.execution)
+      execution.acknowledge?.()
     } catch (error) {
       this.#options.log.error({ skill: run.skill, error: describeError(error).message }, 'The end of a run could not be put on record.')
     }
     return execution.outcome
+  }
+
+  async #unrecorded(run: SkillRun, candidate: Bundle): Promise<Execution> {
+    const family = { budget: { left: MAX_FAMILY }, isHooked: false, secrets: [] }
+    const execution = await this.#execute(run, family, { isFirst: true, candidate })
+    execution.acknowledge?.()
+    return execution
   }
 
   async #execute(
@@ -189,21 +199,22 @@ export class Runner implements SkillRunner {
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 
     // Only who comes from outside waits for a place: its caller holds the one of a skill that is called, and would wait for ever.
-    const place = options.isFirst ? await this.#limit.take(run.tenant, signal) : NO_PLACE
+    const place = options.isFirst ? await this.#limit.take(run, signal) : NO_PLACE
     progress = { ...progress, times: { ...NO_TIMES, queueMs: clock.now() - startedAt } }
     if (place.is !== 'had') return end(this.#noPlace(place.is))
     try {
-      const guarded = family.isHooked ? await this.#guard({ ...run, signal }, admitted) : { input: run.input }
+      const guarded = family.isHooked ? await this.#guard({ ...run, signal }, admitted, family) : { input: run.input }
       progress = { ...progress, times: { ...progress.times, startMs: clock.now() - startedAt - progress.times.queueMs } }
       if ('status' in guarded) return end(guarded)
-      const before = options.isFirst ? null : await this.#reserve(run, admitted)
+      const before = options.isFirst ? null : await this.#reserve(run, admitted, family)
       if (before !== null) return end(before)
       const tries = await this.#attempts({ ...run, signal, input: guarded.input }, family, { ...options, admitted })
       const { outcome, times, ...known } = tries
       progress = { ...progress, ...known, times: addTimes(progress.times, times) }
       if (record !== null) this.#options.library.observe(record, outcome, progress.times.runMs)
       const execution = end(outcome)
-      if (family.isHooked) this.#hooks.after(run, admitted.bundle.descriptor.version, execution.outcome)
+      if (family.isHooked)
+        this.#hooks.after(run, { version: admitted.bundle.descriptor.version, outcome: execution.outcome, secrets: family.secrets })
       return execution
     } finally {
       place.release()
@@ -229,7 +240,7 @@ export class Runner implements SkillRunner {
       input: run.input,
       timeoutMs,
       signal: run.signal,
-      family,
+      family: { ...family, secrets: [...family.secrets, ...Object.values(grant.secrets)] },
       telling,
       redaction,
       patienceMs: Math.min(settings().queueMs, timeoutMs),
@@ -244,17 +255,17 @@ export class Runner implements SkillRunner {
   }
 
   /** What hooks change is held to the schema as what the caller said. */
-  async #guard(run: SkillRun, { bundle }: Admitted): Promise<{ readonly input: JsonValue } | Refusal> {
-    const guarded = await this.#hooks.before(run, bundle.descriptor.version)
+  async #guard(run: SkillRun, { bundle }: Admitted, { secrets }: Family): Promise<{ readonly input: JsonValue } | Refusal> {
+    const guarded = await this.#hooks.before(run, { version: bundle.descriptor.version, secrets })
     if ('status' in guarded || guarded.input === run.input) return guarded
     return (await this.#admission.invalid(bundle, guarded.input)) ?? guarded
   }
 
   /** A skill that acts once and that another calls is on record before it begins. */
-  async #reserve(run: SkillRun, { bundle }: Admitted): Promise<SkillOutcome | null> {
+  async #reserve(run: SkillRun, { bundle }: Admitted, { secrets }: Family): Promise<SkillOutcome | null> {
     if (bundle.descriptor.effect !== 'once') return null
     try {
-      return await this.#options.ledger.begin(run, bundle.descriptor)
+      return await this.#options.ledger.begin({ ...run, input: new Redaction(secrets).value(run.input) }, bundle.descriptor)
     } catch (error) {
       return failed('unavailable', describeError(error).message)
     }
@@ -284,6 +295,24 @@ interface Progress {
   readonly hasStarted: boolean
   readonly logs: string
   readonly times: SkillTimes
+  readonly acknowledge?: () => void
+}
+
+/** As it is kept: what a skill was handed may hold the secrets of whoever called it. */
+function withoutSecrets(
+  run: SkillRun,
+  execution: Execution,
+  redaction: Redaction,
+): { readonly run: SkillRun; readonly execution: Execution } {
+  const { outcome, logs } = execution
+  const told =
+    outcome.status === 'ok'
+      ? { ...outcome, output: redaction.value(outcome.output) }
+      : { ...outcome, message: redaction.text(outcome.message) }
+  return {
+    run: { ...run, input: redaction.value(run.input) },
+    execution: { ...execution, outcome: told, logs: redaction.text(logs) },
+  }
 }
 
 const NO_PLACE = { is: 'had', release: () => undefined } as const

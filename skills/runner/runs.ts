@@ -186,6 +186,8 @@ export class Runs implements SkillRuns {
     if (record === null) {
       const execution = await this.#execute(run, live)
       if (execution.version !== null) recorder.add({ run, end: endOf(execution, clock.now()), startedAt: execution.startedAt })
+      // No later life would ask for it.
+      execution.acknowledge?.()
       return resultOf(run.id, execution)
     }
     const taken = await store.add(run, { version: record.version })

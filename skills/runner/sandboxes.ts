@@ -4,7 +4,7 @@
  */
 import type { Clock, Lifecycle, SandboxReport, SkillLanguage } from '#contract'
 import { describeError } from '#contract'
-import type { Ended, Job, Sandbox } from '../sandbox/sandbox.ts'
+import type { Adoption, Ended, Sandbox } from '../sandbox/sandbox.ts'
 import type { SkillsSettings } from '../settings.ts'
 
 export type SandboxName = Sandbox['name']
@@ -60,11 +60,11 @@ export class Sandboxes implements Pick<Lifecycle, 'stop'> {
   }
 
   /** The run of a former life, in whichever sandbox it is. */
-  async adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null> {
+  async adopt(key: string, adoption: Adoption): Promise<Ended | null> {
     await this.#reviving
     for (const made of this.#made.values()) {
       const sandbox = await made.catch(() => null)
-      const ended = (await sandbox?.adopt(key, listen)) ?? null
+      const ended = (await sandbox?.adopt(key, adoption)) ?? null
       if (ended !== null) return ended
     }
     return null

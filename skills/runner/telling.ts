@@ -6,7 +6,8 @@ import type { Clock, JsonValue, SkillEvent } from '#contract'
 import type { Redaction } from './redaction.ts'
 
 const EVERY_MS = 100
-const MAX_LOG_CHARS = 65_536
+/** Of each stream: what a sandbox keeps of it, and the line that says how much it dropped. */
+const MAX_LOG_CHARS = 65_536 + 256
 
 type Stream = Extract<SkillEvent, { is: 'log' }>['stream']
 type Pieces = ReturnType<Redaction['stream']>
@@ -22,6 +23,7 @@ export class Telling {
   readonly #redaction: Redaction
   readonly #watch: (event: SkillEvent) => void
   readonly #streams: ReadonlyMap<Stream, Pieces>
+  readonly #left = new Map<Stream, number>()
   #logs = ''
   #dropped = 0
   #latest: { readonly data: JsonValue } | null = null
@@ -50,9 +52,11 @@ export class Telling {
 
   #log(stream: Stream, text: string): void {
     if (text === '') return
-    const room = MAX_LOG_CHARS - this.#logs.length
-    this.#logs += text.slice(0, room)
-    this.#dropped += Math.max(0, text.length - room)
+    const room = this.#left.get(stream) ?? MAX_LOG_CHARS
+    const kept = text.slice(0, room)
+    this.#left.set(stream, room - kept.length)
+    this.#logs += kept
+    this.#dropped += text.length - kept.length
     this.#watch({ is: 'log', stream, text })
   }
 

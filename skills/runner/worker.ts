@@ -27,6 +27,8 @@ export interface WorkerOptions {
 /** A run in which the gateway died so often is not begun again: it may be what kills it. */
 const MAX_LIVES = 5
 const LOOK_AGAIN_MS = 5_000
+/** Runs at once that a former life left: their sandboxes wait for nobody. */
+const MAX_RECOVERED = 64
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -48,7 +50,7 @@ export class Worker {
 
   pull(): void {
     const { backlog, live, maxWorkers } = this.#options
-    while (!this.#isClosed && this.#working.size < maxWorkers()) {
+    while (!this.#isClosed && this.#working.size < (backlog.isUrgent ? MAX_RECOVERED : maxWorkers())) {
       const next = backlog.shift()
       if (next === null) break
       const going = new Live(next, false)
@@ -100,6 +102,7 @@ export class Worker {
         return
       }
       await store.finish(run.id, endOf(execution, clock.now(), isLost))
+      execution.acknowledge?.()
     } catch (error) {
       this.#complain(run, error)
     }

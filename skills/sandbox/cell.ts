@@ -1,18 +1,22 @@
 /**
  * The gateway's side of the conversation with one supervisor: whatever starts and ends the sandbox hands over its standard input and
- * output. Says how a call ended and whether the sandbox can be used again; who gets it, and destroying it, is the caller's. Everything
- * that comes in is taken for hostile: a frame that no supervisor would send breaks the cell for good. Nothing here throws or rejects.
+ * output. Says whether the sandbox can be used, and again; what is said within a call is `call.ts`'s, who gets the sandbox, and destroying
+ * it, the caller's. Everything that comes in is taken for hostile: a frame that no supervisor would send breaks the cell for good. Nothing
+ * here throws or rejects.
  */
 import { randomBytes } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
-import type { Clock, JsonObject, JsonValue, SkillErrorCode, SkillOutcome } from '#contract'
-import { isJsonObject, textOf } from '#contract'
+import { textOf } from '#contract'
+import type { Clock, JsonObject } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
-import { ENDS, FROM, GREETING, MARK_BYTES, MAX_CALLS, MAX_INPUT_BYTES, MAX_LOAD_BYTES, TO } from './frame.ts'
+import { Call, failed } from './call.ts'
+import type { CellEnded, CellFault, Listen } from './call.ts'
+import { FROM, GREETING, MARK_BYTES, MAX_INPUT_BYTES, MAX_LOAD_BYTES, TO } from './frame.ts'
 import type { Frame } from './frame.ts'
-import { encodeFrame, FrameBreach, FrameDecoder, parseJson } from './frames.ts'
+import { encodeFrame, FrameBreach, FrameDecoder, jsonBytes, NOTHING, parseObject } from './frames.ts'
+import { loadBytes } from './load.ts'
+import type { CellExtras } from './load.ts'
 import type { Job } from './sandbox.ts'
-import { Telling } from './telling.ts'
 
 export interface CellOptions {
   readonly stdin: Writable
@@ -31,50 +35,7 @@ export type CellState =
   /** Of no more use. why: the sandbox is gone, it broke the rules of the wire, or it did not end a call in time. */
   | { readonly is: 'broken'; readonly why: 'ended' | 'protocol' | 'deadline'; readonly reason: string }
 
-export interface CellExtras {
-  /** Path in the sandbox of what the lock file names; null: none. */
-  readonly deps: string | null
-  /** Path in the sandbox of the unix socket of the egress proxy; null: no network. */
-  readonly egress: string | null
-  /** Of each process by rlimit, where no control group bounds the sandbox; null: something else does. */
-  readonly limits: { readonly memoryMb: number; readonly pids: number; readonly tmpMb: number } | null
-}
-
-export interface CellFault {
-  readonly code: SkillErrorCode
-  readonly message: string
-}
-
-export interface CellEnded {
-  /** Without times: queueing and starting are the caller's to know. */
-  readonly outcome: SkillOutcome
-  /** False: the call never went out. */
-  readonly hasStarted: boolean
-  readonly runMs: number
-}
-
 type Broken = CellState & { readonly is: 'broken' }
-type Listen = Pick<Job, 'tell' | 'call' | 'signal'>
-
-interface Call {
-  readonly number: number
-  readonly key: string
-  readonly telling: Telling
-  readonly startedAt: number
-  readonly result: PromiseWithResolvers<CellEnded>
-  /** What to do when it ended. */
-  readonly after: (() => void)[]
-  call: Job['call'] | null
-  /** CALL frames that came before anybody listened. */
-  readonly waiting: Frame[]
-  open: number
-  hasEnded: boolean
-  isCancelled: boolean
-  /** It said what ends it as `protocol`, and is being cancelled for it. */
-  spoiled: string | null
-}
-
-const CANCEL_MS = 500
 const FLUSH_MS = 100
 /** A bundle, a call and what other skills gave. */
 const MAX_UNREAD_BYTES = 3 * MAX_LOAD_BYTES
@@ -136,7 +97,7 @@ export class Cell {
   /** Once, before everything else. Resolves with the state: idle; busy or held when a former gateway left a run in it; or broken. */
   async ready(timeoutMs: number): Promise<CellState> {
     this.#stdin.write(GREETING)
-    this.#send(TO.hello, 0, json({ protocol: 1, mark: this.#mark.toString('hex') }))
+    this.#send(TO.hello, 0, jsonBytes({ protocol: 1, mark: this.#mark.toString('hex') }))
     const cancel = this.#clock.after(timeoutMs, () => this.#break('deadline', `it did not answer within ${timeoutMs} ms`))
     await Promise.race([this.#ready.promise, this.#broken.promise])
     cancel()
@@ -144,17 +105,9 @@ export class Cell {
   }
 
   /** Replaces what was loaded. Need not be waited for before `invoke`. null: done. */
-  load(bundle: Bundle, { deps, egress, limits }: CellExtras): Promise<CellFault | null> {
+  load(bundle: Bundle, extras: CellExtras): Promise<CellFault | null> {
     if (this.#state.is === 'broken') return Promise.resolve(this.#fault(this.#state))
-    const { language, entrypoint } = bundle.descriptor.runtime
-    const files = Object.fromEntries(
-      Object.entries(bundle.files).map(([path, bytes]) => [
-        path,
-        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-      ]),
-    )
-    const bounds = limits === null ? null : { memory_mb: limits.memoryMb, pids: limits.pids, tmp_mb: limits.tmpMb }
-    const payload = json({ digest: bundle.digest, language, entrypoint, files, deps, egress, limits: bounds })
+    const payload = loadBytes(bundle, extras)
     this.#loadFault = null
     this.#loaded = null
     const load = { digest: bundle.digest, answer: Promise.withResolvers<CellFault | null>() }
@@ -180,26 +133,23 @@ export class Cell {
       return unstarted({ code: 'invalid_input', message: `the input has ${bytes} bytes; at most ${MAX_INPUT_BYTES} are allowed` })
     }
     const call = this.#begin(this.#number + 1, key, job.tell)
-    const payload = json({ key, input, secrets, timeout_ms: timeoutMs, traceparent, resident: job.grade === 'resident' })
+    const payload = jsonBytes({ key, input, secrets, timeout_ms: timeoutMs, traceparent, resident: job.grade === 'resident' })
     if (!this.#send(TO.invoke, call.number, payload)) {
-      this.#end(call, error('invalid_input', 'secrets and input together are too long'))
+      call.end(failed('invalid_input', 'secrets and input together are too long'))
       this.#setIdle('idle')
-      return { ...(await call.result.promise), hasStarted: false }
+      return { ...(await call.ended), hasStarted: false }
     }
-    call.after.push(
-      this.#clock.after(timeoutMs + this.#graceMs, () => this.#break('deadline', `it went on after ${timeoutMs} ms, which were its limit`)),
-    )
-    call.telling.started()
-    return this.#listen(call, job)
+    call.start()
+    return call.listen(job)
   }
 
   /** Takes up the run that `ready` found. null: it found none, or it was taken up before. */
-  async adopt(listen: Listen): Promise<CellEnded | null> {
+  async adopt(listen: Listen & Pick<Job, 'timeoutMs'>): Promise<CellEnded | null> {
     const call = this.#found
     this.#found = null
     if (call === null) return null
-    call.telling.redirect(listen.tell)
-    return call.hasEnded ? call.result.promise : this.#listen(call, listen)
+    call.redirect(listen.tell)
+    return call.listen(listen)
   }
 
   /** Resolves when nothing of a call is left to be done: true, the sandbox can take another. */
@@ -208,10 +158,11 @@ export class Cell {
     return this.isClean
   }
 
-  /** The outcome of the last call is recorded: nobody will ask for it again. */
-  ack(): void {
-    if (this.#state.is !== 'held') return
-    this.#send(TO.ack, this.#number, NOTHING)
+  /** The outcome of this call is on record: nobody will ask for it again. One that another call has replaced is of no matter. */
+  async ack(call: number): Promise<void> {
+    await Promise.race([this.#idle.promise, this.#broken.promise])
+    if (this.#state.is !== 'held' || call !== this.#number) return
+    this.#send(TO.ack, call, NOTHING)
     this.#state = { is: 'idle' }
   }
 
@@ -240,45 +191,17 @@ export class Cell {
     this.#number = number
     this.#state = { is: 'busy', key }
     this.#idle = Promise.withResolvers()
-    const call: Call = {
+    this.#call = new Call({
       number,
       key,
-      telling: new Telling(this.#clock, tell),
-      startedAt: this.#clock.now(),
-      result: Promise.withResolvers(),
-      after: [],
-      call: null,
-      waiting: [],
-      open: 0,
-      hasEnded: false,
-      isCancelled: false,
-      spoiled: null,
-    }
-    this.#call = call
-    return call
-  }
-
-  #listen(call: Call, { signal, call: other }: Listen): Promise<CellEnded> {
-    call.call = other
-    const cancel = (): void => this.#cancel(call)
-    signal.addEventListener('abort', cancel, { once: true })
-    call.after.push(() => signal.removeEventListener('abort', cancel))
-    for (const frame of call.waiting.splice(0)) this.#other(call, frame)
-    if (signal.aborted) cancel()
-    return call.result.promise
-  }
-
-  #cancel(call: Call): void {
-    if (call.hasEnded || call.isCancelled) return
-    call.isCancelled = true
-    this.#send(TO.cancel, call.number, NOTHING)
-    call.after.push(this.#clock.after(CANCEL_MS + this.#graceMs, () => this.#break('deadline', 'it went on after it was cancelled')))
-  }
-
-  /** It said something that ends the call, though not the sandbox. */
-  #spoil(call: Call, message: string): void {
-    call.spoiled ??= message
-    this.#cancel(call)
+      tell,
+      clock: this.#clock,
+      graceMs: this.#graceMs,
+      send: (type, payload) => this.#send(type, number, payload),
+      late: (reason) => this.#break('deadline', reason),
+      refusal: () => this.#loadFault,
+    })
+    return this.#call
   }
 
   #take(chunk: Buffer): void {
@@ -296,16 +219,16 @@ export class Cell {
     if (this.#state.is === 'starting') {
       if (frame.type !== FROM.ready) throw new FrameBreach(`a frame of type ${frame.type} before it was ready`)
       this.#greeted(frame)
-    } else if (frame.type === FROM.loaded) this.#answered(said(frame))
+    } else if (frame.type === FROM.loaded) this.#answered(parseObject(frame))
     else if (frame.type === FROM.pong && this.#pong !== null) {
       this.#pong.resolve()
       this.#pong = null
-    } else if (this.#call !== null && frame.call === this.#call.number) this.#hear(this.#call, frame)
+    } else if (this.#call !== null && frame.call === this.#call.number) this.#heard(this.#call, frame)
     else throw new FrameBreach(`a frame of type ${frame.type} for call ${frame.call}, which does not run`)
   }
 
   #greeted(frame: Frame): void {
-    const { protocol, state, key, loaded } = said(frame)
+    const { protocol, state, key, loaded } = parseObject(frame)
     if (protocol !== 1) throw new FrameBreach(`protocol ${JSON.stringify(protocol)} instead of 1; build the sandbox's image again`)
     this.#loaded = typeof loaded === 'string' ? loaded : null
     this.#number = frame.call
@@ -322,69 +245,18 @@ export class Cell {
     this.#load = null
     if (load === null) throw new FrameBreach('an answer to nothing')
     if (digest === load.digest) this.#loaded = load.digest
-    else this.#loadFault = { code: 'protocol', message: `the sandbox did not take its files: ${textOf(error)}` }
+    else
+      this.#loadFault = {
+        code: 'protocol',
+        message: `the sandbox did not take its files: ${textOf(error)}`,
+      }
     load.answer.resolve(this.#loadFault)
   }
 
-  #hear(call: Call, frame: Frame): void {
-    if (frame.type === FROM.idle && call.hasEnded) {
-      if (said(frame)['clean'] !== true) this.#isClean = false
-      this.#setIdle('held')
-    } else if (call.hasEnded) throw new FrameBreach(`a frame of type ${frame.type} after the end of its call`)
-    else if (frame.type === FROM.log) {
-      if (!call.telling.log(frame.payload)) throw new FrameBreach('text of an unknown stream')
-    } else if (frame.type === FROM.progress) {
-      const data = heard(frame)
-      if (data.is === 'json') call.telling.progress(data.value)
-      else this.#spoil(call, `its progress is ${data.message}`)
-    } else if (frame.type === FROM.call) {
-      if (call.call === null && call.waiting.length < MAX_CALLS) call.waiting.push(frame)
-      else this.#other(call, frame)
-    } else if (frame.type === FROM.result) {
-      const output = heard(frame)
-      this.#end(call, output.is === 'json' ? { status: 'ok', output: output.value } : error('protocol', `its output is ${output.message}`))
-    } else if (frame.type === FROM.error) {
-      const { code, message } = said(frame)
-      if (!isEnd(code) || typeof message !== 'string') throw new FrameBreach('an end that is none')
-      this.#end(call, error(code, message))
-    } else throw new FrameBreach(`a frame of type ${frame.type}, which is the gateway's to send`)
-  }
-
-  /** The skill calls another. */
-  #other(call: Call, frame: Frame): void {
-    const asked = heard(frame)
-    const { n, skill, input } = asked.is === 'json' && isJsonObject(asked.value) ? asked.value : {}
-    if (typeof n !== 'number' || typeof skill !== 'string' || input === undefined || call.call === null) {
-      return this.#spoil(
-        call,
-        asked.is === 'json' ? 'its call of another skill lacks members' : `its call of another skill is ${asked.message}`,
-      )
-    }
-    if (call.open >= MAX_CALLS) return this.#spoil(call, `it waits for more than ${MAX_CALLS} other skills at once`)
-    call.open += 1
-    const answer = (outcome: SkillOutcome): void => {
-      call.open -= 1
-      if (call.hasEnded) return
-      const isSent = this.#send(TO.returned, call.number, json({ n, outcome: { ...outcome } }))
-      if (!isSent) this.#send(TO.returned, call.number, json({ n, outcome: { ...error('output_limit', 'its output is too long') } }))
-    }
-    call.call(skill, input, n).then(answer, () => answer(error('unavailable', 'it could not be called')))
-  }
-
-  #end(call: Call, given: SkillOutcome): void {
-    if (call.hasEnded) return
-    call.hasEnded = true
-    // Sent behind a LOAD that was refused, it never ran.
-    const hasStarted = this.#loadFault === null
-    const outcome =
-      this.#loadFault !== null
-        ? error(this.#loadFault.code, this.#loadFault.message)
-        : call.spoiled === null
-          ? given
-          : error('protocol', call.spoiled)
-    for (const run of call.after.splice(0)) run()
-    call.telling.end()
-    call.result.resolve({ outcome, hasStarted, runMs: Math.max(0, this.#clock.now() - call.startedAt) })
+  #heard(call: Call, frame: Frame): void {
+    if (frame.type !== FROM.idle || !call.hasEnded) return call.hear(frame)
+    if (parseObject(frame)['clean'] !== true) this.#isClean = false
+    this.#setIdle('held')
   }
 
   #setIdle(is: 'idle' | 'held'): void {
@@ -403,10 +275,7 @@ export class Cell {
     this.#state = broken
     const call = this.#call
     this.#call = null
-    if (call !== null) {
-      const { code, message } = this.#fault(broken)
-      this.#end(call, why === 'deadline' && call.isCancelled ? error('cancelled', message) : error(code, message))
-    }
+    call?.lose(this.#fault(broken))
     this.#broken.resolve(broken)
   }
 
@@ -429,25 +298,4 @@ export class Cell {
   }
 }
 
-const NOTHING: Buffer = Buffer.alloc(0)
-const json = (value: JsonObject): Buffer => Buffer.from(JSON.stringify(value))
-const error = (code: SkillErrorCode, message: string): SkillOutcome & { readonly status: 'error' } => ({ status: 'error', code, message })
-const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: error(code, message), hasStarted: false, runMs: 0 })
-const isEnd = (code: unknown): code is SkillErrorCode => typeof code === 'string' && ENDS.has(code)
-
-/** What the supervisor itself says. @throws FrameBreach */
-function said(frame: Frame): JsonObject {
-  const value = parseJson(frame.payload)
-  if (!isJsonObject(value)) throw new FrameBreach(`a frame of type ${frame.type} that is no object`)
-  return value
-}
-
-/** What the supervisor only hands on: the fault of the skill, not of the sandbox. */
-function heard(frame: Frame): { readonly is: 'json'; readonly value: JsonValue } | { readonly is: 'none'; readonly message: string } {
-  try {
-    return { is: 'json', value: parseJson(frame.payload) }
-  } catch (error) {
-    if (error instanceof FrameBreach) return { is: 'none', message: error.message }
-    throw error
-  }
-}
+const unstarted = ({ code, message }: CellFault): CellEnded => ({ outcome: failed(code, message), hasStarted: false, runMs: 0, call: 0 })

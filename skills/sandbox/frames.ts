@@ -2,7 +2,8 @@
  * Bytes ↔ frames, on the gateway's side. What comes from a sandbox is judged before it is kept: a length by its type's bound, JSON by its
  * depth. What a frame means is not known here.
  */
-import type { JsonValue } from '#contract'
+import { isJsonObject } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
 import { HEADER_BYTES, maxPayloadBytes } from './frame.ts'
 import type { Frame } from './frame.ts'
 
@@ -103,6 +104,17 @@ export function parseJson(bytes: Buffer): JsonValue {
     throw new FrameBreach('text that is not JSON')
   }
 }
+
+/** What a supervisor says of itself. @throws FrameBreach */
+export function parseObject({ type, payload }: Frame): JsonObject {
+  const value = parseJson(payload)
+  if (!isJsonObject(value)) throw new FrameBreach(`a frame of type ${type} that is no object`)
+  return value
+}
+
+export const jsonBytes = (value: JsonObject): Buffer => Buffer.from(JSON.stringify(value))
+/** Of frames that say all by their type. */
+export const NOTHING: Buffer = Buffer.alloc(0)
 
 /** As it is, or with any of its characters escaped. */
 const HIDES_PROTO = /__proto__|\\u00(?:5f|7[0-4f]|6f)/i

@@ -33,6 +33,16 @@ export interface Ended {
   readonly outcome: SkillOutcome
   /** False: no code of the skill ran, so another try is harmless whatever its effect. */
   readonly hasStarted: boolean
+  /**
+   * The outcome is on record, or nobody will ask for it. A sandbox that outlives the gateway keeps an outcome for its next life until
+   * then, until it takes another call, or for a few seconds. Absent: nothing is kept. May be called again.
+   */
+  readonly acknowledge?: () => void
+}
+
+/** What a run that another life began is taken up with. What it may reach is what the skill may now. */
+export interface Adoption extends Pick<Job, 'tell' | 'call' | 'signal' | 'egress' | 'timeoutMs'> {
+  readonly skill: string
 }
 
 export interface Sandbox extends Lifecycle {
@@ -42,5 +52,5 @@ export interface Sandbox extends Lifecycle {
   /** Never rejects. `unavailable` and `busy` without `hasStarted` when it cannot be had within its bounds. */
   run(job: Job): Promise<Ended>
   /** A run with this key that a former life of the gateway began and that still runs, or has ended and kept its outcome; null: none. */
-  adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null>
+  adopt(key: string, adoption: Adoption): Promise<Ended | null>
 }

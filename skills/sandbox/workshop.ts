@@ -3,7 +3,6 @@
  * for the runner to say.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock, Log, Metrics } from '#contract'
@@ -106,10 +105,11 @@ export class Workshop {
   }
 
   async #openPackages(): Promise<{ readonly packages: Packages; readonly stop: () => void }> {
-    const [{ Packages }, { DockerodeEngine }, { engineSocket }, { makeInstance }] = await Promise.all([
+    const [{ Packages }, { DockerodeEngine }, { engineSocket }, { termsOf }, { makeInstance }] = await Promise.all([
       import('../dependencies/packages.ts'),
       import('./docker/dockerode-engine.ts'),
       import('./docker/socket.ts'),
+      import('./docker/terms.ts'),
       import('./docker/instance.ts'),
     ])
     const { settings, dir, env, clock, log } = this.#options
@@ -121,7 +121,7 @@ export class Workshop {
       image,
       runtime,
       instance: () => makeInstance(dir),
-      seccomp: async () => JSON.stringify(JSON.parse(await readFile(new URL('docker/seccomp.json', import.meta.url), 'utf8'))),
+      terms: () => termsOf(engine),
       dir,
       shelf: { wheelhouse: wheelhouse ?? join(dir, 'wheelhouse'), npmCache: npmCache ?? join(dir, 'npm-cache') },
       clock,

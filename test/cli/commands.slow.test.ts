@@ -124,6 +124,21 @@ test('dead letters are listed when open, shown whole, replayed with other words 
     .on('POST /v1/dead-letters/dl-1/replay', 202, { id: 'dl-1', status: 'replayed', kind: 'message', message_id: ID })
     .on('DELETE /v1/dead-letters/dl-1', 204)
   assert.match((await run(['dead-letters'])).out, /dl-1 +message +\ds +http +UNROUTABLE/)
+  const ofRun = {
+    ...letter,
+    id: 'dl-2',
+    kind: 'run',
+    channel: '',
+    skill: 'weather',
+    reason: { code: 'SKILL_CRASHED', message: 'It broke.' },
+  }
+  gateway
+    .on('GET /v1/dead-letters', 200, page(ofRun))
+    .on('GET /v1/dead-letters/dl-2', 200, { ...ofRun, content: {} })
+    .on('POST /v1/dead-letters/dl-2/replay', 202, { id: 'dl-2', status: 'replayed', kind: 'run', message_id: null, run_id: 'run-1' })
+  assert.match((await run(['dead-letters'])).out, /dl-2 +run +\ds +weather +SKILL_CRASHED/)
+  assert.match((await run(['dead-letters', 'show', 'dl-2'])).out, /^skill +weather$/m)
+  assert.match((await run(['dead-letters', 'replay', 'dl-2'])).err, /dl-2 is on its way again as run-1\./)
   assert.equal(gateway.requests[0]?.query['status'], 'open')
   assert.match((await run(['dead-letters', 'show', 'dl-1'])).out, /reason +UNROUTABLE: no route[\s\S]*"text": "x"/)
   assert.match((await run(['dead-letters', 'replay', 'dl-1', '--payload', '{"a":1}'])).err, /on its way again as msg-/)

@@ -54,6 +54,18 @@ test('a test that fails is shown with what came instead, and with the log', asyn
   assert.deepEqual([json.passed, json.failed, json.tests[0].fault], [0, 1, 'expected {"words":3}, got {"words":2}'])
 })
 
+test('a folder that is none of a skill is told so, whatever else is in it', async (t) => {
+  const { dir, run } = await bench(t)
+  const folder = join(dir, 'else')
+  await mkdir(folder)
+  await Promise.all(Array.from({ length: 300 }, (_, at) => writeFile(join(folder, `${at}.txt`), '')))
+  for (const verb of ['validate', 'test', 'register']) {
+    const { code, err } = await run(['skills', verb, folder])
+    assert.equal(code, 5)
+    assert.match(err, /There is no skill\.json in .*else\. "openclaw skills init <folder>" begins a skill\./)
+  }
+})
+
 test('every fault of a skill is told at once, with its place and the nearest word', async (t) => {
   const { dir, run } = await bench(t)
   const folder = join(dir, 'words')

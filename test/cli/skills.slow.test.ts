@@ -121,6 +121,16 @@ test('a call that fails says why and ends with 1', async (t) => {
   })
   const { code, err } = await run(['skills', 'invoke', 'weather'])
   assert.deepEqual([code, err], [1, 'openclaw: The input does not fit.\n  #/town: is missing\n'])
+  const errors = [{ pointer: '#/id', detail: 'is missing' }]
+  gateway.on('POST /v1/skills/weather/invoke', 422, { detail: 'The skill has 1 fault: #/id is missing.', errors })
+  const once = await run(['skills', 'invoke', 'weather'])
+  assert.equal(once.err, 'openclaw: The skill has 1 fault: #/id is missing.\n', 'faults are not told twice')
+  for (const kind of ['skill-failed', 'skill-timeout']) {
+    const type = `https://openclaw.dev/problems/${kind}`
+    gateway.on('POST /v1/skills/weather/invoke', 502, { type, detail: 'It broke.', code: 'SKILL_CRASHED', run_id: 'run-1' })
+    const failed = await run(['skills', 'invoke', 'weather'])
+    assert.equal(failed.err, 'openclaw: It broke.\n  SKILL_CRASHED. What it wrote: openclaw skills logs run-1\n')
+  }
 })
 
 test('a call is left to the gateway, or followed to its end', async (t) => {
@@ -158,11 +168,11 @@ test('runs are listed and shown, with their logs', async (t) => {
   }
   gateway.on('GET /v1/runs', 200, page(done)).on('GET /v1/runs/run-1', 200, done).on('GET /v1/runs/run-1/logs', 200, 'hello\n')
   gateway.on('POST /v1/runs/run-1/cancel', 202, { run_id: 'run-1', status: 'cancelling' })
-  assert.match((await run(['skills', 'runs', 'weather', '--status', 'failed'])).out, /^run-1 +failed +5s +weather 1\.2\.0 +timeout$/m)
+  assert.match((await run(['skills', 'runs', 'weather', '--status', 'failed'])).out, /^run-1 +failed +\ds +weather 1\.2\.0 +timeout$/m)
   assert.deepEqual(gateway.requests[0]?.query, { skill: 'weather', status: 'failed', limit: '20' })
   assert.match((await run(['skills', 'run', 'run-1'])).out, /^status +failed \(timeout: too slow\)$/m)
   assert.equal((await run(['skills', 'logs', 'run-1'])).out, 'hello\n')
-  assert.match((await run(['skills', 'cancel', 'run-1'])).err, /run-1 is cancelled/)
+  assert.match((await run(['skills', 'cancel', 'run-1'])).err, /run-1 is told to stop/)
 })
 
 test('what isolates is told in sentences', async (t) => {

@@ -91,6 +91,8 @@ test('what is said of skills is in force at once, but for what sandboxes are mad
     assert.equal(response.status, 201, await response.text())
   }
   await register('teller', 'export const run = (input, ctx) => ({ letters: ctx.secrets.WORD.length })', { secrets: ['WORD'] })
+  // As one of the gateway's own is called: it is another skill, and registered anew.
+  await register('calculator', 'export const run = () => ({})')
   await register('guard', 'export const run = () => ({ refuse: "closed today" })')
   const tell = async (): Promise<JsonObject> => {
     const response = await post(gateway, '/v1/skills/teller/invoke', {})

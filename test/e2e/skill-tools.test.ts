@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { textOf } from '#contract'
+import { isJsonObject, textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { readInstance } from '../../skills/sandbox/docker/instance.ts'
 import { FakeAnthropic } from '../fakes/anthropic.ts'
@@ -126,7 +126,7 @@ describe('skills as tools', { skip, timeout: 180_000 }, () => {
     chat.add({ do: 'calls', calls }, { do: 'text', text: 'It is blue.' })
     const message = await tell('chat', 'hello')
     assert.ok(message.steps.some(({ kind, name: skill, status }) => kind === 'skill' && skill === 'weather.lookup' && status === 'done'))
-    const functions = (chat.requests[0]?.body['tools'] as readonly { readonly function: JsonObject }[]).map((tool) => tool.function)
+    const functions = toolsOf(chat).flatMap((tool) => (isJsonObject(tool['function']) ? [tool['function']] : []))
     assert.deepEqual([offered(functions)['name'], offered(functions)['parameters']], [name, schema])
     assert.match(JSON.stringify(chat.requests[1]?.body), /Ulm is blue/)
     assert.ok(JSON.stringify(chat.requests[1]?.body).includes(TRACEPARENT), 'its code was told the trace of the message')

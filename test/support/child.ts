@@ -2,7 +2,7 @@
  * A child process that cannot outlive us: its output is kept (the end of it), lines of it can be awaited with a bound, and
  * it is killed when our own process exits. Knows nothing of what it runs.
  */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
 const MAX_OUTPUT_CHARS = 100_000
@@ -108,4 +108,14 @@ export function startChild(args: readonly string[], { env, cwd, input, isHeldOpe
     said: (pattern, withinMs) => awaited(() => said, pattern, withinMs),
     told: (pattern, withinMs) => awaited(() => all, pattern, withinMs),
   }
+}
+
+/** Of one started otherwise: resolves when it is gone; with SIGKILL when the signal alone does not do in this time. */
+export async function endProcess(child: ChildProcess, signal: NodeJS.Signals, limitMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const closed = once(child, 'close')
+  child.kill(signal)
+  const hard = setTimeout(() => child.kill('SIGKILL'), limitMs)
+  await closed
+  clearTimeout(hard)
 }

@@ -1,26 +1,16 @@
 /** A DockerSandbox and jobs for it, for tests and benches: its folder goes, and its containers with it, when the test is over. */
 import { randomUUID } from 'node:crypto'
-import type { Clock, JsonValue, Metrics, SkillLanguage } from '#contract'
+import type { JsonValue, SkillLanguage } from '#contract'
 import { DockerSandbox, type DockerOptions } from '../../skills/sandbox/docker/docker.ts'
 import { LABELS } from '../../skills/sandbox/docker/box.ts'
 import { makeInstance } from '../../skills/sandbox/docker/instance.ts'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
 import { docker, type TestEngine } from './docker.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
+import { noMetrics } from './no-metrics.ts'
 import { quietLog } from './quiet-log.ts'
-
-export const realClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
-  after(ms, run) {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  },
-}
-export const noMetrics: Metrics = {
-  counter: () => ({ inc() {} }),
-  gauge: () => ({ set() {}, collect() {} }),
-  histogram: () => ({ observe() {} }),
-}
+import { realClock } from './real-clock.ts'
+import { skillDescriptor } from './skill.ts'
 
 export interface Contained {
   readonly sandbox: DockerSandbox
@@ -70,21 +60,12 @@ export function jobFor({ language, code, id = 'tried', resources }: Code, input:
     tenant: 'default',
     bundle: {
       digest: `sha256-${id}-${language}-${code}`,
-      descriptor: {
+      descriptor: skillDescriptor({
         id,
-        version: '1.0.0',
-        description: '',
-        inputs: {},
-        outputs: {},
         runtime: { language, entrypoint },
-        effect: 'none',
         timeoutMs: 10_000,
         resources: { memoryMb: 128, cpus: 1, pids: 64, tmpMb: 16, ...resources },
-        network: { allow: [] },
-        secrets: [],
-        dependencies: null,
-        tests: [],
-      },
+      }),
       files: { [entrypoint]: Buffer.from(code) },
     },
     input,

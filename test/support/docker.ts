@@ -25,6 +25,9 @@ export interface TestEngine {
 /** A socket, or a program that makes one; null: this machine has neither. */
 export const dockerPath = (): string | null => facilities(process.env).find(({ name }) => name === 'Docker')?.path ?? null
 
+/** Why a suite that needs an engine is skipped; false: it is not. */
+export const withoutDocker = (): string | false => (dockerPath() === null && process.env['CI'] !== 'true' ? 'Docker is not here' : false)
+
 /** A program for an engine of our own; null: there is none, or we may not run it. */
 export const dockerdPath = (): string | null => {
   const found = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'].find((path) => existsSync(path))

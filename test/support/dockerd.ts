@@ -3,10 +3,10 @@
  * a bridge deletes that of its neighbour), stopped by pid. It can be killed, held still and brought back with the same containers. Needs root.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { endProcess } from './child.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 
 const START_LIMIT_MS = 30_000
@@ -91,11 +91,7 @@ export class Dockerd {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process
     this.#process = null
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return
-    child.kill(signal)
-    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-    await once(child, 'close')
-    clearTimeout(hard)
+    if (child !== null) await endProcess(child, signal, STOP_LIMIT_MS)
   }
 
   #answers(): Promise<boolean> {

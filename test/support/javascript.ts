@@ -1,17 +1,10 @@
 /** JavaScript skills in tests: a sandbox that runs them, jobs made of a few lines of code, and what they said meanwhile. */
 import { createHash } from 'node:crypto'
-import type { Clock, JsonValue, SkillDescriptor, SkillEvent, SkillOutcome } from '#contract'
+import type { JsonValue, SkillEvent, SkillOutcome } from '#contract'
 import type { Bundle } from '../../skills/bundle/bundle.ts'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
 import type { Grade } from '../../skills/settings.ts'
-
-export const realClock: Clock = {
-  now: () => Date.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  },
-}
+import { skillDescriptor } from './skill.ts'
 
 export interface JobOptions {
   readonly input?: JsonValue
@@ -27,28 +20,17 @@ export interface JobOptions {
   readonly call?: (skill: string, input: JsonValue) => Promise<SkillOutcome>
 }
 
-const descriptor: SkillDescriptor = {
-  id: 'tried',
-  version: '1.0.0',
-  description: '',
-  inputs: {},
-  outputs: {},
-  runtime: { language: 'javascript', entrypoint: 'main.js' },
-  effect: 'none',
-  timeoutMs: 2_000,
-  resources: { memoryMb: 64, cpus: 1, pids: 8, tmpMb: 16 },
-  network: { allow: [] },
-  secrets: [],
-  dependencies: null,
-  tests: [],
-}
-
 /** A bundle of text files; `main.js` is the entrypoint. */
 function scriptBundle(files: { readonly [path: string]: string }, memoryMb = 64): Bundle {
   const bytes = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)] as const)
   return {
     digest: `sha256-${createHash('sha256').update(JSON.stringify(files)).digest('hex')}`,
-    descriptor: { ...descriptor, resources: { ...descriptor.resources, memoryMb } },
+    descriptor: skillDescriptor({
+      id: 'tried',
+      runtime: { language: 'javascript', entrypoint: 'main.js' },
+      timeoutMs: 2_000,
+      resources: { memoryMb, cpus: 1, pids: 8, tmpMb: 16 },
+    }),
     files: Object.fromEntries(bytes),
   }
 }

@@ -10,6 +10,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import kafkajs from 'kafkajs'
+import { endProcess } from './child.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 import { kafkaJars } from './kafka-jars.ts'
 import { facilities } from './machine.ts'
@@ -127,12 +128,7 @@ export class Kafka {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const node = this.#node
     this.#node = null
-    if (node === null || node.exitCode !== null || node.signalCode !== null) return
-    const closed = once(node, 'close')
-    node.kill(signal)
-    const hard = setTimeout(() => node.kill('SIGKILL'), STOP_LIMIT_MS)
-    await closed
-    clearTimeout(hard)
+    if (node !== null) await endProcess(node, signal, STOP_LIMIT_MS)
   }
 }
 

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { endProcess } from './child.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 import { facilities } from './machine.ts'
 
@@ -90,11 +91,7 @@ export class Mosquitto {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process
     this.#process = null
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return
-    child.kill(signal)
-    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-    await once(child, 'close')
-    clearTimeout(hard)
+    if (child !== null) await endProcess(child, signal, STOP_LIMIT_MS)
   }
 }
 

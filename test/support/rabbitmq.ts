@@ -9,6 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { endProcess } from './child.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 import { facilities } from './machine.ts'
 
@@ -115,11 +116,7 @@ export class Rabbitmq {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const node = this.#node
     this.#node = null
-    if (node === null || node.exitCode !== null || node.signalCode !== null) return
-    node.kill(signal)
-    const hard = setTimeout(() => node.kill('SIGKILL'), STOP_LIMIT_MS)
-    await once(node, 'close')
-    clearTimeout(hard)
+    if (node !== null) await endProcess(node, signal, STOP_LIMIT_MS)
   }
 }
 

@@ -6,20 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import type { Clock, JsonValue, SkillEvent, SkillLanguage, SkillOutcome } from '#contract'
+import type { JsonValue, SkillEvent, SkillLanguage, SkillOutcome } from '#contract'
 import type { Bundle } from '../../skills/bundle/bundle.ts'
 import { Cell } from '../../skills/sandbox/cell.ts'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
+import { realClock } from './real-clock.ts'
+import { skillDescriptor } from './skill.ts'
 
 const SUPERVISOR: string = join(import.meta.dirname, '../../skills/sandbox/supervisor/supervisor.py')
-
-export const realClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  },
-}
 
 export interface Supervised {
   readonly process: ChildProcessByStdio<Writable, Readable, Readable>
@@ -62,21 +56,11 @@ export function bundleOf(language: SkillLanguage, files: { readonly [path: strin
   const [entrypoint = ''] = Object.keys(files)
   return {
     digest: `sha256-${entrypoint}`,
-    descriptor: {
+    descriptor: skillDescriptor({
       id: 'tried',
-      version: '1.0.0',
-      description: '',
-      inputs: {},
-      outputs: {},
       runtime: { language, entrypoint },
-      effect: 'none',
-      timeoutMs: 10_000,
       resources: { memoryMb: 256, cpus: 1, pids: 64, tmpMb: 32 },
-      network: { allow: [] },
-      secrets: [],
-      dependencies: null,
-      tests: [],
-    },
+    }),
     files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)])),
   }
 }

@@ -25,12 +25,15 @@ const SLUGS: { readonly [code in SkillErrorCode]: Slug } = {
   unknown: 'skill-failed',
 }
 
+/** Their messages speak of one call; those of the others name the skill where it matters. */
+const OF_THE_CALL: ReadonlySet<Slug> = new Set(['schema-violation', 'skill-failed', 'skill-timeout'])
+
 export function skillProblem(
   { code, message, times }: SkillOutcome & { readonly status: 'error' },
-  { run, isForGood }: { readonly run: RunId; readonly isForGood: boolean },
+  { skill, run, isForGood }: { readonly skill: string; readonly run: RunId; readonly isForGood: boolean },
 ): ProtocolError {
   const isLater = code === 'busy' || code === 'unavailable'
-  return new ProtocolError(message, {
+  return new ProtocolError(OF_THE_CALL.has(SLUGS[code]) ? `Skill "${skill}": ${message}` : message, {
     code: SKILL_CODES[code],
     slug: isForGood ? 'sandbox-unavailable' : SLUGS[code],
     headers: isLater && !isForGood ? { 'retry-after': code === 'busy' ? '1' : '5' } : {},

@@ -86,7 +86,8 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
         const skill = await given(request)
         const before = catalogue.find(skill.tenant, nameOf(skill.descriptor))?.versions ?? []
         const { id, version, digest } = await catalogue.register(skill)
-        const isNew = !before.some((record) => record.version === version)
+        // One of the gateway's own with this id and version is another skill.
+        const isNew = !before.some((record) => record.version === version && record.tenant === skill.tenant)
         return {
           status: isNew ? 201 : 200,
           headers: { location: `/v1/skills/${encodeURIComponent(id)}/versions/${encodeURIComponent(version)}` },

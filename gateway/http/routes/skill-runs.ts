@@ -12,6 +12,8 @@ import { skillProblem } from './skill-problem.ts'
 
 const TIMES = objectOf({ queue_ms: COUNT, start_ms: COUNT, run_ms: COUNT })
 
+const PROBLEM = 'application/problem+json'
+
 const BODY: JsonObject = {
   type: 'object',
   properties: {
@@ -40,6 +42,9 @@ export function skillRunRoutes({ services }: Hub): readonly Route[] {
           schema: objectOf({ output: {}, run_id: TEXT, skill: TEXT, version: TEXT, times: TIMES }),
         },
         202: { description: 'It is stored and will be run (`Prefer: respond-async`).', schema: objectOf({ run_id: TEXT, status: TEXT }) },
+        501: { description: 'Nothing here can run it; `detail` says what to install.', contentType: PROBLEM },
+        502: { description: 'It failed; `code` and `detail` say how, `run_id` which run has its logs.', contentType: PROBLEM },
+        504: { description: 'It took too long.', contentType: PROBLEM },
       },
       handle: async (request): Promise<HttpReply> => {
         const invocation = invocationOf(request)
@@ -61,7 +66,8 @@ export function skillRunRoutes({ services }: Hub): readonly Route[] {
           }
         }
         const { id, outcome, version } = await skills.runs.invoke(invocation, { signal: request.signal })
-        if (outcome.status === 'error') throw skillProblem(outcome, { run: id, isForGood: await isForGood(outcome, invocation) })
+        if (outcome.status === 'error')
+          throw skillProblem(outcome, { skill: invocation.skill, run: id, isForGood: await isForGood(outcome, invocation) })
         const { output, times } = outcome
         return { status: 200, body: { output, run_id: id, skill: invocation.skill, version, times: timesDocument(times) } }
       },

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { describeError } from '#contract'
 import type { Clock, Log, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
-import { judgeDenials, type Egress, type EgressDoor } from '../../egress/egress.ts'
+import { denialOf, judgeDenials, type Egress, type EgressDoor } from '../../egress/egress.ts'
 import type { SkillsSettings } from '../../settings.ts'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
 import { advice, findHost, type Host, type Lack } from './host.ts'
@@ -54,6 +54,7 @@ const LEAVES = [
   'Memory and processes are bounded for each process and user by rlimits, not for the sandbox as a whole: many processes can use many times the memory of one. Processor time is not shared out. Docker bounds both.',
   'Skills share the kernel of this machine: a fault in the kernel is a way out.',
   'Programs below /usr can be read and run, whatever is installed there.',
+  'Other users of this machine can use the way out of a skill while its call runs: they reach the hosts that it declares, in its name.',
   'A run does not outlive the gateway.',
 ]
 
@@ -114,6 +115,7 @@ export class BubblewrapSandbox implements Sandbox {
       isolates: ISOLATES,
       leaves: [
         ...LEAVES,
+        ...(this.#options.folders === null ? ['Skills with a lock file are refused; Docker and Podman run them.'] : []),
         ...(isRoot
           ? []
           : ['Outside, its processes are those of the gateway’s user. Started as root, the gateway gives each a user of its own.']),
@@ -136,9 +138,14 @@ export class BubblewrapSandbox implements Sandbox {
     const host = await this.#findHost()
     if ('lacks' in host) return refused('unavailable', host.lacks)
     if (language === 'node' && host.node === null) return refused('unavailable', 'There is no Node here that a sandbox could be shown.')
+    const { folders } = this.#options
+    if (dependencies !== null && folders === null) {
+      const what = 'What a lock file names can be had with Docker or Podman only, and this gateway runs skills by bubblewrap'
+      return refused('unavailable', `${what}. Install one of them, or put the code into the bundle without ${dependencies}.`)
+    }
     let deps: string | null
     try {
-      deps = dependencies === null ? null : await this.#folderOf(job.bundle)
+      deps = dependencies === null || folders === null ? null : await folders.folder(job.bundle)
     } catch (error) {
       return refused('deps_failed', describeError(error).message)
     }
@@ -184,7 +191,8 @@ export class BubblewrapSandbox implements Sandbox {
         egress: door === null ? null : EGRESS_PATH,
         limits: { memoryMb, pids, tmpMb },
       })
-      door?.begin({ skill: job.bundle.descriptor.id, key: job.key, allow: job.egress })
+      const { id } = job.bundle.descriptor
+      door?.begin({ skill: id, key: job.key, allow: job.egress, onDenied: (why) => job.tell(denialOf(why)) })
       const { outcome, hasStarted, runMs } = await jail.cell.invoke({ ...job, grade: 'fresh' })
       const times: SkillTimes = { queueMs, startMs: Math.max(0, clock.now() - from - runMs), runMs }
       const judged = door === null ? outcome : judgeDenials(outcome, door.end())
@@ -241,11 +249,6 @@ export class BubblewrapSandbox implements Sandbox {
     this.#parked.delete(key)
     parked.disarm()
     return parked.jail
-  }
-
-  async #folderOf(bundle: Bundle): Promise<string> {
-    if (this.#options.folders === null) throw new Error('There is nothing here that builds what its lock file names.')
-    return this.#options.folders.folder(bundle)
   }
 
   /** Looked for once; where something lacks, again after a while. */

@@ -2,6 +2,7 @@
  * One container with the conversation in it: how it is made, how it ended, and how it is got rid of. Who uses it is the pool's to say, what
  * is said in it the cell's.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { UnavailableError } from '#contract'
 import type { Clock } from '#contract'
 import type { Egress, EgressDoor } from '../../egress/egress.ts'
@@ -9,6 +10,7 @@ import { Cell } from '../cell.ts'
 import { EngineRefusal, type Engine, type Line } from './engine.ts'
 import type { Member } from './pool.ts'
 import { containerBody, uidOf, type Profile } from './profile.ts'
+import type { Terms } from './terms.ts'
 
 export const LABELS = {
   /** Whose it is: one data folder. */
@@ -28,7 +30,7 @@ export interface BoxOptions {
   readonly runtime: string | null
   readonly instance: string
   readonly epoch: string
-  readonly seccomp: () => Promise<string>
+  readonly terms: () => Promise<Terms>
   readonly egress: Egress | null
   /** A container that could not be made use of is being removed. */
   readonly onLeft: (removal: Promise<void>) => void
@@ -80,6 +82,8 @@ export class Box implements Member {
   }
 
   async #destroy(): Promise<void> {
+    // Whoever waits for what it said goes first.
+    await nextTurn()
     this.#line.close()
     await Promise.all([removeSurely(this.#engine, this.#clock, this.id), this.door?.close().catch(() => {})])
   }
@@ -89,10 +93,10 @@ export class Box implements Member {
 export async function makeBox(profile: Profile, slot: number, options: BoxOptions, signal: AbortSignal): Promise<Box> {
   const { engine, clock, egress } = options
   if (profile.hasEgress && egress === null) throw unavailable('There is no way out for skills here, and this one declares hosts.')
-  const [seccomp, door] = await Promise.all([options.seccomp(), profile.hasEgress ? (egress?.open() ?? null) : null])
+  const [terms, door] = await Promise.all([options.terms(), profile.hasEgress ? (egress?.open() ?? null) : null])
   let id: string | null = null
   try {
-    id = await create(profile, slot, options, { seccomp, door })
+    id = await create(profile, slot, options, { terms, door })
     const box = new Box({ id, engine, clock, door, line: await engine.attach(id) })
     await engine.start(id)
     const state = await box.cell.ready(READY_LIMIT_MS)
@@ -116,7 +120,7 @@ async function create(
   profile: Profile,
   slot: number,
   { engine, image, runtime, instance, epoch }: BoxOptions,
-  { seccomp, door }: { readonly seccomp: string; readonly door: EgressDoor | null },
+  { terms, door }: { readonly terms: Terms; readonly door: EgressDoor | null },
 ): Promise<string> {
   const labels = {
     [LABELS.instance]: instance,
@@ -125,7 +129,7 @@ async function create(
     [LABELS.slot]: String(slot),
     [LABELS.door]: door === null ? '' : (door.dir.split('/').at(-1) ?? ''),
   }
-  const body = containerBody(profile, { image, runtime, seccomp, uid: uidOf(instance, slot), labels, egressDir: door?.dir ?? null })
+  const body = containerBody(profile, { image, runtime, terms, uid: uidOf(instance, slot), labels, egressDir: door?.dir ?? null })
   try {
     return await engine.create(body)
   } catch (error) {

@@ -1,27 +1,29 @@
 /**
  * Skills in containers, one for each that must be kept apart. Takes a job through its sandbox: a container from the pool, the code and the
- * call into it, its outcome out of it, and what a container that ended on the way died of. The pool says who gets which; `profile.ts` what
- * holds them in; `stock.ts` what becomes of those that outlived a gateway.
+ * call into it, its outcome out of it. The pool says who gets which; `profile.ts` what holds them in; `verdict.ts` what one that ended on
+ * the way died of; `stock.ts` what becomes of those that outlived a gateway.
  */
-import { createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { UnavailableError, describeError } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillErrorCode, SkillLanguage, SkillOutcome, SkillTimes } from '#contract'
 import type { Bundle } from '../../bundle/bundle.ts'
-import { judgeDenials, type Egress } from '../../egress/egress.ts'
-import type { SkillsSettings } from '../../settings.ts'
-import type { CellEnded } from '../cell.ts'
-import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import { denialOf, type Egress } from '../../egress/egress.ts'
+import type { Grade, SkillsSettings } from '../../settings.ts'
+import type { CellEnded } from '../call.ts'
+import type { Adoption, Ended, Job, Sandbox } from '../sandbox.ts'
 import { makeBox, type Box } from './box.ts'
 import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
 import { makeInstance, readInstance } from './instance.ts'
+import { Leases } from './lease.ts'
 import { Pool, type Census, type Claimed } from './pool.ts'
 import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
 import { engineSocket } from './socket.ts'
 import { Stock } from './stock.ts'
+import { termsOf, type Terms } from './terms.ts'
+import { judge } from './verdict.ts'
 import { within } from './within.ts'
 
 /** Where the packages of a skill lie that has a lock file. */
@@ -47,7 +49,11 @@ export interface DockerOptions {
 }
 
 const STOP_LIMIT_MS = 5_000
-/** For whoever records outcomes. A gateway killed before that finds the outcome still held. */
+/**
+ * How long an outcome is kept for the next life when nobody says that it is on record: turns do not, for they record it a commit after
+ * they have it. Under a lease the next call replaces it sooner: waiting for the record would cost every call more than the rare crash in
+ * between, after which the run is made again or called unknown, by its effect.
+ */
 const RECORDED_MS = 2_000
 /** After these a container may be of no more use, whatever its supervisor says. */
 const ABNORMAL: ReadonlySet<SkillErrorCode> = new Set(['timeout', 'oom', 'pids_exhausted', 'output_limit', 'protocol', 'unavailable'])
@@ -59,15 +65,14 @@ export class DockerSandbox implements Sandbox {
   readonly #engine: Engine
   readonly #pool: Pool<Box>
   readonly #epoch: string = randomUUID()
-  /** So that nothing about secrets can be learned from a lease's name. */
-  readonly #pepper: Buffer = randomBytes(32)
+  readonly #leases = new Leases()
   readonly #boxes = new Map<string, Box>()
-  /** Of each box whose outcome is held: ends the wait until it need not be any more. */
-  readonly #acks = new Map<Box, () => void>()
+  /** Of each box that keeps an outcome: what lets it go. */
+  readonly #kept = new Map<Box, Kept>()
   readonly #removals = new Set<Promise<void>>()
   #instance: Promise<string> | null = null
   #stock: Promise<Stock> | null = null
-  #seccomp: Promise<string> | null = null
+  #terms: Promise<Terms> | null = null
   #isStopping = false
 
   constructor(options: DockerOptions) {
@@ -108,8 +113,7 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    for (const endWait of this.#acks.values()) endWait()
-    this.#acks.clear()
+    for (const { letGo } of this.#kept.values()) letGo()
     const stock = this.#stock
     const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
     await within(
@@ -127,13 +131,6 @@ export class DockerSandbox implements Sandbox {
   /** Its containers, by what they do. */
   census(): Census {
     return this.#pool.census()
-  }
-
-  /** Skills of this bundle's kind will be called: some containers are made ready for them. */
-  warm(bundle: Bundle, egress: readonly string[]): void {
-    const profile = profileOf(bundle.descriptor, { deps: null, hasEgress: egress.length > 0 })
-    if (profile === null || bundle.descriptor.dependencies !== null) return
-    void this.#warm(profile)
   }
 
   async run(job: Job): Promise<Ended> {
@@ -154,7 +151,8 @@ export class DockerSandbox implements Sandbox {
     }
     const claimed = await this.#pool.claim({
       profile,
-      lease: job.grade === 'fresh' ? null : this.#leaseOf(job),
+      // That of a fresh one is nobody else's: it is never used again, and yet may be kept as long as there is room.
+      lease: job.grade === 'fresh' ? randomUUID() : this.#leases.of(job),
       group: `${job.tenant} ${bundle.descriptor.id}`,
       signal: job.signal,
     })
@@ -162,18 +160,21 @@ export class DockerSandbox implements Sandbox {
     return this.#runIn(claimed, job, deps)
   }
 
-  async adopt(key: string, listen: Pick<Job, 'tell' | 'call' | 'signal'>): Promise<Ended | null> {
+  async adopt(key: string, adoption: Adoption): Promise<Ended | null> {
     const box = await (await this.#stock?.catch(() => null))?.claim(key)
     if (!box) return null
-    try {
-      const ended = await box.cell.adopt(listen)
-      if (ended === null) return null
-      const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
-      return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true }
-    } finally {
+    const { skill, egress: allow, tell } = adoption
+    box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
+    const ended = await box.cell.adopt(adoption)
+    // Not before it is on record: this life may be killed too.
+    const acknowledge = this.#keep(box, () => {
       this.#pool.release(box, { isReusable: false })
-      void box.destroy()
-    }
+      const removal = box.destroy().finally(() => this.#removals.delete(removal))
+      this.#removals.add(removal)
+    })
+    if (ended === null) return null
+    const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
+    return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true, acknowledge }
   }
 
   async #runIn(
@@ -183,87 +184,65 @@ export class DockerSandbox implements Sandbox {
   ): Promise<Ended> {
     const { clock } = this.#options
     const from = clock.now()
+    this.#replace(box)
     const { descriptor } = job.bundle
     if (!isBound || box.cell.loaded !== job.bundle.digest) {
       const extras = { deps: deps === null ? null : DEPS_MOUNT, egress: box.door === null ? null : EGRESS_PATH, limits: null }
       // Its answer, and the call's, are told by `invoke`.
       void box.cell.load(job.bundle, extras)
     }
-    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress })
+    box.door?.begin({ skill: descriptor.id, key: job.key, allow: job.egress, onDenied: (why) => job.tell(denialOf(why)) })
     const ended = await box.cell.invoke(job)
     const loadMs = Math.max(0, clock.now() - from - ended.runMs)
     const outcome = await this.#judge(box, ended)
-    this.#giveBack(box, job, outcome)
-    return { outcome: { ...outcome, times: { queueMs, startMs: startMs + loadMs, runMs: ended.runMs } }, hasStarted: ended.hasStarted }
+    const acknowledge = this.#giveBack(box, { grade: job.grade, call: ended.call, outcome })
+    const times = { queueMs, startMs: startMs + loadMs, runMs: ended.runMs }
+    return { outcome: { ...outcome, times }, hasStarted: ended.hasStarted, ...(acknowledge !== null && { acknowledge }) }
   }
 
-  async #warm(profile: Profile): Promise<void> {
-    try {
-      await (await this.#takeStock()).take()
-      this.#pool.warm(profile)
-    } catch (error) {
-      this.#options.log.warn({ error: describeError(error).message }, 'No sandbox can be made ready ahead.')
-    }
+  #judge(box: Box, ended: CellEnded): Promise<SkillOutcome> {
+    return judge(box, ended, { engine: this.#engine, isStopping: this.#isStopping })
   }
 
-  /** What it died of, where the cell only knows that it did. */
-  async #judge(box: Box, { outcome, hasStarted }: CellEnded): Promise<SkillOutcome> {
-    const denials = box.door?.end()
-    const { state } = box.cell
-    if (outcome.status === 'ok' || outcome.code === 'cancelled' || state.is !== 'broken' || state.why !== 'ended') {
-      return denials === undefined ? outcome : judgeDenials(outcome, denials)
-    }
-    if (this.#isStopping) return failed('unavailable', 'the gateway stopped while it ran')
-    try {
-      const found = await this.#engine.state(box.id)
-      if (found?.isOutOfMemory === true) return failed('oom', 'it used more memory than it may, and its container was ended')
-      if (found === null || found.isRunning) return failed('unavailable', 'the connection to its container was lost')
-      if (!hasStarted) return failed('unavailable', `its container ended (exit code ${found.exitCode}) before it began`)
-      const said = box.complaints().trim().slice(-300)
-      return failed('crashed', `its container ended (exit code ${found.exitCode})${said === '' ? '' : `: ${said}`}`)
-    } catch (error) {
-      return failed('unavailable', describeError(error).message)
-    }
-  }
-
-  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. */
-  #giveBack(box: Box, job: Job, outcome: SkillOutcome): void {
+  /** Beside whatever is done with the outcome: cleaning up is not what a caller waits for. What it gives lets the outcome go. */
+  #giveBack(
+    box: Box,
+    { grade, call, outcome }: { readonly grade: Grade; readonly call: number; readonly outcome: SkillOutcome },
+  ): (() => void) | null {
     const isAbnormal = outcome.status === 'error' && ABNORMAL.has(outcome.code)
-    if (job.grade === 'fresh' || isAbnormal || !box.cell.isAlive) return this.#pool.release(box, { isReusable: false })
-    void this.#giveBackClean(box, job)
+    if (isAbnormal || !box.cell.isAlive) {
+      this.#pool.release(box, { isReusable: false })
+      return null
+    }
+    if (grade === 'fresh') {
+      this.#pool.release(box, { isReusable: true })
+      return this.#keep(box, () => this.#pool.retire(box))
+    }
+    void box.cell.idle().then((isReusable) => this.#pool.release(box, { isReusable }))
+    return this.#keep(box, () => void box.cell.ack(call))
   }
 
-  async #giveBackClean(box: Box, { key }: Job): Promise<void> {
-    const isReusable = await box.cell.idle()
-    this.#pool.release(box, { isReusable })
-    if (!isReusable || this.#isStopping) return
-    this.#acks.get(box)?.()
-    const endWait = this.#options.clock.after(RECORDED_MS, () => {
-      this.#acks.delete(box)
-      const { state } = box.cell
-      if (state.is === 'held' && state.key === key) box.cell.ack()
-    })
-    this.#acks.set(box, endWait)
+  #keep(box: Box, end: () => void): () => void {
+    const letGo = (): void => {
+      if (this.#kept.get(box)?.letGo !== letGo) return
+      this.#replace(box)
+      end()
+    }
+    this.#kept.set(box, { letGo, disarm: this.#options.clock.after(RECORDED_MS, letGo) })
+    if (this.#isStopping) letGo()
+    return letGo
+  }
+
+  /** Nothing is kept in it any more. */
+  #replace(box: Box): void {
+    this.#kept.get(box)?.disarm()
+    this.#kept.delete(box)
   }
 
   async #deps(bundle: Bundle): Promise<string | null> {
     if (bundle.descriptor.dependencies === null) return null
     if (this.#options.volumes === null) throw new Error('There is nothing here that builds what its lock file names.')
     return this.#options.volumes.volume(bundle)
-  }
-
-  /** What may serve one call after another: everything that one of them could leave to the next belongs to the same. */
-  #leaseOf({ tenant, bundle, secrets, egress, grade }: Job): string {
-    const what = JSON.stringify([
-      tenant,
-      bundle.digest,
-      Object.keys(secrets)
-        .sort()
-        .map((name) => [name, secrets[name] ?? '']),
-      [...egress].sort(),
-      grade,
-    ])
-    return createHmac('sha256', this.#pepper).update(what).digest('base64')
   }
 
   async #make(profile: Profile, slot: number, signal: AbortSignal): Promise<Box> {
@@ -282,7 +261,7 @@ export class DockerSandbox implements Sandbox {
       runtime,
       instance,
       epoch: this.#epoch,
-      seccomp: () => this.#filter(),
+      terms: () => this.#engineTerms(),
       onLeft,
     }
     const box = await makeBox(profile, slot, parts, signal)
@@ -293,8 +272,7 @@ export class DockerSandbox implements Sandbox {
   #know(box: Box): void {
     this.#boxes.set(box.id, box)
     void box.broken.then(() => {
-      this.#acks.get(box)?.()
-      this.#acks.delete(box)
+      this.#replace(box)
       return this.#boxes.delete(box.id)
     })
   }
@@ -327,14 +305,19 @@ export class DockerSandbox implements Sandbox {
     return this.#instance
   }
 
-  /** Without the white space and comments that make it readable. */
-  #filter(): Promise<string> {
-    this.#seccomp ??= readFile(new URL('seccomp.json', import.meta.url), 'utf8').then((text) => JSON.stringify(JSON.parse(text)))
-    return this.#seccomp
+  /** Asked for once; what could not be had is asked for again. */
+  #engineTerms(): Promise<Terms> {
+    const terms = (this.#terms ??= termsOf(this.#engine))
+    terms.catch(() => (this.#terms = null))
+    return terms
   }
 }
 
-const failed = (code: SkillErrorCode, message: string): SkillOutcome => ({ status: 'error', code, message })
+interface Kept {
+  readonly letGo: () => void
+  readonly disarm: () => void
+}
+
 const refused = (code: SkillErrorCode, message: string, times?: SkillTimes): Ended => ({
   outcome: { status: 'error', code, message, ...(times === undefined ? {} : { times }) },
   hasStarted: false,

@@ -4,6 +4,7 @@
  */
 import { Agent } from 'node:http'
 import { Duplex, finished } from 'node:stream'
+import { inspect } from 'node:util'
 import type Dockerode from 'dockerode'
 import type { Clock, JsonObject } from '#contract'
 import { Breaker } from './breaker.ts'
@@ -37,7 +38,7 @@ export class DockerodeEngine implements Engine, EngineVolumes {
   readonly #underWay = new Set<AbortController>()
   readonly #lines = new Set<Duplex>()
   /** A connection a call: one that was kept would break the first call after the engine was restarted. */
-  readonly #agent = new Agent({ keepAlive: false })
+  readonly #agent = new QuietAgent({ keepAlive: false })
   #client: Promise<Dockerode> | null = null
   #isStopped = false
 
@@ -53,6 +54,11 @@ export class DockerodeEngine implements Engine, EngineVolumes {
     return readFacts(info, version)
   }
 
+  async name(): Promise<EngineFacts['name']> {
+    const found = await this.#unlessGone(() => this.#call({ limitMs: CALL_LIMIT_MS, what: 'tell what it is' }, podmanPing))
+    return found === null ? 'Docker' : 'Podman'
+  }
+
   async image(tag: string): Promise<EngineImage | null> {
     const limits = { limitMs: CALL_LIMIT_MS, what: `find the image ${tag}` }
     const found = await this.#unlessGone(() => this.#call(limits, (docker) => docker.getImage(tag).inspect()))
@@ -61,10 +67,11 @@ export class DockerodeEngine implements Engine, EngineVolumes {
 
   async create(body: JsonObject): Promise<string> {
     const limits = { limitMs: CALL_LIMIT_MS, what: 'create a container' }
-    const { id } = await this.#call(limits, (docker, abortSignal) =>
-      // dockerode changes what it is given.
-      docker.createContainer({ ...structuredClone(body), abortSignal }),
-    )
+    const { id } = await this.#call(limits, (docker, abortSignal) => {
+      // With no `_query` dockerode would write the whole body into the address as well. Its types know neither.
+      const options: Dockerode.ContainerCreateOptions & { _query: JsonObject; _body: JsonObject } = { _query: {}, _body: body, abortSignal }
+      return docker.createContainer(options)
+    })
     return id
   }
 
@@ -205,6 +212,21 @@ export class DockerodeEngine implements Engine, EngineVolumes {
           : `The container engine at ${this.socket} broke off when it should ${what}.`
     return new EngineAway(why, error)
   }
+}
+
+/** docker-modem describes each request to a log that nobody reads, with every socket of its agent: milliseconds, were it not for this. */
+class QuietAgent extends Agent {
+  [inspect.custom](): string {
+    return 'Agent'
+  }
+}
+
+/** What only Podman answers. Its `/version` takes it most of a second. */
+function podmanPing(docker: Dockerode, abortSignal: AbortSignal): Promise<true> {
+  return new Promise((resolve, reject) => {
+    const options = { path: '/libpod/_ping', method: 'GET', abortSignal, statusCodes: { 200: true, 404: 'not found' } }
+    docker.modem.dial(options, (error: unknown) => (error instanceof Error ? reject(error) : resolve(true)))
+  })
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Engine {
   /** Where it is looked for. */
   readonly socket: string
   facts(): Promise<EngineFacts>
+  /** As in `facts`, and known sooner. */
+  name(): Promise<EngineFacts['name']>
   /** null: the engine has no such image. */
   image(tag: string): Promise<EngineImage | null>
   /** Of a container that is created and not started. */
@@ -65,7 +67,7 @@ export interface EngineImage {
 }
 
 export interface EngineFacts {
-  readonly name: string
+  readonly name: 'Docker' | 'Podman'
   readonly version: string
   readonly runtimes: { readonly [name: string]: string }
   readonly defaultRuntime: string

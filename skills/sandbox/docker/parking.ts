@@ -1,6 +1,6 @@
 /**
- * How many sandboxes are kept ready ahead, and how long any is kept. A profile is kept ahead from its first use, or when it is told to be
- * warm, by how fast members of it were taken lately; ten minutes without use and nothing is kept any more.
+ * How many sandboxes are kept ready ahead, and how long any is kept. A profile is kept ahead from its first use, by how
+ * fast members of it were taken lately; ten minutes without use and nothing is kept any more.
  */
 import type { Clock } from '#contract'
 import type { Profile } from './profile.ts'
@@ -22,7 +22,6 @@ const MAX_PROFILES = 64
 
 interface Use {
   readonly profile: Profile
-  isWarm: boolean
   usedAt: number
   failedAt: number
   /** When members were taken, newest last. */
@@ -58,10 +57,6 @@ export class Parking {
     use.usedAt = this.#clock.now()
   }
 
-  warm(profile: Profile): void {
-    this.#use(profile).isWarm = true
-  }
-
   took(profile: Profile): void {
     const { taken } = this.#use(profile)
     taken.push(this.#clock.now())
@@ -80,7 +75,7 @@ export class Parking {
 
   isIdle({ key }: Profile): boolean {
     const use = this.#uses.get(key)
-    return use === undefined || (!use.isWarm && this.#clock.now() - use.usedAt > MAX_IDLE_MS)
+    return use === undefined || this.#clock.now() - use.usedAt > MAX_IDLE_MS
   }
 
   isUnheard({ heardAt }: Aging): boolean {
@@ -103,7 +98,6 @@ export class Parking {
   #use(profile: Profile): Use {
     const use = this.#uses.get(profile.key) ?? {
       profile,
-      isWarm: false,
       usedAt: this.#clock.now(),
       failedAt: Number.NEGATIVE_INFINITY,
       taken: [],

@@ -8,6 +8,7 @@ import type { Clock } from '#contract'
 import { MAX_CALLS, PULSE_MS, Parking, isStale } from './parking.ts'
 import type { Profile } from './profile.ts'
 import { Queue, type Claim, type Waiter } from './queue.ts'
+import { Seats, type Seat } from './seats.ts'
 
 export interface Member {
   /** Resolves when it is of no more use, for whatever reason. */
@@ -46,21 +47,6 @@ export interface Census {
   readonly queued: number
 }
 
-/** A place in the budget, and who sits there. */
-interface Seat<M> {
-  readonly slot: number
-  readonly profile: Profile
-  readonly madeFrom: number
-  is: 'starting' | 'parked' | 'leased' | 'busy' | 'ending'
-  member: M | null
-  lease: string | null
-  calls: number
-  bornAt: number
-  /** When it was last heard of, and when it was last of use. */
-  heardAt: number
-  usedAt: number
-}
-
 /** With a member of the same lease at work, a call waits so long for it before another member is made. */
 const GROW_MS = 150
 const REST_MS = 15
@@ -68,8 +54,7 @@ const REST_MS = 15
 export class Pool<M extends Member> {
   readonly #options: PoolOptions<M>
   readonly #clock: Clock
-  readonly #seats = new Map<number, Seat<M>>()
-  readonly #byMember = new Map<M, Seat<M>>()
+  readonly #seats: Seats<M>
   readonly #queue: Queue<Claimed<M>>
   readonly #parking: Parking
   readonly #making = new AbortController()
@@ -83,6 +68,7 @@ export class Pool<M extends Member> {
   constructor(options: PoolOptions<M>) {
     this.#options = options
     this.#clock = options.clock
+    this.#seats = new Seats({ clock: options.clock, max: options.max })
     this.#queue = new Queue({ clock: options.clock, maxQueued: options.maxQueued, queueMs: options.queueMs })
     this.#parking = new Parking({ clock: options.clock, parked: options.parked, max: options.max })
   }
@@ -98,7 +84,7 @@ export class Pool<M extends Member> {
 
   /** `isReusable` false: whatever its lease, it is destroyed. */
   release(member: M, { isReusable }: { readonly isReusable: boolean }): void {
-    const seat = this.#byMember.get(member)
+    const seat = this.#seats.of(member)
     if (seat?.is !== 'busy') return
     const now = this.#clock.now()
     seat.usedAt = now
@@ -109,30 +95,29 @@ export class Pool<M extends Member> {
     } else this.#end(seat)
   }
 
-  /** From now on some of this profile are kept ahead. */
-  warm(profile: Profile): void {
-    this.#parking.warm(profile)
-    this.#serve()
+  /** One that was given back, and need not be kept. */
+  retire(member: M): void {
+    const seat = this.#seats.of(member)
+    if (seat?.is === 'leased') this.#end(seat)
   }
 
   /** A slot that something else has; its uid is not given to another. False: it is not free. */
   occupy(slot: number, member: M, profile: Profile): boolean {
-    if (this.#seats.has(slot) || slot >= this.#options.max) return false
-    const seat = this.#seat(slot, profile)
-    seat.lease = null
+    const seat = this.#seats.take(profile, slot)
+    if (seat === null) return false
     this.#settle(seat, member)
     seat.is = 'busy'
     return true
   }
 
   census(): Census {
-    const count = (is: Seat<M>['is']): number => [...this.#seats.values()].filter((seat) => seat.is === is).length
+    const seats = this.#seats
     return {
-      starting: count('starting'),
-      parked: count('parked'),
-      leased: count('leased'),
-      busy: count('busy'),
-      ending: count('ending'),
+      starting: seats.count('starting'),
+      parked: seats.count('parked'),
+      leased: seats.count('leased'),
+      busy: seats.count('busy'),
+      ending: seats.count('ending'),
       queued: this.#queue.size,
     }
   }
@@ -147,7 +132,7 @@ export class Pool<M extends Member> {
       () => true,
       (waiter) => ({ is: 'unavailable', message: 'the gateway is stopping', queueMs: waiter.waitedMs() }),
     )
-    for (const seat of this.#seats.values()) if (seat.is !== 'starting' && seat.is !== 'ending') this.#end(seat)
+    for (const seat of this.#seats.all()) if (seat.is !== 'starting' && seat.is !== 'ending') this.#end(seat)
     while (this.#gone.size > 0) await Promise.all(this.#gone)
   }
 
@@ -169,7 +154,7 @@ export class Pool<M extends Member> {
   #round(): boolean {
     const coming = new Map<string, number>()
     let ending = 0
-    for (const { is, profile } of this.#seats.values()) {
+    for (const { is, profile } of this.#seats.all()) {
       if (is === 'starting') coming.set(profile.key, (coming.get(profile.key) ?? 0) + 1)
       if (is === 'ending') ending += 1
     }
@@ -177,14 +162,14 @@ export class Pool<M extends Member> {
     let nextGrowthMs = Number.POSITIVE_INFINITY
     for (const [group, waiters] of this.#queue.turns()) {
       for (const waiter of waiters) {
-        const seat = this.#find(waiter.claim)
+        const seat = this.#seats.find(waiter.claim)
         if (seat !== null) {
           this.#give(seat, waiter, group)
           hasGiven = true
           break
         }
         const { lease, profile } = waiter.claim
-        const isServed = lease !== null && [...this.#seats.values()].some((each) => each.lease === lease && each.is !== 'ending')
+        const isServed = this.#seats.isServed(lease)
         // Also after a failure it can wait a while: its turn comes with the one at work, if not before.
         const patienceMs = isServed ? Math.max(GROW_MS - waiter.waitedMs(), this.#parking.restMs(profile)) : 0
         if (patienceMs > 0) {
@@ -195,7 +180,7 @@ export class Pool<M extends Member> {
         if (expected > 0) {
           // A lease that is served already grows by one at a time.
           if (!isServed) coming.set(profile.key, expected - 1)
-        } else if (this.#seats.size < this.#options.max) {
+        } else if (!this.#seats.isFull) {
           if (!this.#make(profile)) break
         } else if (ending > 0) ending -= 1
         else if (!this.#evict()) break
@@ -203,16 +188,6 @@ export class Pool<M extends Member> {
     }
     this.#grow(nextGrowthMs)
     return hasGiven
-  }
-
-  /** Its own lease's before a fresh one. */
-  #find({ profile, lease }: Claim): Seat<M> | null {
-    let found: Seat<M> | null = null
-    for (const seat of this.#seats.values()) {
-      if (seat.is === 'leased' && lease !== null && seat.lease === lease) return seat
-      if (seat.is === 'parked' && seat.profile.key === profile.key) found = seat
-    }
-    return found
   }
 
   #give(seat: Seat<M>, waiter: Waiter<Claimed<M>>, group: string): void {
@@ -230,17 +205,16 @@ export class Pool<M extends Member> {
 
   /** False: as many are being made as may be at once. */
   #make(profile: Profile, starters = this.#options.starters): boolean {
-    const { max, make } = this.#options
-    if ([...this.#seats.values()].filter(({ is }) => is === 'starting').length >= starters) return false
-    const slot = Array.from({ length: max }, (_, at) => at).find((at) => !this.#seats.has(at))
-    if (slot === undefined) return false
-    const seat = this.#seat(slot, profile)
+    if (this.#seats.count('starting') >= starters) return false
+    const seat = this.#seats.take(profile)
+    if (seat === null) return false
+    const { make } = this.#options
     this.#follow(async () => {
       try {
-        this.#settle(seat, await make(profile, slot, this.#making.signal))
+        this.#settle(seat, await make(profile, seat.slot, this.#making.signal))
         if (this.#isStopped) this.#end(seat)
       } catch (error) {
-        this.#seats.delete(slot)
+        this.#seats.leave(seat)
         this.#parking.failed(profile)
         this.#fail(profile, describeError(error).message)
       }
@@ -251,7 +225,7 @@ export class Pool<M extends Member> {
 
   /** Those who wait for nothing else learn why; whose lease is at work wait on. */
   #fail(profile: Profile, message: string): void {
-    const atWork = new Set([...this.#seats.values()].flatMap(({ is, lease }) => (is === 'busy' && lease !== null ? [lease] : [])))
+    const atWork = this.#seats.leasesAtWork()
     this.#queue.refuse(
       ({ claim }) => claim.profile.key === profile.key && (claim.lease === null || !atWork.has(claim.lease)),
       (waiter) => ({ is: 'unavailable', message, queueMs: waiter.waitedMs() }),
@@ -260,8 +234,8 @@ export class Pool<M extends Member> {
 
   /** Of those that serve nobody, the one that did so longest. False: there is none. */
   #evict(): boolean {
-    const [oldest] = [...this.#seats.values()].filter(({ is }) => is === 'leased' || is === 'parked').sort((a, b) => a.usedAt - b.usedAt)
-    if (oldest === undefined) return false
+    const oldest = this.#seats.oldest()
+    if (oldest === null) return false
     this.#end(oldest)
     return true
   }
@@ -279,37 +253,24 @@ export class Pool<M extends Member> {
     // One place is left for who comes and waits.
     const starters = Math.max(1, this.#options.starters - 1)
     for (const { profile, target } of this.#parking.targets()) {
-      let has = [...this.#seats.values()].filter(
-        ({ is, profile: { key } }) => key === profile.key && (is === 'parked' || is === 'starting'),
-      ).length
-      while (has < target && this.#seats.size < this.#options.max && this.#make(profile, starters)) has += 1
+      let has = this.#seats.count('parked', profile) + this.#seats.count('starting', profile)
+      while (has < target && this.#make(profile, starters)) has += 1
     }
   }
 
-  #seat(slot: number, profile: Profile): Seat<M> {
-    const now = this.#clock.now()
-    const times = { madeFrom: now, bornAt: now, heardAt: now, usedAt: now }
-    const seat: Seat<M> = { slot, profile, is: 'starting', member: null, lease: null, calls: 0, ...times }
-    this.#seats.set(slot, seat)
-    return seat
-  }
-
   #settle(seat: Seat<M>, member: M): void {
-    const now = this.#clock.now()
-    Object.assign(seat, { member, is: 'parked', bornAt: now, heardAt: now, usedAt: now })
-    this.#byMember.set(member, seat)
+    this.#seats.settle(seat, member)
     // One at work is ended by whoever works with it.
     void member.broken.then(() => (seat.is === 'parked' || seat.is === 'leased' ? this.#end(seat) : undefined))
   }
 
   #end(seat: Seat<M>): void {
-    const { member, slot } = seat
+    const { member } = seat
     if (seat.is === 'ending' || member === null) return
     seat.is = 'ending'
     this.#follow(async () => {
       await member.destroy()
-      this.#seats.delete(slot)
-      this.#byMember.delete(member)
+      this.#seats.leave(seat)
       this.#serve()
     })
   }
@@ -337,7 +298,7 @@ export class Pool<M extends Member> {
 
   #tend(): void {
     const now = this.#clock.now()
-    for (const seat of this.#seats.values()) {
+    for (const seat of this.#seats.all()) {
       const { member } = seat
       if (member === null || (seat.is !== 'leased' && seat.is !== 'parked')) continue
       if (isStale(seat, now) || (seat.is === 'parked' && this.#parking.isIdle(seat.profile))) this.#end(seat)

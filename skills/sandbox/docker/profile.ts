@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue, SkillDescriptor, SkillLanguage } from '#contract'
 import { EGRESS_MOUNT, EGRESS_SOCKET } from '../../egress/egress.ts'
+import type { Terms } from './terms.ts'
 
 export type ContainerLanguage = Extract<SkillLanguage, 'python' | 'node' | 'shell'>
 
@@ -27,8 +28,7 @@ export interface BodyOptions {
   readonly image: string
   /** An OCI runtime; null: the engine's own choice. */
   readonly runtime: string | null
-  /** JSON. */
-  readonly seccomp: string
+  readonly terms: Terms
   readonly uid: number
   readonly labels: { readonly [name: string]: string }
   /** Of the door that leads out; null: none. */
@@ -67,7 +67,7 @@ export function uidOf(instance: string, slot: number): number {
 }
 
 export function containerBody(profile: Profile, options: BodyOptions): JsonObject {
-  const { runtime, uid } = options
+  const { runtime, uid, terms } = options
   const memory = profile.memoryMb * MIB
   const pids = profile.pids + (runtime !== null && /runsc|gvisor/.test(runtime) ? GVISOR_PIDS : 0)
   return {
@@ -93,7 +93,7 @@ export function containerBody(profile: Profile, options: BodyOptions): JsonObjec
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
       Privileged: false,
-      SecurityOpt: ['no-new-privileges', `seccomp=${options.seccomp}`],
+      SecurityOpt: ['no-new-privileges', `seccomp=${terms.seccomp}`],
       IpcMode: 'none',
       PidsLimit: pids,
       Memory: memory,
@@ -103,8 +103,18 @@ export function containerBody(profile: Profile, options: BodyOptions): JsonObjec
       CpuQuota: Math.max(1_000, Math.round(profile.cpus * CPU_PERIOD_US)),
       // When the machine has no memory left, a sandbox goes before the gateway.
       OomScoreAdj: 500,
-      Ulimits: [limit('nofile', OPEN_FILES), limit('core', 0), limit('fsize', profile.tmpMb * MIB), limit('memlock', 65_536)],
-      Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,size=${profile.tmpMb}m,nr_inodes=${TMP_FILES},mode=1777` },
+      Ulimits: [
+        limit('nofile', OPEN_FILES),
+        limit('core', 0),
+        limit('fsize', profile.tmpMb * MIB),
+        limit('memlock', 65_536),
+        // Podman would raise it, for which it may lack the right. Above `PidsLimit`, which bounds and is counted.
+        ...(terms.isPodman ? [limit('nproc', 4 * pids)] : []),
+      ],
+      // Podman knows no `nr_inodes`; there the memory bounds how many files there are.
+      Tmpfs: {
+        '/tmp': `rw,noexec,nosuid,nodev,size=${profile.tmpMb}m,${terms.isPodman ? '' : `nr_inodes=${TMP_FILES},`}mode=1777`,
+      },
       Mounts: mounts(profile, options.egressDir),
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },

@@ -25,16 +25,22 @@ const ISOLATES = [
 const LEAVES = [
   'Containers share the kernel of this machine: a fault in the kernel is a way out. An OCI runtime as gVisor or Kata closes it (`skills.docker.runtime`).',
   'Whoever can use the engine’s socket is as good as root here; the gateway can.',
+  'Other users of this machine can use the way out of a skill while its call runs: they reach the hosts that it declares, in its name.',
   'A skill sees the model of the processor, the version of the kernel and how busy the machine is.',
+]
+const PODMAN_LEAVES = [
+  'Podman ends a container when the gateway is gone, so no run outlives it; how many files /tmp holds is bounded by memory only.',
 ]
 
 export async function report({ engine, settings, languages, census }: ReportOptions): Promise<SandboxReport> {
   const parts = { name: 'docker', languages, isolates: ISOLATES, leaves: LEAVES }
   try {
     const [facts, image, own] = await Promise.all([engine.facts(), engine.image(settings.image), ownSupervisor()])
+    const isPodman = facts.name === 'Podman'
     const reason = lack(facts, image, settings)
     return {
       ...parts,
+      leaves: [...LEAVES, ...(isPodman ? PODMAN_LEAVES : [])],
       isAvailable: reason === null,
       reason,
       warnings: await warnings(engine, facts, image, own),
@@ -57,7 +63,10 @@ export async function report({ engine, settings, languages, census }: ReportOpti
 
 function lack(facts: EngineFacts, image: EngineImage | null, { image: tag, runtime }: SkillsSettings['docker']): string | null {
   if (image === null) return noImage(tag)
-  if (runtime !== null && facts.name === 'Docker' && facts.runtimes[runtime] === undefined) {
+  if (runtime !== null && facts.name === 'Podman' && runtime !== facts.defaultRuntime) {
+    return `Podman takes no runtime by its socket and would run skills in ${facts.defaultRuntime}. Set \`runtime\` in its containers.conf, and take \`skills.docker.runtime\` out.`
+  }
+  if (runtime !== null && facts.runtimes[runtime] === undefined) {
     return `The engine knows no runtime ${runtime}, only ${Object.keys(facts.runtimes).join(', ')}. Install it there, or change \`skills.docker.runtime\`.`
   }
   return null
@@ -84,7 +93,7 @@ async function warnings(engine: Engine, facts: EngineFacts, image: EngineImage |
     ...((mode & 0o002) === 0
       ? []
       : [`Everybody on this machine may use ${engine.socket}, and with it become root. Take the right to write away from others.`]),
-    ...(has('rootless') || has('userns') || facts.name === 'Podman'
+    ...(has('rootless') || has('userns')
       ? []
       : ['The engine runs as root without user namespaces; a rootless engine or `userns-remap` would be a second wall.']),
     ...(supervisor === undefined || supervisor === 'unknown' || supervisor === own

@@ -129,24 +129,41 @@ export class Stock {
   /** Asks it what it does. False: nothing that anybody could want. */
   async #keep(id: string, labels: Listed['labels']): Promise<boolean> {
     const { engine, clock, log, adoptWithinMs } = this.#options
+    // Before its door: one that was opened and given up again would be gone from where the container has it mounted.
+    const line = await engine.attach(id)
     const door = await this.#door(labels[LABELS.door] ?? '')
-    const box = new Box({ id, engine, clock, door, line: await engine.attach(id) })
+    const box = new Box({ id, engine, clock, door, line })
     const state = await box.cell.ready(HELLO_LIMIT_MS)
     if (this.#isStopped || (state.is !== 'busy' && state.is !== 'held')) {
       await within(box.destroy(), REMOVE_LIMIT_MS, clock)
       return false
     }
-    log.info({ key: state.key }, `A run outlived the gateway before (${state.is}); it is kept for whoever asks for it.`)
-    const endWait = clock.after(adoptWithinMs, () => {
-      this.#adoptable.delete(state.key)
-      void box.destroy()
-    })
-    this.#adoptable.set(state.key, { box, forget: endWait })
-    this.#options.onFound(box, Number(labels[LABELS.slot] ?? -1), FOREIGN)
-    return true
+    const other = this.#adoptable.get(state.key)
+    // Of two attempts at the same run, the one that goes on is the later.
+    const isLater = other === undefined || state.is === 'busy'
+    const loser = isLater ? other?.box : box
+    if (isLater) {
+      other?.forget()
+      log.info({ key: state.key }, `A run outlived the gateway before (${state.is}); it is kept for whoever asks for it.`)
+      const forget = clock.after(adoptWithinMs, () => {
+        this.#adoptable.delete(state.key)
+        void box.destroy()
+      })
+      this.#adoptable.set(state.key, { box, forget })
+      this.#options.onFound(box, Number(labels[LABELS.slot] ?? -1), FOREIGN)
+    }
+    if (loser !== undefined) await within(loser.destroy(), REMOVE_LIMIT_MS, clock)
+    return isLater
   }
 
   async #door(name: string): Promise<EgressDoor | null> {
-    return name === '' ? null : ((await this.#options.egress?.open(name).catch(() => null)) ?? null)
+    const { egress, log } = this.#options
+    if (name === '') return null
+    try {
+      return (await egress?.open(name)) ?? null
+    } catch (error) {
+      log.warn({ error: describeError(error).message }, 'A run that outlived the gateway has no way out any more.')
+      return null
+    }
   }
 }

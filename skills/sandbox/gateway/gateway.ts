@@ -5,6 +5,7 @@
 import type { Clock, Log, SandboxReport, SkillOutcome } from '#contract'
 import { describeError } from '#contract'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import { UnderWay } from '../under-way.ts'
 import type { InProcessSkill } from './in-process.ts'
 import { OWN_SKILLS } from './own.ts'
 
@@ -21,7 +22,7 @@ export class GatewaySandbox implements Sandbox {
   readonly #log: Log
   readonly #skills: ReadonlyMap<string, InProcessSkill>
   readonly #stopping = new AbortController()
-  readonly #running = new Set<Promise<Ended>>()
+  readonly #running = new UnderWay<Ended>()
 
   constructor({ clock, log, skills = OWN_SKILLS }: GatewaySandboxOptions) {
     this.#clock = clock
@@ -33,7 +34,7 @@ export class GatewaySandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await Promise.all(this.#running)
+    await this.#running.over()
   }
 
   report(): Promise<SandboxReport> {
@@ -49,14 +50,8 @@ export class GatewaySandbox implements Sandbox {
     })
   }
 
-  async run(job: Job): Promise<Ended> {
-    const ended = this.#run(job)
-    this.#running.add(ended)
-    try {
-      return await ended
-    } finally {
-      this.#running.delete(ended)
-    }
+  run(job: Job): Promise<Ended> {
+    return this.#running.follow(this.#run(job))
   }
 
   /** Nothing that runs in this process outlives it. */

@@ -4,6 +4,7 @@
  */
 import type { JsonValue } from '#contract'
 import { describeError, isJsonObject, textOf } from '#contract'
+import { denialOf } from '../../egress/egress.ts'
 import type { EgressFetch } from '../../egress/egress.ts'
 import type { Job } from '../sandbox.ts'
 import { FETCH_TIMEOUT_MS, MAX_FETCH_BYTES } from './wire.ts'
@@ -13,6 +14,8 @@ export interface Answered {
   /** JSON. */
   readonly text: string
 }
+
+const MAX_DENIALS = 8
 
 export class Outside {
   readonly #job: Job
@@ -37,12 +40,23 @@ export class Outside {
       return what === 'call' ? await this.#call(asked) : await this.#reach(asked)
     } catch (error) {
       if (isDenied(error)) {
-        this.denied += 1
-        if (this.denials.length < 3) this.denials.push(error.message)
+        this.#deny(error.message)
         return refusal(error.message, 'egress_denied')
       }
       return refusal(this.#signal.aborted ? 'the run is over' : describeError(error).message)
     }
+  }
+
+  /** The run is over. */
+  end(): void {
+    if (this.denied > this.denials.length) this.#job.tell(denialOf(`It was denied ${this.denied} times in all.`))
+  }
+
+  #deny(why: string): void {
+    this.denied += 1
+    if (this.denials.includes(why) || this.denials.length === MAX_DENIALS) return
+    this.denials.push(why)
+    this.#job.tell(denialOf(why))
   }
 
   async #call(asked: { readonly [member: string]: JsonValue }): Promise<Answered> {

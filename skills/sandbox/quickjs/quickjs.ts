@@ -9,6 +9,7 @@ import type { Bundle } from '../../bundle/bundle.ts'
 import type { EgressFetch } from '../../egress/egress.ts'
 import { judgeDenials } from '../../egress/egress.ts'
 import type { Ended, Job, Sandbox } from '../sandbox.ts'
+import { UnderWay } from '../under-way.ts'
 import { isImportable } from './module.ts'
 import { Outside } from './outside.ts'
 import { parseJson } from './json.ts'
@@ -51,7 +52,7 @@ export class QuickJsSandbox implements Sandbox {
   readonly #limits: QuickJsLimits
   readonly #pool: Pool
   readonly #stopping = new AbortController()
-  readonly #running = new Set<Promise<Ended>>()
+  readonly #running = new UnderWay<Ended>()
   readonly #texts = new WeakMap<Bundle, ReadonlyMap<string, string>>()
 
   constructor(options: QuickJsOptions) {
@@ -69,7 +70,7 @@ export class QuickJsSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await Promise.all(this.#running)
+    await this.#running.over()
     await this.#pool.stop()
   }
 
@@ -94,14 +95,8 @@ export class QuickJsSandbox implements Sandbox {
     })
   }
 
-  async run(job: Job): Promise<Ended> {
-    const running = this.#run(job)
-    this.#running.add(running)
-    try {
-      return await running
-    } finally {
-      this.#running.delete(running)
-    }
+  run(job: Job): Promise<Ended> {
+    return this.#running.follow(this.#run(job))
   }
 
   /** A thread does not outlive the gateway. */
@@ -151,6 +146,7 @@ export class QuickJsSandbox implements Sandbox {
       },
     })
     over.abort()
+    outside.end()
     const times: SkillTimes = { queueMs: lease.queueMs, startMs: lease.startMs, runMs: this.#clock.now() - begun }
     this.#pool.give(lease.worker, end.is === 'output' || !ABNORMAL.has(end.code))
     const outcome = outcomeOf(end, times)

@@ -156,8 +156,16 @@ def flush():
             pass
 
 
+def rehearse():
+    """What every call does, once before it is waited for."""
+    scope = {}
+    exec(compile('def run(input, ctx):\n  return {"n": [input["n"] + 1, 0.5, "x", None]}\n', '', 'exec'), scope)
+    json.loads(dumps(scope['run']({'n': 1}, None)))
+
+
 def main():
     run = None
+    rehearse()
     while True:
         kind, asked = receive()
         stop = Signal()

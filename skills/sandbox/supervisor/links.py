@@ -6,10 +6,11 @@ import selectors
 import socket
 
 MAX_LINKS, PIECE, LINK_BYTES = 64, 65_536, 262_144
-PROXY = 'http://127.0.0.1:3128'
 
 
 class Links:
+    proxy = 'http://127.0.0.1:3128'
+
     def __init__(self, eyes, path):
         self.eyes, self.path, self.peers, self.waiting, self.ended = eyes, path, {}, {}, set()
         self.door = socket.create_server(('127.0.0.1', 3128), backlog=MAX_LINKS)

@@ -21,7 +21,6 @@ sys.path.insert(0, HERE)
 
 from call import FLOOD, Call
 from house import House
-from links import PROXY, Links
 from process import DUMPABLE, Child, libc
 from wire import ACK, BYE, CALL, CANCEL, HELLO, IDLE, INVOKE, LOAD, LOADED, MEGA, PING, PONG, READY, RETURNED
 from wire import Eyes, Wire, dumps, read
@@ -38,7 +37,7 @@ class Supervisor:
         self.number, self.heard_at = 0, time.monotonic()
         self.eyes = Eyes()
         self.house = House(self.eyes, work, owner)
-        self.links = Links(self.eyes, egress) if egress is not None else None
+        self.links = lead(self.eyes, egress) if egress is not None else None
         self.wire = Wire(self.eyes, self.obey)
         self.park()
 
@@ -120,7 +119,7 @@ class Supervisor:
             return
         if self.links is not None:
             raise ValueError('its way out is another one')
-        self.links = Links(self.eyes, path)
+        self.links = lead(self.eyes, path)
         # The one that waits was started without knowing of it.
         self.clean()
 
@@ -130,7 +129,7 @@ class Supervisor:
         path = os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')
         env = {'PATH': path, 'HOME': self.work, 'TMPDIR': self.work, 'LANG': 'C.UTF-8'}
         if self.links is not None:
-            env.update(dict.fromkeys(('HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'), PROXY), NODE_USE_ENV_PROXY='1')
+            env.update(dict.fromkeys(('HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'), self.links.proxy), NODE_USE_ENV_PROXY='1')
         return env
 
     def park(self):
@@ -247,6 +246,13 @@ class Supervisor:
         if self.links is not None:
             self.links.cut()
         return self.house.clean()
+
+
+def lead(eyes, path):
+    # Most sandboxes have no way out, and to load what it takes is a good part of their start.
+    from links import Links
+
+    return Links(eyes, path)
 
 
 def main(args):

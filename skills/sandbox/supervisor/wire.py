@@ -84,7 +84,7 @@ class Wire:
         self.eyes.watch(self.output, selectors.EVENT_WRITE if self.outbox else 0, self.flush)
 
     def take(self, _):
-        data = read(self.input, MEGA)
+        data = read(self.input)
         if data == b'':
             sys.exit()
         self.inbox += data or b''

@@ -122,7 +122,11 @@ test('what goes wrong is a problem that says whose fault it is, which run it was
     outcome = failing(code)
     const response = await call('/skills/adder/invoke', { method: 'POST' })
     const body = await problem(response, statuses[code])
-    assert.deepEqual([body['detail'], body['run_id'], body['times']], [`It is ${code}.`, RUN, { queue_ms: 1, start_ms: 2, run_ms: 3 }])
+    const named = [422, 502, 504].includes(statuses[code]) ? 'Skill "adder": ' : ''
+    assert.deepEqual(
+      [body['detail'], body['run_id'], body['times']],
+      [`${named}It is ${code}.`, RUN, { queue_ms: 1, start_ms: 2, run_ms: 3 }],
+    )
     assert.match(JSON.stringify(body['code']).slice(1, -1), /^(SKILL|SKILLS|SANDBOX)_[A-Z_]+$/)
     assert.equal(response.headers.has('retry-after'), response.status === 503)
   }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { JsonObject, JsonValue, SkillOutcome } from '#contract'
 import { readAgentSkill } from '../../../skills/agent-skill/agent-skill.ts'
 import type { DockerSandbox } from '../../../skills/sandbox/docker/docker.ts'
 import { jobFor, startSandbox } from '../../support/container.ts'
-import { dockerPath, startEngine } from '../../support/docker.ts'
+import { withoutDocker, startEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 
 const FOLDER = {
   'SKILL.md': '---\nname: greeter\ndescription: Greets.\n---\n# How\n\nRun scripts/greet.py.\n',
@@ -18,16 +19,12 @@ const FOLDER = {
   'scripts/flood.sh': 'yes | head -c 5000000\n',
 }
 
-describe('an Agent Skill in its sandbox', { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('an Agent Skill in its sandbox', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let sandbox: DockerSandbox
   before(async () => {
     const engine = await startEngine(scope)
     sandbox = (await startSandbox(scope, engine)).sandbox
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   async function ask(input: JsonValue): Promise<SkillOutcome> {

@@ -9,7 +9,8 @@ import { bundled } from '../../../skills/bundled/bundled.ts'
 import { MAX_BUNDLE_BYTES, MAX_FILES } from '../../../skills/bundle/bundle.ts'
 import type { EgressFetch } from '../../../skills/egress/egress.ts'
 import { QuickJsSandbox } from '../../../skills/sandbox/quickjs/quickjs.ts'
-import { realClock, scriptJob } from '../../support/javascript.ts'
+import { scriptJob } from '../../support/javascript.ts'
+import { realClock } from '../../support/real-clock.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 
 const requests: { readonly url: string; readonly headers: NodeJS.Dict<string | string[]> }[] = []

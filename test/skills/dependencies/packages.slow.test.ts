@@ -3,27 +3,19 @@ import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import type { Clock } from '#contract'
+import { before, describe, test } from 'node:test'
 import { Packages } from '../../../skills/dependencies/packages.ts'
 import type { PackagesOptions } from '../../../skills/dependencies/packages.ts'
 import { DockerodeEngine } from '../../../skills/sandbox/docker/dockerode-engine.ts'
+import { termsOf } from '../../../skills/sandbox/docker/terms.ts'
 import type { Job } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox } from '../../support/container.ts'
-import { docker, dockerPath, startEngine } from '../../support/docker.ts'
+import { docker, startEngine, withoutDocker } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import type { TestEngine } from '../../support/docker.ts'
 import { temporaryFolder } from '../../support/gateway-process.ts'
 import { quietLog } from '../../support/quiet-log.ts'
-
-const clock: Clock = {
-  now: () => Date.now(),
-  after(ms, run) {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  },
-}
-const seccomp = (): Promise<string> =>
-  Promise.resolve(readFileSync(join(import.meta.dirname, '../../../skills/sandbox/docker/seccomp.json'), 'utf8'))
+import { realClock } from '../../support/real-clock.ts'
 
 /** A wheel, or any zip: name → content. Its SHA-256. */
 function zip(path: string, files: { readonly [name: string]: string }, mode = 0o100644): string {
@@ -47,11 +39,8 @@ function tgz(path: string, folder: string, files: { readonly [name: string]: str
   return `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`
 }
 
-const skip = dockerPath() === null && process.env['CI'] !== 'true' ? 'there is no Docker' : false
-
-describe('packages of a lock file', { skip }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('packages of a lock file', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   const instance = randomUUID()
   let engine: TestEngine
   let dir: string
@@ -64,12 +53,11 @@ describe('packages of a lock file', { skip }, () => {
     shelf = { wheelhouse: join(dir, 'wheelhouse'), npmCache: join(dir, 'npm-cache') }
     mkdirSync(shelf.wheelhouse)
     mkdirSync(shelf.npmCache)
-    client = new DockerodeEngine({ socket: engine.socket, clock })
-  })
-  after(async () => {
-    for (const name of await volumes()) await docker(engine.socket, 'volume', 'rm', name)
-    client.stop()
-    for (const run of hooks) await run()
+    client = new DockerodeEngine({ socket: engine.socket, clock: realClock })
+    scope.after(async () => {
+      for (const name of await volumes()) await docker(engine.socket, 'volume', 'rm', name)
+      client.stop()
+    })
   })
   const volumes = async (): Promise<readonly string[]> =>
     (await docker(engine.socket, 'volume', 'ls', '--quiet', '--filter', `label=openclaw.instance=${instance}`)).split('\n').filter(Boolean)
@@ -79,10 +67,10 @@ describe('packages of a lock file', { skip }, () => {
       image: engine.image,
       runtime: null,
       instance: () => Promise.resolve(instance),
-      seccomp,
+      terms: () => termsOf(client),
       dir,
       shelf,
-      clock,
+      clock: realClock,
       log: quietLog,
       ...more,
     })

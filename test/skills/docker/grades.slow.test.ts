@@ -1,10 +1,11 @@
 /** Skills in real containers: what they get and give, what one call leaves to the next by grade, and what holds them in. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { JsonValue, SkillEvent } from '#contract'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox, type Code, type Contained } from '../../support/container.ts'
-import { dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 
 const PYTHON: Code = { language: 'python', code: 'def run(input, ctx):\n  return {"n": input["n"] + 1}\n' }
 const NODE: Code = { language: 'node', code: 'export const run = (input) => ({ n: input.n + 1 })' }
@@ -15,17 +16,13 @@ const outputOf = ({ outcome }: Ended): JsonValue => {
   return outcome.output
 }
 
-describe('skills in containers', { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('skills in containers', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let engine: TestEngine
   let contained: Contained
   before(async () => {
     engine = await startEngine(scope)
     contained = await startSandbox(scope, engine, { maxContainers: 6, parked: 1 })
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   for (const grade of ['fresh', 'lease', 'resident'] as const) {
@@ -147,6 +144,6 @@ def run(input, ctx):
     assert.match(outcome.status === 'error' ? outcome.message : '', /docker\/build\.sh/)
     assert.equal(hasStarted, false)
     const other = await startSandbox(t, engine, { runtime: 'kata-none' })
-    assert.match((await other.sandbox.report()).reason ?? '', /no runtime kata-none/)
+    assert.match((await other.sandbox.report()).reason ?? '', /no runtime (kata-none|by its socket)/)
   })
 })

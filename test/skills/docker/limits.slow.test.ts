@@ -1,10 +1,11 @@
 /** Skills that take too much of something, end badly, or are many: how each ends, and that the next call is none the worse for it. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { JsonValue, SkillErrorCode } from '#contract'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox, type Code, type Contained } from '../../support/container.ts'
-import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { docker, withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 
 const python = (id: string, code: string, resources: Code['resources'] = {}): Code => ({ language: 'python', id, code, resources })
 const GOOD = python('good', 'def run(input, ctx):\n  return 1\n')
@@ -52,111 +53,103 @@ const BAD: readonly Bad[] = [
   { what: 'raises', ends: 'crashed', code: python('raise', 'def run(input, ctx):\n  raise ValueError("no")\n') },
 ]
 
-describe(
-  'skills that go wrong in containers',
-  { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' },
-  () => {
-    const hooks: (() => Promise<void>)[] = []
-    const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
-    let engine: TestEngine
-    let contained: Contained
-    before(async () => {
-      engine = await startEngine(scope)
-      contained = await startSandbox(scope, engine)
-    })
-    after(async () => {
-      for (const run of hooks) await run()
-    })
-    const codeOf = ({ outcome }: Ended): string => (outcome.status === 'ok' ? 'ok' : outcome.code)
-    const outputOf = ({ outcome }: Ended): JsonValue => (outcome.status === 'ok' ? outcome.output : `${outcome.code}: ${outcome.message}`)
+describe('skills that go wrong in containers', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
+  let engine: TestEngine
+  let contained: Contained
+  before(async () => {
+    engine = await startEngine(scope)
+    contained = await startSandbox(scope, engine)
+  })
+  const codeOf = ({ outcome }: Ended): string => (outcome.status === 'ok' ? 'ok' : outcome.code)
+  const outputOf = ({ outcome }: Ended): JsonValue => (outcome.status === 'ok' ? outcome.output : `${outcome.code}: ${outcome.message}`)
 
-    for (const { what, code, ends, timeoutMs = 8_000 } of BAD) {
-      test(`one that ${what} ends as ${ends}, and the next call is well`, async () => {
-        const startedAt = performance.now()
-        const ended = await contained.sandbox.run(jobFor(code, {}, { timeoutMs }))
-        assert.equal(codeOf(ended), ends, JSON.stringify(ended))
-        assert.equal(ended.hasStarted, true)
-        const { runMs = 0 } = ended.outcome.times ?? {}
-        if (ends === 'timeout') assert.ok(runMs < timeoutMs + 500, `${runMs} ms`)
-        else assert.ok(performance.now() - startedAt < 8_000)
-        assert.equal(outputOf(await contained.sandbox.run(jobFor(GOOD))), 1)
-      })
-    }
-
-    test('after an abnormal end the container is not used again', async () => {
-      const code = python(
-        'turns',
-        'import os, time\ndef run(input, ctx):\n  if input: time.sleep(9)\n  return os.stat("/proc/1").st_ctime_ns\n',
-      )
-      const born = async (): Promise<JsonValue> => outputOf(await contained.sandbox.run(jobFor(code, false)))
-      const first = await born()
-      assert.equal(await born(), first)
-      assert.equal(codeOf(await contained.sandbox.run(jobFor(code, true, { timeoutMs: 200 }))), 'timeout')
-      assert.notEqual(await born(), first)
+  for (const { what, code, ends, timeoutMs = 8_000 } of BAD) {
+    test(`one that ${what} ends as ${ends}, and the next call is well`, async () => {
+      const startedAt = performance.now()
+      const ended = await contained.sandbox.run(jobFor(code, {}, { timeoutMs }))
+      assert.equal(codeOf(ended), ends, JSON.stringify(ended))
+      assert.equal(ended.hasStarted, true)
+      const { runMs = 0 } = ended.outcome.times ?? {}
+      if (ends === 'timeout') assert.ok(runMs < timeoutMs + 500, `${runMs} ms`)
+      else assert.ok(performance.now() - startedAt < 8_000)
+      assert.equal(outputOf(await contained.sandbox.run(jobFor(GOOD))), 1)
     })
+  }
 
-    test('a call that is cancelled ends soon, in the queue and at work', async (t) => {
-      const one = await startSandbox(t, engine, { maxContainers: 1 })
-      const [work, queue] = [new AbortController(), new AbortController()]
-      const started = Promise.withResolvers<void>()
-      const tell = ({ is }: { readonly is: string }): void => void (is === 'started' && started.resolve())
-      const working = one.sandbox.run(jobFor(SLEEP, 9, { signal: work.signal, tell }))
-      await started.promise
-      const queued = one.sandbox.run(jobFor(GOOD, {}, { signal: queue.signal }))
-      const from = performance.now()
-      queue.abort()
-      assert.deepEqual([codeOf(await queued), (await queued).hasStarted], ['cancelled', false])
-      work.abort()
-      assert.equal(codeOf(await working), 'cancelled')
-      assert.ok(performance.now() - from < 1_500)
-    })
+  test('after an abnormal end the container is not used again', async () => {
+    const code = python(
+      'turns',
+      'import os, time\ndef run(input, ctx):\n  if input: time.sleep(9)\n  return os.stat("/proc/1").st_ctime_ns\n',
+    )
+    const born = async (): Promise<JsonValue> => outputOf(await contained.sandbox.run(jobFor(code, false)))
+    const first = await born()
+    assert.equal(await born(), first)
+    assert.equal(codeOf(await contained.sandbox.run(jobFor(code, true, { timeoutMs: 200 }))), 'timeout')
+    assert.notEqual(await born(), first)
+  })
 
-    test('there are never more containers than the budget, the queue is bounded, and a wait ends', async (t) => {
-      const small = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 3, queueMs: 700 })
-      const all = Array.from({ length: 7 }, (_, at) => small.sandbox.run(jobFor({ ...SLEEP, id: `s${at}` }, 1.5, { grade: 'fresh' })))
-      const codes = all.map(async (run) => codeOf(await run))
-      // Nothing is given yet: three wait, the others learn at once that too many do.
-      assert.deepEqual(await Promise.all(codes.slice(3)), ['busy', 'busy', 'busy', 'busy'])
-      let most = 0
-      while (most < 2) most = Math.max(most, (await small.containers()).length)
-      const ended = await Promise.all(codes)
-      assert.ok((await small.containers()).length <= 2)
-      assert.deepEqual(ended.slice(0, 3).sort(), ['busy', 'ok', 'ok'])
-    })
+  test('a call that is cancelled ends soon, in the queue and at work', async (t) => {
+    const one = await startSandbox(t, engine, { maxContainers: 1 })
+    const [work, queue] = [new AbortController(), new AbortController()]
+    const started = Promise.withResolvers<void>()
+    const tell = ({ is }: { readonly is: string }): void => void (is === 'started' && started.resolve())
+    const working = one.sandbox.run(jobFor(SLEEP, 9, { signal: work.signal, tell }))
+    await started.promise
+    const queued = one.sandbox.run(jobFor(GOOD, {}, { signal: queue.signal }))
+    const from = performance.now()
+    queue.abort()
+    assert.deepEqual([codeOf(await queued), (await queued).hasStarted], ['cancelled', false])
+    work.abort()
+    assert.equal(codeOf(await working), 'cancelled')
+    assert.ok(performance.now() - from < 1_500)
+  })
 
-    test('a thousand calls of one skill hold up no other', async (t) => {
-      const shared = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 2_000 })
-      let done = 0
-      const nap = python('nap', 'import time\ndef run(input, ctx):\n  time.sleep(0.05)\n  return 1\n')
-      const crowd = Array.from({ length: 40 }, () => shared.sandbox.run(jobFor(nap, {})).then(() => (done += 1)))
-      const single = await shared.sandbox.run(jobFor(GOOD, {}, { tenant: 'other' }))
-      assert.equal(outputOf(single), 1)
-      assert.ok(done < 20, `${done} of the crowd went first`)
-      await Promise.all(crowd)
-    })
+  test('there are never more containers than the budget, the queue is bounded, and a wait ends', async (t) => {
+    const small = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 3, queueMs: 700 })
+    const all = Array.from({ length: 7 }, (_, at) => small.sandbox.run(jobFor({ ...SLEEP, id: `s${at}` }, 1.5, { grade: 'fresh' })))
+    const codes = all.map(async (run) => codeOf(await run))
+    // Nothing is given yet: three wait, the others learn at once that too many do.
+    assert.deepEqual(await Promise.all(codes.slice(3)), ['busy', 'busy', 'busy', 'busy'])
+    let most = 0
+    while (most < 2) most = Math.max(most, (await small.containers()).length)
+    const ended = await Promise.all(codes)
+    assert.ok((await small.containers()).length <= 2)
+    assert.deepEqual(ended.slice(0, 3).sort(), ['busy', 'ok', 'ok'])
+  })
 
-    test('stop leaves no container, also one that is at work', async (t) => {
-      const going = await startSandbox(t, engine, { parked: 2 })
-      const started = Promise.withResolvers<void>()
-      const working = going.sandbox.run(jobFor(SLEEP, 9, { tell: ({ is }) => void (is === 'started' && started.resolve()) }))
-      await started.promise
-      assert.ok((await going.containers()).length > 0)
-      await going.sandbox.stop()
-      assert.equal(codeOf(await working), 'unavailable')
-      assert.deepEqual(await going.containers(), [])
-      assert.equal(codeOf(await going.sandbox.run(jobFor(GOOD))), 'unavailable')
-    })
+  test('a thousand calls of one skill hold up no other', async (t) => {
+    const shared = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 2_000 })
+    let done = 0
+    const nap = python('nap', 'import time\ndef run(input, ctx):\n  time.sleep(0.05)\n  return 1\n')
+    const crowd = Array.from({ length: 40 }, () => shared.sandbox.run(jobFor(nap, {})).then(() => (done += 1)))
+    const single = await shared.sandbox.run(jobFor(GOOD, {}, { tenant: 'other' }))
+    assert.equal(outputOf(single), 1)
+    assert.ok(done < 20, `${done} of the crowd went first`)
+    await Promise.all(crowd)
+  })
 
-    test('a container that somebody kills under a call is a crash', async (t) => {
-      const going = await startSandbox(t, engine)
-      const started = Promise.withResolvers<void>()
-      const working = going.sandbox.run(jobFor(SLEEP, 9, { tell: ({ is }) => void (is === 'started' && started.resolve()) }))
-      await started.promise
-      const [id = ''] = await going.containers()
-      await docker(engine.socket, 'kill', id)
-      const ended = await working
-      assert.deepEqual([codeOf(ended), ended.hasStarted], ['crashed', true])
-      assert.equal(outputOf(await going.sandbox.run(jobFor(GOOD))), 1)
-    })
-  },
-)
+  test('stop leaves no container, also one that is at work', async (t) => {
+    const going = await startSandbox(t, engine, { parked: 2 })
+    const started = Promise.withResolvers<void>()
+    const working = going.sandbox.run(jobFor(SLEEP, 9, { tell: ({ is }) => void (is === 'started' && started.resolve()) }))
+    await started.promise
+    assert.ok((await going.containers()).length > 0)
+    await going.sandbox.stop()
+    assert.equal(codeOf(await working), 'unavailable')
+    assert.deepEqual(await going.containers(), [])
+    assert.equal(codeOf(await going.sandbox.run(jobFor(GOOD))), 'unavailable')
+  })
+
+  test('a container that somebody kills under a call is a crash', async (t) => {
+    const going = await startSandbox(t, engine)
+    const started = Promise.withResolvers<void>()
+    const working = going.sandbox.run(jobFor(SLEEP, 9, { tell: ({ is }) => void (is === 'started' && started.resolve()) }))
+    await started.promise
+    const [id = ''] = await going.containers()
+    await docker(engine.socket, 'kill', id)
+    const ended = await working
+    assert.deepEqual([codeOf(ended), ended.hasStarted], ['crashed', true])
+    assert.equal(outputOf(await going.sandbox.run(jobFor(GOOD))), 1)
+  })
+})

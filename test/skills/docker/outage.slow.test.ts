@@ -3,10 +3,11 @@
  * to restart the gateway. The engine is our own.
  */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox, type Code, type ContainedOptions, type Contained } from '../../support/container.ts'
 import { dockerdPath, runtimeImage } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import { Dockerd } from '../../support/dockerd.ts'
 import type { Scope } from '../../support/gateway-process.ts'
 
@@ -18,16 +19,12 @@ describe(
   'an engine in trouble',
   { skip: dockerdPath() === null && process.env['CI'] !== 'true' && 'dockerd is not here, or we are not root' },
   () => {
-    const hooks: (() => Promise<void>)[] = []
-    const scope: Scope = { after: (run) => void hooks.unshift(run) }
+    const scope = suiteScope()
     let dockerd: Dockerd
     let image: string
     before(async () => {
       dockerd = await Dockerd.start(scope, dockerdPath() ?? 'dockerd')
       image = await runtimeImage(dockerd.socket)
-    })
-    after(async () => {
-      for (const run of hooks) await run()
     })
 
     const start = (t: Scope, options: ContainedOptions = {}): Promise<Contained> =>
@@ -102,11 +99,7 @@ describe(
       assert.ok(performance.now() - from < 6_000, `${performance.now() - from} ms`)
       dockerd.signal('SIGCONT')
       // What could not be removed then is removed by the next life.
-      const next = await startSandbox(
-        { after: (run) => void hooks.unshift(run) },
-        { socket: dockerd.socket, image },
-        { dir: contained.dir },
-      )
+      const next = await startSandbox(scope, { socket: dockerd.socket, image }, { dir: contained.dir })
       for (const end = performance.now() + 8_000; (await next.containers()).length > 0;) assert.ok(performance.now() < end)
     })
 

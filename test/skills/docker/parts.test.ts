@@ -1,13 +1,75 @@
 /** The small parts of Docker sandboxes that need no engine: the breaker, the demultiplexer, the socket's place, the hardened body. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import type { SandboxReport } from '#contract'
 import { Breaker } from '../../../skills/sandbox/docker/breaker.ts'
 import { Demux } from '../../../skills/sandbox/docker/demux.ts'
-import { EngineAway, EngineRefusal } from '../../../skills/sandbox/docker/engine.ts'
+import { EngineAway, EngineRefusal, type Engine, type EngineFacts } from '../../../skills/sandbox/docker/engine.ts'
 import { containerBody, profileOf, uidOf } from '../../../skills/sandbox/docker/profile.ts'
+import { report } from '../../../skills/sandbox/docker/report.ts'
 import { engineSocket } from '../../../skills/sandbox/docker/socket.ts'
+import { termsOf } from '../../../skills/sandbox/docker/terms.ts'
 import { jobFor } from '../../support/container.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+
+const FACTS: EngineFacts = {
+  name: 'Docker',
+  version: '28.0.0',
+  runtimes: { runc: 'runc', runsc: 'runsc' },
+  defaultRuntime: 'runc',
+  runcVersion: '',
+  cgroupVersion: '2',
+  securityOptions: ['name=seccomp'],
+  hasPidsLimit: true,
+  hasMemoryLimit: true,
+  cpus: 2,
+  memoryBytes: 1,
+}
+
+describe('the report', () => {
+  const reportOf = async (
+    name: EngineFacts['name'],
+    runtime: string | null,
+    securityOptions = FACTS.securityOptions,
+  ): Promise<SandboxReport> => {
+    const nothing = (): never => assert.fail('a report changes nothing')
+    const engine: Engine = {
+      socket: '/nowhere.sock',
+      isStopped: false,
+      name: () => Promise.resolve(name),
+      facts: () => Promise.resolve({ ...FACTS, name, securityOptions }),
+      image: () => Promise.resolve({ id: 'i', labels: {} }),
+      create: nothing,
+      attach: nothing,
+      start: nothing,
+      state: nothing,
+      remove: nothing,
+      list: nothing,
+      stop: nothing,
+    }
+    const settings = { socket: null, image: 'i', runtime, maxContainers: 1, parked: 0 }
+    const census = { starting: 0, parked: 0, leased: 0, busy: 0, ending: 0, queued: 0 }
+    return report({ engine, settings, languages: ['python'], census })
+  }
+  const reasonOf = async (name: EngineFacts['name'], runtime: string | null): Promise<string | null> =>
+    (await reportOf(name, runtime)).reason
+
+  test('refuses a runtime that the engine would not use: one it does not know, and on Podman any but its own', async () => {
+    assert.deepEqual([await reasonOf('Docker', null), await reasonOf('Docker', 'runsc')], [null, null])
+    assert.match((await reasonOf('Docker', 'kata')) ?? '', /knows no runtime kata/)
+    assert.deepEqual([await reasonOf('Podman', null), await reasonOf('Podman', 'runc')], [null, null])
+    assert.match((await reasonOf('Podman', 'runsc')) ?? '', /would run skills in runc/)
+  })
+
+  test('warns of an engine that is root here, whichever it is, and tells what Podman leaves open', async () => {
+    for (const name of ['Docker', 'Podman'] as const) {
+      assert.match((await reportOf(name, null)).warnings.join(), /runs as root without user namespaces/)
+      assert.doesNotMatch((await reportOf(name, null, ['name=seccomp', 'name=rootless'])).warnings.join(), /runs as root/)
+      assert.equal((await reportOf(name, null)).leaves.join().includes('no run outlives it'), name === 'Podman')
+    }
+  })
+})
 
 describe('the breaker', () => {
   const away = (): Promise<never> => Promise.reject(new EngineAway('nobody there'))
@@ -100,10 +162,15 @@ test('the socket is the one of the settings, of the environment, or of the usual
 
 describe('the hardened container', () => {
   const { descriptor } = jobFor({ language: 'python', code: '' }).bundle
-  const bodyOf = (egressDir: string | null, deps: string | null, runtime: string | null = null): Record<string, unknown> => {
+  const bodyOf = (
+    egressDir: string | null,
+    deps: string | null,
+    runtime: string | null = null,
+    isPodman = false,
+  ): Record<string, unknown> => {
     const profile = profileOf(descriptor, { deps, hasEgress: egressDir !== null })
     assert.ok(profile !== null)
-    return containerBody(profile, { image: 'i', runtime, seccomp: '{}', uid: 20_001, labels: {}, egressDir })
+    return containerBody(profile, { image: 'i', runtime, terms: { isPodman, seccomp: '{}' }, uid: 20_001, labels: {}, egressDir })
   }
   const hostOf = (body: Record<string, unknown>): Record<string, unknown> => body['HostConfig'] as Record<string, unknown>
 
@@ -133,6 +200,25 @@ describe('the hardened container', () => {
         ['/run/egress', true],
       ],
     )
+  })
+
+  test('is told to Podman in its own words, with the same limits', () => {
+    const [docker, podman] = [hostOf(bodyOf(null, null)), hostOf(bodyOf(null, null, null, true))]
+    assert.doesNotMatch(JSON.stringify(podman['Tmpfs']), /nr_inodes/)
+    const names = (host: Record<string, unknown>): readonly string[] =>
+      (host['Ulimits'] as readonly { readonly Name: string }[]).map(({ Name }) => Name)
+    assert.deepEqual(names(podman), [...names(docker), 'nproc'])
+    const { Tmpfs: _tmpfs, Ulimits: _ulimits, ...rest } = docker
+    assert.deepEqual({ ...podman, Tmpfs: undefined, Ulimits: undefined }, { ...rest, Tmpfs: undefined, Ulimits: undefined })
+  })
+
+  test('has its filter of system calls named to Podman by a path, and to Docker as it is', async () => {
+    const [docker, podman] = [
+      await termsOf({ name: () => Promise.resolve('Docker') }),
+      await termsOf({ name: () => Promise.resolve('Podman') }),
+    ]
+    assert.deepEqual([docker.isPodman, podman.isPodman], [false, true])
+    assert.deepEqual(JSON.parse(docker.seccomp), JSON.parse(readFileSync(podman.seccomp, 'utf8')))
   })
 
   test('leaves gVisor room for its own threads', () => {

@@ -128,6 +128,16 @@ describe('the pool of sandboxes', () => {
     assert.notEqual((await given('x')).member, spoiled.member)
   })
 
+  test('one that was given back and need not be kept goes, unless it serves again', async () => {
+    const { pool, given } = setUp()
+    const { member } = await given('x')
+    pool.retire(member)
+    assert.equal(member.isDestroyed, false)
+    pool.release(member, { isReusable: true })
+    pool.retire(member)
+    assert.equal(member.isDestroyed, true)
+  })
+
   test('a lease is recycled after a hundred calls, ten minutes of rest, and an hour', async () => {
     const { pool, given, clock } = setUp()
     let last = await given('x')
@@ -291,14 +301,13 @@ describe('the pool of sandboxes', () => {
     assert.ok(made.every(({ isDestroyed }) => isDestroyed))
   })
 
-  test('a warm profile is kept ahead without use, and for ever', async () => {
-    const { pool, clock } = setUp({ parked: 1 })
-    pool.warm(A)
-    for (let minute = 0; minute < 30; minute++) {
-      clock.advance(60_000)
-      await settle()
-    }
-    assert.equal(pool.census().parked, 1)
+  test('of those kept ahead, the oldest is given first: what was started in it had the most time to come up', async () => {
+    const { given, clock, made } = setUp({ max: 6, parked: 2 })
+    await given('x')
+    clock.advance(100)
+    await settle()
+    const { member } = await given('y')
+    assert.equal(made.indexOf(member), 1)
   })
 
   test('stop refuses those who wait and destroys what there is, also what is still being made', async () => {

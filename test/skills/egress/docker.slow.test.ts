@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { access } from 'node:fs/promises'
-import { after, before, describe, test } from 'node:test'
-import type { JsonValue, SkillOutcome } from '#contract'
+import { before, describe, test } from 'node:test'
+import type { JsonValue, SkillEvent, SkillOutcome } from '#contract'
 import { jobFor, startSandbox } from '../../support/container.ts'
-import { dockerPath, startEngine } from '../../support/docker.ts'
+import { withoutDocker, startEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import type { TestEngine } from '../../support/docker.ts'
 import { openWay, serve } from '../../support/egress.ts'
 
@@ -17,17 +18,11 @@ read -r url
 [ -S /run/egress/proxy.sock ] && sees=socket || sees=nothing
 echo "\\"$sees\\"" >&3`
 
-const skip = dockerPath() === null && process.env['CI'] !== 'true' ? 'Docker is not here' : false
-
-describe('out of a container', { skip }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('out of a container', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let engine: TestEngine
   before(async () => {
     engine = await startEngine(scope)
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   for (const [language, code] of [
@@ -39,15 +34,20 @@ describe('out of a container', { skip }, () => {
       const place = `127.0.0.1:${port}`
       const { proxy } = await openWay(context, { privateHosts: [place] })
       const { sandbox } = await startSandbox(scope, engine, { egress: proxy })
+      let told = ''
       const ask = async (url: string, egress: readonly string[]): Promise<SkillOutcome> => {
-        const { outcome } = await sandbox.run({ ...jobFor({ language, code }), input: url, egress })
+        told = ''
+        const tell = (event: SkillEvent): void => void (told += event.is === 'log' && event.stream === 'log' ? event.text : '')
+        const { outcome } = await sandbox.run({ ...jobFor({ language, code }), input: url, egress, tell })
         return outcome
       }
       const good = await ask(`http://${place}/`, [place])
       assert.equal(good.status === 'ok' ? good.output : good.message, 'hello')
+      assert.equal(told, '')
       for (const url of ['http://169.254.169.254/latest/', `http://localhost:${port}/`, 'http://evil.example/']) {
         const bad = await ask(url, [place, '169.254.169.254'])
         // Node's fetch takes a 403 of the proxy for an answer.
+        assert.match(told, /^egress: .*(is not among|is no public).*\n$/, url)
         const said: JsonValue = bad.status === 'ok' ? bad.output : bad.code
         assert.match(JSON.stringify(said), /^"(egress_denied"$|.*(is not among|is no public))/, url)
       }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, mkdir, rm, stat } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -81,6 +82,20 @@ describe('a skill reaches', () => {
     door.begin({ skill: 'probe', key: 'other', allow: [] })
     assert.equal(status(await ask(tunnelTo(place))), '403')
   })
+})
+
+test('the first few denials are told as they happen, each once, and at the end how many there were', async (context) => {
+  const { ask, door } = await openWay(context)
+  const told: string[] = []
+  door.begin({ skill: 'probe', key: 'k', allow: ['api.example.com'], onDenied: (why) => void told.push(why) })
+  await ask(get('http://evil.example/'))
+  assert.match(told.join(), /^evil\.example:80 is not among the hosts of the skill: it may reach api\.example\.com[^,]*$/)
+  for (let count = 0; count < 12; count++) await ask(tunnelTo(`evil${count}.example:443`))
+  await ask(get('http://evil.example/'))
+  assert.equal(told.length, 8)
+  door.end()
+  door.end()
+  assert.deepEqual(told.slice(8), ['It was denied 14 times in all.'])
 })
 
 describe('what is not public', () => {
@@ -347,10 +362,37 @@ describe('the directory of a door', () => {
     await assert.rejects(access(join(root, left)))
     const door = await proxy.open(kept)
     await access(join(door.dir, EGRESS_SOCKET))
+    await assert.rejects(proxy.open(kept), { code: 'EGRESS_INVALID' })
     await proxy.sweep([])
     await access(door.dir)
     for (const name of ['../escape', kept, '']) await assert.rejects(proxy.open(name), { code: 'EGRESS_INVALID' })
     await door.close()
+  })
+
+  test('of a former life lets in who came before it was known whose call goes on, and nobody when that is never known', async (context) => {
+    const port = await serve(context, (_request, response) => response.end('hello'))
+    const place = `127.0.0.1:${port}`
+    const { proxy, root } = await openWay(context, { privateHosts: [place] })
+    for (const isKnown of [true, false]) {
+      const name = randomBytes(16).toString('hex')
+      await mkdir(join(root, name))
+      const door = await proxy.open(name)
+      const socket = connect(join(door.dir, EGRESS_SOCKET))
+      socket.on('error', () => {})
+      const answer = readAll(socket)
+      socket.write(get(`http://${place}/`))
+      // It has come in when a second one has, and that one is heard of.
+      const second = connect(join(door.dir, EGRESS_SOCKET))
+      second.on('error', () => {})
+      const refusal = readAll(second)
+      second.write('nonsense\r\n\r\n')
+      assert.equal(status(await refusal), '400')
+      if (isKnown) door.begin({ skill: 'probe', key: 'k', allow: [place] })
+      else await door.close()
+      const text = await answer
+      assert.equal(text.includes('hello'), isKnown, text)
+      await door.close()
+    }
   })
 
   test('is not made where somebody else can write, nor where a path has no room', async (context) => {

@@ -8,11 +8,12 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { JsonValue, SkillEvent } from '#contract'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox, type Code, type Contained } from '../../support/container.ts'
-import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { docker, withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import type { Attack } from './attack.ts'
 import { control, type Outside } from './control.ts'
 import { LIES } from './conversation.ts'
@@ -40,9 +41,8 @@ const GOOD: Code = { language: 'python', id: 'good', code: "def run(input, ctx):
 const how = ({ outcome }: Ended): string => (outcome.status === 'ok' ? 'ok' : outcome.code)
 const output = ({ outcome }: Ended): JsonValue => (outcome.status === 'ok' ? outcome.output : `${outcome.code}: ${outcome.message}`)
 
-describe('hostile skills', { skip: dockerPath() === null && process.env['CI'] !== 'true' && 'Docker is not here' }, () => {
-  const hooks: (() => Promise<void>)[] = []
-  const scope = { after: (run: () => Promise<void>): void => void hooks.unshift(run) }
+describe('hostile skills', { skip: withoutDocker() }, () => {
+  const scope = suiteScope()
   let engine: TestEngine
   let contained: Contained
   let outside: Outside
@@ -63,9 +63,6 @@ describe('hostile skills', { skip: dockerPath() === null && process.env['CI'] !=
       .find(({ family, internal }) => family === 'IPv4' && !internal)
     assert.ok(address !== undefined, 'this machine has no address beside loopback')
     outside = { host: address.address, port: (listener.address() as AddressInfo).port }
-  })
-  after(async () => {
-    for (const run of hooks) await run()
   })
 
   const isWell = async (): Promise<void> =>

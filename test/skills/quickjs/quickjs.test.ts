@@ -6,7 +6,8 @@ import { DeniedError } from '#contract'
 import type { JsonValue, SkillEvent, SkillOutcome } from '#contract'
 import type { EgressFetch } from '../../../skills/egress/egress.ts'
 import { QuickJsSandbox } from '../../../skills/sandbox/quickjs/quickjs.ts'
-import { realClock, scriptJob } from '../../support/javascript.ts'
+import { scriptJob } from '../../support/javascript.ts'
+import { realClock } from '../../support/real-clock.ts'
 import type { JobOptions } from '../../support/javascript.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 
@@ -283,6 +284,11 @@ describe('ctx.fetch', () => {
       await failure('export const run = (input, ctx) => ctx.fetch("http://other.test/")', { egress }),
       /^egress_denied: other\.test is not among/,
     )
+    let told = ''
+    const tell = (event: SkillEvent): void => void (told += event.is === 'log' && event.stream === 'log' ? event.text : '')
+    const often = handled.replace('ctx.fetch', 'ctx.fetch("http://other.test/").catch(() => {}) && ctx.fetch')
+    assert.deepEqual(await output(often, { egress, tell }), ['other.test is not among the hosts of the skill.', 'egress_denied'])
+    assert.equal(told, 'egress: other.test is not among the hosts of the skill.\negress: It was denied 2 times in all.\n')
   })
   test('is not there for a skill that declares no host, and nothing goes out', async () => {
     const before = asked.length

@@ -138,3 +138,50 @@ test('a hook after is told what came of it, and changes nothing', async () => {
   )
   await world.runner.stop()
 })
+
+test("a secret that a skill hands on to another is in nothing that is kept of that one's run", async () => {
+  const secret = 'tok-5f2c9a'
+  const added: unknown[] = []
+  const store: NonNullable<Parameters<typeof worldOf>[0]['store']> = {
+    add: async (run) => {
+      added.push(run.input)
+      return null
+    },
+    finish: async (_id, end) => void added.push(end.outcome, end.logs),
+  }
+  const world = worldOf({
+    store,
+    skills: {
+      outer: {
+        secrets: ['token'],
+        run: async ({ call, secrets }) => {
+          const input = { headers: { authorization: `Bearer ${secrets['token']}` } }
+          const outcomes = [await call('pure', input, 1), await call('pay', input, 2), await call('crash', input, 3)]
+          return ok(outcomes.map(outputOf))
+        },
+      },
+      pure: { effect: 'none', run: ({ input }) => ok(input) },
+      pay: {
+        effect: 'once',
+        run: ({ input, tell }) => {
+          tell({ is: 'log', stream: 'stdout', text: JSON.stringify(input) })
+          return ok(input)
+        },
+      },
+      crash: { effect: 'none', run: ({ input }) => bad('timeout', true, JSON.stringify(input)) },
+      guard: { effect: 'none', run: () => ok({}) },
+    },
+    settings: {
+      entries: { outer: { isEnabled: true, network: null, secrets: { token: secret }, grade: null } },
+      hooks: { before: ['guard'], after: ['guard'] },
+    },
+  })
+  assert.equal(codeOf(await world.run('outer')), 'ok')
+  await world.sandbox.came(9)
+  await world.runner.stop()
+  const inner = world.sandbox.jobs.find(({ bundle }) => bundle.descriptor.id === 'pure')
+  assert.deepEqual(inner?.input, { headers: { authorization: `Bearer ${secret}` } }, 'the skill that is called gets it')
+  const kept = JSON.stringify([added, world.ended.map(({ run, execution }) => [run.input, execution.outcome, execution.logs])])
+  assert.ok(kept.includes('[secret]'))
+  assert.ok(!kept.includes(secret), kept)
+})

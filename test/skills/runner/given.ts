@@ -49,7 +49,9 @@ export class ScriptedSandbox implements Sandbox {
   readonly name = 'gateway'
   readonly languages = ['gateway'] as const
   readonly jobs: Job[] = []
-  readonly adopted: Map<string, Ended> = new Map()
+  readonly adopted: Map<string, Ended | Promise<Ended>> = new Map()
+  /** Keys for which it was asked, in order. */
+  readonly asked: string[] = []
   readonly #scripts: ReadonlyMap<string, Script>
   #onJob: (() => void) | null = null
 
@@ -76,7 +78,8 @@ export class ScriptedSandbox implements Sandbox {
     return (await this.#scripts.get(job.bundle.descriptor.id)?.(job)) ?? ok(job.input)
   }
   async adopt(key: string): Promise<Ended | null> {
-    return this.adopted.get(key) ?? null
+    this.asked.push(key)
+    return (await this.adopted.get(key)) ?? null
   }
   /** Resolves when so many jobs came. */
   async came(count: number): Promise<void> {

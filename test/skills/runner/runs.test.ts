@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { Invocation, RunId, RunRecord, SkillEvent, Store } from '#contract'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Recorder } from '../../../skills/runner/recorder.ts'
 import { Runs } from '../../../skills/runner/runs.ts'
+import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { bad, codeOf, hang, ok, worldOf } from './given.ts'
@@ -227,6 +229,48 @@ test('a run that outlived the gateway is adopted and not run again', async (cont
   const run = await ended(next, once.id)
   assert.deepEqual([run.status, run.outcome?.status === 'ok' && run.outcome.output, next.sandbox.jobs.length], ['done', 'it went on', 1])
   assert.deepEqual(await letters(next), [])
+})
+
+test('all runs that a former life left are asked after at once: their sandboxes wait for nobody', async (context) => {
+  const life = await live(context)
+  const keys = ['a', 'b', 'c', 'd', 'e']
+  for (const key of keys) void life.runs.invoke(call('slow', { key }), patient())
+  await life.sandbox.came(keys.length)
+  const next = await life.next()
+  await next.run('pure')
+  const going = Promise.withResolvers<Ended>()
+  for (const { key } of life.sandbox.jobs) next.sandbox.adopted.set(key, going.promise)
+  await next.runs.start()
+  for (const limit = within(); next.sandbox.asked.length < keys.length; await setImmediate()) limit.throwIfAborted()
+  going.resolve(ok('it went on'))
+  for (const { id } of await next.store.runs.list({ tenant: 'default', skill: 'slow' }, null, 10))
+    assert.equal((await ended(next, id)).status, 'done')
+})
+
+test('an outcome is let go when it is on record, and one that is tried again before that', async (context) => {
+  const told: (readonly [string, Promise<RunRecord | null>])[] = []
+  let id: RunId | null = null
+  let attempts = 0
+  const letGo = (what: string): (() => void) => {
+    return () => told.push([what, id === null ? Promise.resolve(null) : life.store.runs.get('default', id)])
+  }
+  const run = (): Ended => {
+    attempts += 1
+    return { ...(attempts === 1 ? bad('crashed') : ok()), acknowledge: letGo(`attempt ${attempts}`) }
+  }
+  const life: Life = await live(context, { skills: { ...SKILLS, again: { effect: 'idempotent', run } } })
+  ;({ id } = await life.runs.submit(call('again')))
+  for (const limit = within(); told.length < 1; await setImmediate()) limit.throwIfAborted()
+  life.clock.advance(1_000)
+  assert.equal((await ended(life, id)).status, 'done')
+  const seen = await Promise.all(told.map(async ([what, found]) => [what, (await found)?.status]))
+  assert.deepEqual(seen, [
+    ['attempt 1', 'running'],
+    ['attempt 2', 'done'],
+  ])
+  // Whoever called it for a turn records it after this.
+  await life.run('again')
+  assert.equal(told.length, 2)
 })
 
 test('a run in which the gateway dies again and again is given up', async (context) => {

@@ -18,9 +18,11 @@ import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap
 import { findHost } from '../../../skills/sandbox/bubblewrap/host.ts'
 import type { Ended, Job } from '../../../skills/sandbox/sandbox.ts'
 import type { EgressDoor } from '../../../skills/egress/egress.ts'
+import { openWay, serve } from '../../support/egress.ts'
 import { facilities } from '../../support/machine.ts'
 import { quietLog } from '../../support/quiet-log.ts'
-import { bundleOf, jobOf, realClock } from '../../support/supervisor.ts'
+import { realClock } from '../../support/real-clock.ts'
+import { bundleOf, jobOf } from '../../support/supervisor.ts'
 import type { Heard } from '../../support/supervisor.ts'
 
 type Language = 'python' | 'node' | 'shell'
@@ -325,6 +327,35 @@ def run(mark, c):
     assert.equal(await output('node', node, 'http://example.test/b', { egress }), 'tunnelled example.test:80')
     assert.equal(doors.length, 2)
     assert.equal(code(await run('python', python, 'http://example.test/a')), 'crashed')
+  })
+
+  test('has a door of the real proxy, and what that denies stands in its log although the run ended well', async (context) => {
+    const port = await serve(context, (_request, response) => response.end('hello'))
+    const place = `127.0.0.1:${port}`
+    const { proxy: way, root, door: other } = await openWay(context, { privateHosts: [place] })
+    const settings = { maxConcurrent: 2, maxQueued: 2, queueMs: 5_000 }
+    const own = new BubblewrapSandbox({ settings, log: quietLog, clock: realClock, egress: way, folders: null })
+    const source = `import urllib.error, urllib.request
+def run(urls, c):
+    found = []
+    for url in urls:
+        try: found.append(urllib.request.urlopen(url, timeout=5).read().decode())
+        except urllib.error.HTTPError as error: found.append(error.code)
+    return found
+`
+    const urls = [`http://${place}/`, 'http://169.254.169.254/', `http://localhost:${port}/`]
+    const { job, heard } = jobFor('python', source, urls, { egress: [place] })
+    const { outcome } = await own.run(job)
+    assert.deepEqual(outcome.status === 'ok' ? outcome.output : outcome, ['hello', 403, 403])
+    assert.match(heard.text('log'), /^egress: 169\.254\.169\.254:80 is not among .*\negress: localhost:\d+ is not among .*\n$/)
+    const locked = { ...job.bundle, descriptor: { ...job.bundle.descriptor, dependencies: 'requirements.txt' } }
+    const refused = await own.run({ ...job, bundle: locked })
+    assert.equal(code(refused), 'unavailable')
+    assert.match(refused.outcome.status === 'error' ? refused.outcome.message : '', /with Docker or Podman only.*without requirements\.txt/)
+    assert.match(JSON.stringify((await own.report()).leaves), /lock file are refused/)
+    await own.stop()
+    await other.close()
+    assert.deepEqual(await readdir(root), [])
   })
 
   test('finds what its lock file names', async () => {

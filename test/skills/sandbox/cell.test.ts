@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { textOf } from '#contract'
 import type { JsonObject, SkillOutcome } from '#contract'
 import { Cell } from '../../../skills/sandbox/cell.ts'
-import type { CellEnded } from '../../../skills/sandbox/cell.ts'
+import type { CellEnded } from '../../../skills/sandbox/call.ts'
 import { FROM, GREETING, TO } from '../../../skills/sandbox/frame.ts'
 import type { Frame } from '../../../skills/sandbox/frame.ts'
 import { encodeFrame, FrameDecoder } from '../../../skills/sandbox/frames.ts'
@@ -90,15 +90,30 @@ describe('a cell', () => {
     assert.deepEqual(cell.state, { is: 'busy', key: 'key-1' })
     far.clock.advance(40)
     await far.say(FROM.result, 1, { n: 2 })
-    assert.deepEqual(await ended, { outcome: { status: 'ok', output: { n: 2 } }, hasStarted: true, runMs: 40 })
+    assert.deepEqual(await ended, { outcome: { status: 'ok', output: { n: 2 } }, hasStarted: true, call: 1, runMs: 40 })
     assert.equal(cell.state.is, 'busy', 'cleaning up is not over')
     await far.say(FROM.idle, 1, { clean: true })
     assert.equal(await cell.idle(), true)
     assert.deepEqual(cell.state, { is: 'held', key: 'key-1' })
-    cell.ack()
+    await cell.ack(1)
     await turn()
     assert.equal(far.sent(TO.ack).length, 1)
     assert.equal(cell.state.is, 'idle')
+  })
+
+  test('what is acknowledged after another call began is of no matter to that', async () => {
+    const cell = await far.greet()
+    const { ended } = await far.invoke()
+    await far.say(FROM.result, 1, '1')
+    const { call } = await ended
+    const next = far.invoke()
+    await far.say(FROM.idle, 1, { clean: true })
+    const { ended: second } = await next
+    await far.say(FROM.result, 2, '2')
+    await second
+    await far.say(FROM.idle, 2, { clean: true })
+    await cell.ack(call)
+    assert.deepEqual([far.sent(TO.ack).length, cell.state.is], [0, 'held'])
   })
 
   test('tells progress at most ten times a second, and the last one before the end', async () => {
@@ -191,6 +206,14 @@ describe('a cell', () => {
     const { ended } = await far.invoke()
     await far.say(FROM.result, 5, '1')
     assert.equal((await ended).outcome.status, 'ok')
+  })
+
+  test('gives up a run that it took up when nothing is heard of it any more', async () => {
+    const cell = await far.greet({ state: 'busy', key: 'old' }, 4)
+    const adopted = cell.adopt(jobOf(null, { timeoutMs: 1_000 }).job)
+    far.clock.advance(1_400)
+    const ended = await adopted
+    assert.equal(ended?.outcome.status === 'error' && ended.outcome.code, 'timeout')
   })
 
   test('gives the outcome of a run that ended while nobody listened', async () => {

@@ -1,50 +1,13 @@
-/** The supervisor as a plain child process: what it says, how calls end, what is left of them. Namespaces and limits have tests of their own. */
+/** The supervisor as a plain child process: what it says, and how calls end. Namespaces and limits have tests of their own. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { afterEach, describe, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { describe, test } from 'node:test'
 import type { JsonValue, SkillOutcome } from '#contract'
-import { Cell } from '../../../skills/sandbox/cell.ts'
-import type { CellEnded } from '../../../skills/sandbox/cell.ts'
-import { bundleOf, jobOf, realClock, startSupervisor } from '../../support/supervisor.ts'
-import type { Heard, Supervised } from '../../support/supervisor.ts'
+import { realClock } from '../../support/real-clock.ts'
+import type { jobOf } from '../../support/supervisor.ts'
+import { code, run, supervising, type Language } from './given.ts'
 
-type Language = 'python' | 'node' | 'shell'
-const EXTENSIONS = { python: 'py', node: 'mjs', shell: 'sh' } as const
-const NO_EXTRAS = { deps: null, egress: null, limits: null }
-
-let open: Supervised | null = null
-afterEach(async () => {
-  await open?.stop()
-  open = null
-})
-
-async function start(language: Language, code: string): Promise<Supervised> {
-  open = await startSupervisor(language)
-  assert.deepEqual(await open.cell.ready(10_000), { is: 'idle' })
-  assert.equal(await open.cell.load(bundleOf(language, { [`main.${EXTENSIONS[language]}`]: code }), NO_EXTRAS), null)
-  return open
-}
-
-async function run(
-  { cell }: Supervised,
-  input: JsonValue = null,
-  more: Parameters<typeof jobOf>[1] = {},
-): Promise<{ readonly outcome: SkillOutcome; readonly heard: Heard; readonly ended: CellEnded; readonly isClean: boolean }> {
-  const { job, heard } = jobOf(input, more)
-  const ended = await cell.invoke(job)
-  return { outcome: ended.outcome, heard, ended, isClean: await cell.idle() }
-}
-
-const code = (outcome: SkillOutcome): string => (outcome.status === 'ok' ? 'ok' : outcome.code)
+const { start, outcomeOf } = supervising()
 const message = (outcome: SkillOutcome): string => (outcome.status === 'ok' ? '' : outcome.message)
-async function outcomeOf(language: Language, source: string, more: Parameters<typeof jobOf>[1] = {}): Promise<SkillOutcome> {
-  const { outcome, isClean } = await run(await start(language, source), null, more)
-  assert.equal(isClean, true)
-  return outcome
-}
 const python = (source: string, more?: Parameters<typeof jobOf>[1]): Promise<SkillOutcome> => outcomeOf('python', source, more)
 const node = (source: string, more?: Parameters<typeof jobOf>[1]): Promise<SkillOutcome> => outcomeOf('node', source, more)
 const shell = (source: string, more?: Parameters<typeof jobOf>[1]): Promise<SkillOutcome> => outcomeOf('shell', source, more)
@@ -85,29 +48,19 @@ describe('what an author writes', () => {
   }
 
   test('node: a CommonJS file', async () => {
-    open = await startSupervisor('node')
-    await open.cell.ready(10_000)
-    await open.cell.load(
-      bundleOf('node', {
-        'main.js': 'const { twice } = require("./lib/twice.js"); exports.run = (n) => twice(n)',
-        'lib/twice.js': 'exports.twice = (n) => n * 2',
-      }),
-      NO_EXTRAS,
-    )
-    assert.deepEqual((await run(open, 4)).outcome, { status: 'ok', output: 8 })
+    const supervised = await start('node', {
+      'main.js': 'const { twice } = require("./lib/twice.js"); exports.run = (n) => twice(n)',
+      'lib/twice.js': 'exports.twice = (n) => n * 2',
+    })
+    assert.deepEqual((await run(supervised, 4)).outcome, { status: 'ok', output: 8 })
   })
 
   test('python: files of the bundle are imported', async () => {
-    open = await startSupervisor('python')
-    await open.cell.ready(10_000)
-    await open.cell.load(
-      bundleOf('python', {
-        'src/main.py': 'import twice\ndef run(n, ctx): return twice.twice(n)',
-        'src/twice.py': 'def twice(n): return n * 2',
-      }),
-      NO_EXTRAS,
-    )
-    assert.deepEqual((await run(open, 4)).outcome, { status: 'ok', output: 8 })
+    const supervised = await start('python', {
+      'src/main.py': 'import twice\ndef run(n, ctx): return twice.twice(n)',
+      'src/twice.py': 'def twice(n): return n * 2',
+    })
+    assert.deepEqual((await run(supervised, 4)).outcome, { status: 'ok', output: 8 })
   })
 
   test('an input of a megabyte, also where nobody reads it', async () => {
@@ -116,7 +69,6 @@ describe('what an author writes', () => {
       status: 'ok',
       output: 1_000_000,
     })
-    await open?.stop()
     assert.deepEqual((await run(await start('shell', 'echo 1 >&3'), input)).outcome, { status: 'ok', output: 1 })
   })
 
@@ -148,9 +100,7 @@ describe('how a call ends', () => {
     const { outcome, heard } = await run(await start('python', 'def run(input, ctx): raise ValueError("no such user")'))
     assert.deepEqual([code(outcome), message(outcome)], ['crashed', 'ValueError: no such user'])
     assert.match(heard.text('stderr'), /Traceback[^]*main\.py", line 1/)
-    await open?.stop()
     assert.equal(message(await node('export const run = async () => { throw new TypeError("no") }')), 'TypeError: no')
-    await open?.stop()
     assert.equal(
       message(await node('export const run = () => new Promise(() => setTimeout(() => { throw new Error("later") }))')),
       'Error: later',
@@ -159,21 +109,15 @@ describe('how a call ends', () => {
 
   test('by what its file lacks', async () => {
     assert.match(message(await python('def main(): pass')), /main\.py defines no run\(input, ctx\)/)
-    await open?.stop()
     assert.match(message(await node('export const main = 1')), /main\.mjs exports no function run\(input, ctx\)/)
-    await open?.stop()
     assert.match(message(await python('def run(:')), /SyntaxError/)
   })
 
   test('by an exit code or a signal, with the last line of stderr', async () => {
     assert.match(message(await shell('echo broken >&2; exit 3')), /exit code 3: broken$/)
-    await open?.stop()
     assert.match(message(await python('import os, signal\ndef run(i, c): os.kill(os.getpid(), signal.SIGSEGV)')), /SIGSEGV/)
-    await open?.stop()
     assert.match(message(await python('import os\ndef run(i, c): os.kill(os.getpid(), 40)')), /signal 40/)
-    await open?.stop()
     assert.match(message(await python('import os\ndef run(i, c): os._exit(0)')), /exit code 0/)
-    await open?.stop()
     assert.match(message(await node('export const run = () => new Promise(() => {})')), /never settled/)
   })
 
@@ -192,15 +136,12 @@ describe('how a call ends', () => {
     ]
     for (const [language, source] of outputs) {
       assert.equal(code(await outcomeOf(language, source)), 'invalid_output', source)
-      await open?.stop()
     }
   })
 
   test('as output_limit when its output is too long', async () => {
     assert.match(message(await python('def run(i, c): return "x" * (5 << 20)')), /5242882 bytes; at most 1048576/)
-    await open?.stop()
     assert.equal(code(await node('export const run = () => "x".repeat(5 << 20)')), 'output_limit')
-    await open?.stop()
     assert.equal(code(await shell('head -c 5000000 /dev/zero >&3')), 'output_limit')
   })
 
@@ -214,7 +155,6 @@ describe('how a call ends', () => {
       const { outcome, ended, isClean } = await run(await start('python', source), null, { timeoutMs: 400 })
       assert.deepEqual([code(outcome), message(outcome), isClean], ['timeout', 'it took longer than 400 ms', true])
       assert.ok(ended.runMs < 2_000, String(ended.runMs))
-      await open?.stop()
     }
   })
 
@@ -274,7 +214,6 @@ describe('how a call ends', () => {
       const { outcome, heard, isClean } = await run(await start('python', source))
       assert.deepEqual([code(outcome), isClean], ['output_limit', true])
       assert.ok(heard.text('stdout').length <= 65_536 && heard.text('stderr').length <= 65_536 && heard.progress().length < 50)
-      await open?.stop()
     }
   })
 
@@ -321,7 +260,6 @@ describe('what a skill forges', () => {
     ]) {
       const { outcome, isClean } = await run(await start('python', `${wire}def run(i, c):\n    os.write(3, X)\n    while True: pass`))
       assert.deepEqual([code(outcome), isClean], ['protocol', true], wire)
-      await open?.stop()
     }
   })
 
@@ -337,176 +275,4 @@ describe('what a skill forges', () => {
     assert.equal(code(outcome), 'protocol')
     assert.ok(ended.runMs < 3_000)
   })
-})
-
-describe('from one call to the next', () => {
-  test('nothing is left: files, strange modes, deep folders, changed code, processes', async () => {
-    const source = `
-import os, sys, subprocess, time
-HERE = os.path.dirname(__file__)
-def run(what, ctx):
-    if what == 'soil':
-        os.chdir(os.environ['HOME'])
-        open('left', 'w').write('secret')
-        open(os.path.join(HERE, 'main.py'), 'a').write('\\ndef run(i, c): return "poisoned"\\n')
-        open(os.path.join(HERE, 'json.py'), 'w').write('raise SystemExit')
-        os.makedirs('a/b/c'); os.chmod('a/b', 0); os.mkfifo('fifo'); os.symlink('/etc', 'link')
-        for _ in range(1500):
-            os.mkdir('d' * 200); os.chdir('d' * 200)
-        subprocess.Popen(['sleep', '300'])
-        return os.getpid()
-    return [sorted(os.listdir(os.environ['HOME'])), sorted(os.listdir(HERE))]
-`
-    const supervised = await start('python', source)
-    const soiled = await run(supervised, 'soil')
-    assert.deepEqual([code(soiled.outcome), soiled.isClean], ['ok', true])
-    assert.deepEqual(await readdir(supervised.folder), [])
-    const { outcome } = await run(supervised, 'look')
-    assert.deepEqual(outcome, { status: 'ok', output: [['skill'], ['main.py']] })
-  })
-
-  test('the same process is never used again, unless it is resident', async () => {
-    const supervised = await start('python', 'calls = []\ndef run(i, c):\n    calls.append(i)\n    return calls')
-    for (const n of [1, 2]) assert.deepEqual((await run(supervised, n)).outcome, { status: 'ok', output: [n] })
-    const resident = { grade: 'resident' } as const
-    assert.deepEqual((await run(supervised, 3, resident)).outcome, { status: 'ok', output: [3] })
-    assert.deepEqual((await run(supervised, 4, resident)).outcome, { status: 'ok', output: [3, 4] })
-    assert.deepEqual((await run(supervised, 5)).outcome, { status: 'ok', output: [5] })
-  })
-
-  test('a resident process goes at any abnormal end, or when it speaks out of turn', async () => {
-    const source = `import os, threading, time
-calls = []
-def late():
-    time.sleep(0.05)
-    os.write(3, b'\\0\\0\\0\\2E\\0\\0\\0\\1{}')
-def run(i, c):
-    calls.append(i)
-    if i == 'hang': time.sleep(60)
-    if i == 'late': threading.Thread(target=late).start()
-    if i == 'raise': raise ValueError('x')
-    return calls
-`
-    const supervised = await start('python', source)
-    const resident = { grade: 'resident', timeoutMs: 500 } as const
-    await run(supervised, 1, resident)
-    assert.equal(code((await run(supervised, 'raise', resident)).outcome), 'crashed')
-    assert.deepEqual((await run(supervised, 2, resident)).outcome, { status: 'ok', output: [1, 'raise', 2] })
-    assert.equal(code((await run(supervised, 'hang', resident)).outcome), 'timeout')
-    assert.deepEqual((await run(supervised, 3, { grade: 'resident' })).outcome, { status: 'ok', output: [3] })
-    await run(supervised, 'late', { grade: 'resident' })
-    await new Promise((resolve) => realClock.after(400, () => resolve(undefined)))
-    assert.deepEqual((await run(supervised, 4, { grade: 'resident' })).outcome, { status: 'ok', output: [4] })
-  })
-
-  test('another bundle can be loaded, and one that leads out of its folder cannot', async () => {
-    const supervised = await start('python', 'def run(i, c): return 1')
-    await run(supervised, null, { grade: 'resident' })
-    assert.equal(await supervised.cell.load(bundleOf('python', { 'b.py': 'def run(i, c): return 2' }), NO_EXTRAS), null)
-    assert.deepEqual((await run(supervised, null, { grade: 'resident' })).outcome, { status: 'ok', output: 2 })
-    for (const path of ['../b.py', '/etc/b.py', 'a/../../b.py']) {
-      assert.match(String((await supervised.cell.load(bundleOf('python', { [path]: '' }), NO_EXTRAS))?.message), /leads out/)
-    }
-    assert.match(String((await supervised.cell.load(bundleOf('node', { 'b.js': '' }), NO_EXTRAS))?.message), /is for python/)
-  })
-
-  test('no secret stands in an environment, a command line or a file that another process can read', async () => {
-    const source = `import os
-def run(secret, ctx):
-    found = []
-    for pid in (p for p in os.listdir('/proc') if p.isdigit() and int(p) >= os.getppid()):
-        for name in ('environ', 'cmdline', 'mem', 'maps'):
-            try: data = open('/proc/%s/%s' % (pid, name), 'rb').read() if name != 'mem' else b''
-            except OSError: continue
-            if secret.encode() in data: found.append([pid, name])
-    return found
-`
-    const secret = 'k9-very-secret'
-    const { outcome } = await run(await start('python', source), secret, { secrets: { TOKEN: secret } })
-    assert.deepEqual(outcome, { status: 'ok', output: [] })
-  })
-
-  test('children hold no descriptor but their five', async () => {
-    const { outcome } = await run(
-      await start(
-        'python',
-        'import os\ndef run(i, c): return sorted(int(n) for n in os.listdir("/proc/self/fd"))[:5], len(os.listdir("/proc/self/fd"))',
-      ),
-    )
-    // Its own signal pipe, and the folder that it lists.
-    assert.deepEqual(outcome, { status: 'ok', output: [[0, 1, 2, 3, 4], 8] })
-  })
-})
-
-describe('when the gateway changes', () => {
-  const second = ({ process: child }: Supervised): Cell => {
-    child.stdout.removeAllListeners('data')
-    return new Cell({ stdin: child.stdin, stdout: child.stdout, ended: once(child, 'close'), clock: realClock })
-  }
-
-  test('a run that goes on is found by its key, and its outcome comes', async () => {
-    const supervised = await start('python', 'def run(i, c):\n    c.progress(1)\n    return c.call("other", 7)')
-    const asked = Promise.withResolvers<void>()
-    const { job } = jobOf(null, { key: 'k7', call: () => (asked.resolve(), new Promise<SkillOutcome>(() => {})) })
-    void supervised.cell.invoke(job)
-    await asked.promise
-    const cell = second(supervised)
-    // Half a frame of the gateway that died.
-    supervised.process.stdin.write(Buffer.from([0, 0, 4, 0, 2]))
-    assert.deepEqual(await cell.ready(5_000), { is: 'busy', key: 'k7' })
-    const again: unknown[] = []
-    const taken = jobOf(null, { call: (skill, input, n) => (again.push([skill, input, n]), Promise.resolve({ status: 'ok', output: 8 })) })
-    assert.deepEqual((await cell.adopt(taken.job))?.outcome, { status: 'ok', output: 8 })
-    assert.deepEqual(again, [['other', 7, 1]])
-    assert.equal(await cell.idle(), true)
-    cell.close()
-  })
-
-  test('an outcome that nobody acknowledged is told again, and one that was is not', async () => {
-    const supervised = await start('python', 'def run(i, c): return i')
-    await run(supervised, 'out', { key: 'k8' })
-    const cell = second(supervised)
-    assert.deepEqual(await cell.ready(5_000), { is: 'held', key: 'k8' })
-    assert.deepEqual((await cell.adopt(jobOf(null).job))?.outcome, { status: 'ok', output: 'out' })
-    cell.ack()
-    const third = second(supervised)
-    assert.deepEqual(await third.ready(5_000), { is: 'idle' })
-    third.close()
-  })
-
-  test('the deadline holds although nobody listens', async () => {
-    const supervised = await start('python', 'import time\ndef run(i, c): time.sleep(60)')
-    void supervised.cell.invoke(jobOf(null, { key: 'k9', timeoutMs: 300 }).job)
-    await setImmediate()
-    const cell = second(supervised)
-    const state = await cell.ready(5_000)
-    assert.ok(state.is === 'busy' || state.is === 'held')
-    assert.equal(code((await cell.adopt(jobOf(null).job))?.outcome ?? { status: 'ok', output: null }), 'timeout')
-    cell.close()
-  })
-
-  test('it ends when its input does, and takes its processes along', async () => {
-    const supervised = await start('python', 'import os, time\ndef run(i, c):\n    c.progress(os.getpid())\n    time.sleep(60)')
-    const begun = Promise.withResolvers<JsonValue>()
-    void supervised.cell.invoke(jobOf(null, { tell: (event) => (event.is === 'progress' ? begun.resolve(event.data) : undefined) }).job)
-    const pid = Number(await begun.promise)
-    supervised.process.stdin.end()
-    const [exit] = await once(supervised.process, 'close')
-    assert.equal(exit, 0)
-    assert.equal(supervised.stderr(), '')
-    const isThere = (): Promise<boolean> =>
-      readFile(`/proc/${pid}/cmdline`).then(
-        ({ length }) => length > 0,
-        () => false,
-      )
-    for (const until = realClock.now() + 5_000; (await isThere()) && realClock.now() < until;) await setImmediate()
-    assert.equal(await isThere(), false)
-  })
-})
-
-test('a supervisor says nothing of its own but errors, and has no packages', async () => {
-  const folder = join(import.meta.dirname, '../../../skills/sandbox/supervisor')
-  for (const file of (await readdir(folder)).filter((name) => name.endsWith('.py'))) {
-    assert.doesNotMatch(await readFile(join(folder, file), 'utf8'), /\bprint\(/, file)
-  }
 })
