@@ -53,9 +53,9 @@ describe('a crowd of calls', { skip, timeout: 240_000 }, () => {
     }
     const before = rssMb(gateway)
     let most = { containers: 0, mb: 0 }
-    let isOver = false
+    const over = new AbortController()
     const watching = (async () => {
-      for (; !isOver; await wait(LOOK_MS)) {
+      for (; !over.signal.aborted; await wait(LOOK_MS)) {
         const containers = (await containersOf(engine, gateway.dir)).length
         most = { containers: Math.max(most.containers, containers), mb: Math.max(most.mb, rssMb(gateway)) }
       }
@@ -77,7 +77,7 @@ describe('a crowd of calls', { skip, timeout: 240_000 }, () => {
     try {
       await Promise.all(Array.from({ length: CROWD }, (_, n) => call(n)))
     } finally {
-      isOver = true
+      over.abort()
       await watching
     }
     context.diagnostic(

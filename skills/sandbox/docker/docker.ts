@@ -113,7 +113,7 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    for (const { letGo } of [...this.#kept.values()]) letGo()
+    for (const { letGo } of this.#kept.values()) letGo()
     const stock = this.#stock
     const gone = Promise.all([this.#pool.stop(), stock?.then((taken) => taken.stop()).catch(() => {})])
     await within(
