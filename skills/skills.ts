@@ -64,10 +64,14 @@ export class SkillSet implements Skills {
   #isDraining = false
 
   constructor(options: SkillSetOptions) {
-    const { settings, store, clock, log, emit } = options
+    const { settings, store, clock, log, metrics, emit } = options
     this.#options = options
     this.#settings = settings
     const now = (): SkillsSettings => this.#settings
+    const rollbacks = metrics.counter({
+      name: 'openclaw_skill_rollbacks_total',
+      help: 'Versions of skills that were taken back, by hand or by themselves.',
+    })
     this.#catalogue = new Catalogue({
       store: store.skills,
       clock,
@@ -75,7 +79,10 @@ export class SkillSet implements Skills {
       settings: now,
       bundled: [...ownSkills(), ...bundled.map(shipped)],
       runTests: async (bundle, tenant) => (await this.#engine()).test(bundle, tenant),
-      emit,
+      emit: (name, data) => {
+        if (name === 'skill.rolled_back') rollbacks.inc()
+        emit(name, data)
+      },
     })
     this.#engine = once(async () => {
       const engine = new (await import('./engine.ts')).Engine({ ...options, now, catalogue: this.#catalogue })

@@ -14,7 +14,7 @@ import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '
 import { startModelStub, type ModelStub } from '../../support/model-stub.ts'
 import { containersOf, registerWorldly, skillsConfig, startSkillWorld, sweepContainers, until } from '../../support/skill-world.ts'
 
-const ENTRY = join(import.meta.dirname, 'subject.ts')
+const ENTRY = new URL('./subject.ts', import.meta.url).pathname
 const EFFECTS = ['none', 'idempotent', 'once'] as const
 /** From when the gateway is ready; the engine is asked beside three runs and their tests. */
 const STRAY_MS = 5_000

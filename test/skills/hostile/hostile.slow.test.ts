@@ -10,6 +10,8 @@ import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { before, describe, test } from 'node:test'
 import type { JsonValue, SkillEvent } from '#contract'
+import { LABELS } from '../../../skills/sandbox/docker/box.ts'
+import { readInstance } from '../../../skills/sandbox/docker/instance.ts'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { jobFor, startSandbox, type Code, type Contained } from '../../support/container.ts'
 import { docker, withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
@@ -174,16 +176,21 @@ def run(input, ctx):
   })
 
   test('afterwards nothing is left: no container, no volume, no process of a skill', async () => {
+    // Other tests have theirs on this machine: ours are known by their ids.
+    const ids = await contained.containers()
+    assert.ok(ids.length > 0)
     await contained.sandbox.stop()
     assert.deepEqual(await contained.containers(), [])
-    assert.equal(await docker(engine.socket, 'volume', 'ls', '--quiet', '--filter', 'label=openclaw.instance'), '')
-    const skills = readdirSync('/proc').filter((pid) => {
+    const label = `label=${LABELS.instance}=${(await readInstance(contained.dir)) ?? ''}`
+    assert.equal(await docker(engine.socket, 'volume', 'ls', '--quiet', '--filter', label), '')
+    const left = readdirSync('/proc').filter((pid) => {
       try {
-        return /^\d+$/.test(pid) && /^Uid:\s+2\d{4}\s/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+        const groups = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cgroup`, 'utf8') : ''
+        return ids.some((id) => groups.includes(id))
       } catch {
         return false
       }
     })
-    assert.deepEqual(skills, [])
+    assert.deepEqual(left, [])
   })
 })

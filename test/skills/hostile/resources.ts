@@ -173,11 +173,11 @@ def attack(arg):
     for child in children:
         os.waitpid(child, 0)
     used = os.times()
-    return (used.children_user + used.children_system) / (time.monotonic() - began) > 0.8
+    return (used.children_user + used.children_system) / (time.monotonic() - began) > 0.35
 `,
     held: ['nothing'],
     control: 'worked',
-    resources: { cpus: 0.5 },
+    resources: { cpus: 0.2 },
   },
   {
     name: 'writes to its output without end',
