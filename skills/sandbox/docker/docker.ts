@@ -54,7 +54,9 @@ const STOP_LIMIT_MS = 5_000
  * they have it. Under a lease the next call replaces it sooner: waiting for the record would cost every call more than the rare crash in
  * between, after which the run is made again or called unknown, by its effect.
  */
-const RECORDED_MS = 2_000
+const RECORDED_MS = 10_000
+/** The same of a run that was adopted: its container is of no other use, and nothing idle is to be left five seconds after a start. */
+const ADOPTED_MS = 2_000
 /** After these a container may be of no more use, whatever its supervisor says. */
 const ABNORMAL: ReadonlySet<SkillErrorCode> = new Set(['timeout', 'oom', 'pids_exhausted', 'output_limit', 'protocol', 'unavailable'])
 
@@ -167,11 +169,15 @@ export class DockerSandbox implements Sandbox {
     box.door?.begin({ skill, key, allow, onDenied: (why) => tell(denialOf(why)) })
     const ended = await box.cell.adopt(adoption)
     // Not before it is on record: this life may be killed too.
-    const acknowledge = this.#keep(box, () => {
-      this.#pool.release(box, { isReusable: false })
-      const removal = box.destroy().finally(() => this.#removals.delete(removal))
-      this.#removals.add(removal)
-    })
+    const acknowledge = this.#keep(
+      box,
+      () => {
+        this.#pool.release(box, { isReusable: false })
+        const removal = box.destroy().finally(() => this.#removals.delete(removal))
+        this.#removals.add(removal)
+      },
+      ADOPTED_MS,
+    )
     if (ended === null) return null
     const times = { queueMs: 0, startMs: 0, runMs: ended.runMs }
     return { outcome: { ...(await this.#judge(box, ended)), times }, hasStarted: true, acknowledge }
@@ -226,13 +232,13 @@ export class DockerSandbox implements Sandbox {
     return this.#keep(box, () => void box.cell.ack(call))
   }
 
-  #keep(box: Box, end: () => void): () => void {
+  #keep(box: Box, end: () => void, ms: number = RECORDED_MS): () => void {
     const letGo = (): void => {
       if (this.#kept.get(box)?.letGo !== letGo) return
       this.#replace(box)
       end()
     }
-    this.#kept.set(box, { letGo, disarm: this.#options.clock.after(RECORDED_MS, letGo) })
+    this.#kept.set(box, { letGo, disarm: this.#options.clock.after(ms, letGo) })
     if (this.#isStopping) letGo()
     return letGo
   }
