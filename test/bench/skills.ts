@@ -11,6 +11,7 @@ import { jobFor, startSandbox, type Code, type Contained } from '../support/cont
 import { docker, dockerPath, startEngine, type TestEngine } from '../support/docker.ts'
 import type { Bench, BenchOptions, Measure } from './measure.ts'
 import { median } from './measure.ts'
+import { embedded } from './skills-embedded.ts'
 
 const CODES: readonly Code[] = [
   { language: 'python', code: 'def run(input, ctx):\n  return {"n": input["n"] + 1}\n' },
@@ -29,16 +30,45 @@ const REST_MS = 50
 const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 
 export const skills: Bench = async (options) => {
-  if (dockerPath() === null) return [{ what: 'in containers', value: null, unit: 'ms', note: 'there is no Docker here' }]
+  const without = await embedded(options)
+  if (dockerPath() === null) return [...without, { what: 'in containers', value: null, unit: 'ms', note: 'there is no Docker here' }]
   options.say('the image')
   const engine = await startEngine(options)
   const warm = await startSandbox(options, engine, { maxContainers: 8, parked: PARKED })
   const rows: Measure[] = []
   for (const code of CODES) for (const each of GRADES) rows.push(...(await graded(options, warm, code, each)))
+  rows.push(await overrun(options, warm), await rate(options, warm, 'lease', 35), await rate(options, warm, 'resident', 5_000))
   await warm.sandbox.stop()
   rows.push(...(await cold(options, engine)))
   rows.push(...(await crowd(options, engine)))
-  return rows
+  return [...rows, ...without]
+}
+
+const LIMIT_MS = 300
+
+/** A skill that never ends, over its time limit. */
+async function overrun({ say }: BenchOptions, { sandbox }: Contained): Promise<Measure> {
+  say('over its time')
+  const took: number[] = []
+  for (let at = 0; at < 5; at++) {
+    const job = jobFor({ language: 'python', id: 'spins', code: 'def run(input, ctx):\n  while True: pass\n' }, {}, { timeoutMs: LIMIT_MS })
+    const { outcome } = await sandbox.run(job)
+    took.push((outcome.times?.runMs ?? 0) - LIMIT_MS)
+  }
+  return { what: 'python, a time limit is overrun by at most', value: Math.max(...took), unit: 'ms', target: { atMost: 400 } }
+}
+
+/** One container, one call after another, for two seconds. */
+async function rate({ say }: BenchOptions, contained: Contained, grade: 'lease' | 'resident', atLeast: number): Promise<Measure> {
+  say(`${grade}, one after another`)
+  const [code] = CODES
+  if (code === undefined) throw new Error('There is no code.')
+  const from = performance.now()
+  let calls = 0
+  for (; performance.now() - from < 2_000; calls++)
+    await answer(contained, jobFor({ ...code, id: `rate-${grade}` }, { n: calls }, { grade }))
+  const value = (calls / (performance.now() - from)) * 1_000
+  return { what: `python, ${grade}, one container, one caller`, value, unit: '/s', target: { atLeast } }
 }
 
 async function graded({ say }: BenchOptions, contained: Contained, code: Code, goal: (typeof GRADES)[number]): Promise<readonly Measure[]> {
