@@ -9,8 +9,8 @@ import { facilities } from './machine.ts'
 import { runPart, staticParts, tell, testFiles, testPart } from './part.ts'
 
 const STATIC_LIMIT_MS = 300_000
-/** The long tests mostly wait for a broker, a line or a process. */
-const AT_ONCE = Math.max(4, availableParallelism())
+/** More files beside each other end sooner, but a test that holds a limit against the clock then measures its neighbours. */
+const AT_ONCE = Math.max(2, availableParallelism())
 const TESTS_LIMIT_MS = 60 * 60_000
 
 const isCi = process.env['CI'] === 'true'

@@ -106,16 +106,25 @@ describe('skills that go wrong in containers', { skip: withoutDocker() }, () => 
   })
 
   test('there are never more containers than the budget, the queue is bounded, and a wait ends', async (t) => {
-    const small = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 3, queueMs: 700 })
-    const all = Array.from({ length: 7 }, (_, at) => small.sandbox.run(jobFor({ ...SLEEP, id: `s${at}` }, 1.5, { grade: 'fresh' })))
-    const codes = all.map(async (run) => codeOf(await run))
-    // Nothing is given yet: three wait, the others learn at once that too many do.
-    assert.deepEqual(await Promise.all(codes.slice(3)), ['busy', 'busy', 'busy', 'busy'])
-    let most = 0
-    while (most < 2) most = Math.max(most, (await small.containers()).length)
-    const ended = await Promise.all(codes)
-    assert.ok((await small.containers()).length <= 2)
-    assert.deepEqual(ended.slice(0, 3).sort(), ['busy', 'ok', 'ok'])
+    const small = await startSandbox(t, engine, { maxContainers: 2, maxQueued: 3, queueMs: 4_000 })
+    const end = new AbortController()
+    const working = Array.from({ length: 2 }, async (_, at) => {
+      const started = Promise.withResolvers<void>()
+      const tell = ({ is }: { readonly is: string }): void => void (is === 'started' && started.resolve())
+      const done = small.sandbox.run(jobFor({ ...SLEEP, id: `s${at}` }, 30, { grade: 'fresh', signal: end.signal, tell }))
+      await started.promise
+      return () => done
+    })
+    const ends = await Promise.all(working)
+    const late = Array.from({ length: 5 }, (_, at) => small.sandbox.run(jobFor({ ...SLEEP, id: `late${at}` }, 0, { grade: 'fresh' })))
+    // Three wait, the others learn at once that too many do.
+    const [first] = await Promise.all([Promise.race(late.slice(0, 3).map(async (run) => (await run, 'a wait'))), ...late.slice(3)])
+    assert.equal(first, 'a wait')
+    const codes = await Promise.all(late.map(async (run) => codeOf(await run)))
+    assert.deepEqual(codes, ['busy', 'busy', 'busy', 'busy', 'busy'])
+    assert.equal((await small.containers()).length, 2)
+    end.abort()
+    assert.deepEqual(await Promise.all(ends.map(async (done) => codeOf(await done()))), ['cancelled', 'cancelled'])
   })
 
   test('a thousand calls of one skill hold up no other', async (t) => {
