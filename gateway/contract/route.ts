@@ -5,28 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { JsonObject, JsonValue } from './envelope.ts'
-
-/** What a key may be allowed to do; `*` allows all. */
-export type Permission =
-  | 'messages:read'
-  | 'messages:write'
-  | 'sessions:read'
-  | 'sessions:write'
-  | 'agents:read'
-  | 'agents:create'
-  | 'agent:execute'
-  | 'channels:read'
-  | 'channels:write'
-  | 'deadletters:read'
-  | 'deadletters:replay'
-  | 'skills:read'
-  | 'skills:write'
-  | 'skills:execute'
-  | 'keys:read'
-  | 'keys:write'
-  | 'events:read'
-  | 'metrics:read'
-  | 'logs:read'
+import type { Permission } from './permission.ts'
 
 /** All there is, until there are more. */
 export const DEFAULT_TENANT: string = 'default'

@@ -4,37 +4,13 @@
  */
 import { hash, randomBytes } from 'node:crypto'
 import { ConflictError, DEFAULT_TENANT, InvalidError, newKeyId } from '#contract'
-import type { Clock, KeyId, KeyRecord, KeyStore, Lifecycle, Log, Permission, Principal } from '#contract'
+import type { Clock, KeyId, KeyRecord, KeyStore, Lifecycle, Log, Principal } from '#contract'
 import type { Proof, Refusal, Verifier } from './credentials.ts'
 import { privateFile } from './private-file.ts'
 
 const MINUTE_MS = 60_000
 const MAX_KEYS = 10_000
 const SHAPE = /^ock_live_[0-9A-Za-z]{8}_[A-Za-z0-9_-]{43}$/
-
-/** What a key can be allowed. The compiler sees to it that none is missing. */
-const PERMISSIONS: { readonly [permission in Permission]: true } = {
-  'messages:read': true,
-  'messages:write': true,
-  'sessions:read': true,
-  'sessions:write': true,
-  'agents:read': true,
-  'agents:create': true,
-  'agent:execute': true,
-  'channels:read': true,
-  'channels:write': true,
-  'deadletters:read': true,
-  'deadletters:replay': true,
-  'skills:read': true,
-  'skills:write': true,
-  'skills:execute': true,
-  'keys:read': true,
-  'keys:write': true,
-  'events:read': true,
-  'metrics:read': true,
-  'logs:read': true,
-}
-export const SCOPES: readonly string[] = ['*', ...Object.keys(PERMISSIONS)]
 
 export interface NewKey {
   readonly name: string

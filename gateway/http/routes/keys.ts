@@ -1,7 +1,6 @@
 /** API keys. Nobody can give away more than they have, and a secret is answered once, when it is made. */
-import { ConflictError, DeniedError, InvalidError, NotFoundError, asKeyId, isJsonObject, isoTime } from '#contract'
+import { ConflictError, DeniedError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, KeyRecord, Route } from '#contract'
-import { SCOPES } from '../keys.ts'
 import { TEXT, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mountedAs } from '../../../gateway/http/app.ts'
-import { SCOPES } from '../../../gateway/http/keys.ts'
+import { SCOPES } from '#contract'
 import type { JsonObject } from '#contract'
 import { echoRoute, problem, startServer } from './double.ts'
 
