@@ -20,7 +20,9 @@ import type {
 } from '#contract'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
-import { fetchGuarded } from './guarded/fetch.ts'
+import { ownAddresses } from './guarded/address.ts'
+import { GuardedClient } from './guarded/client.ts'
+import { mediaFetch } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
 import type { ChannelView, Services } from './http/services.ts'
@@ -118,7 +120,7 @@ export class Gateway implements Lifecycle {
         feed: this.#feed,
         random,
         update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
-        fetch: fetchGuarded,
+        fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
         document: (id) => this.#document(id),

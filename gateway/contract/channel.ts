@@ -75,7 +75,7 @@ export interface ChannelHost {
   backoff(attempt: number, signal: AbortSignal): Promise<void>
   /**
    * Fetches what a platform, or somebody on it, points at: no private or loopback address unless it has the origin `trusted`, which the
-   * operator configured; no more than `maxBytes`; redirects followed under the same rules. Rejects with `ChannelFault`.
+   * operator configured; no more than `maxBytes`; no redirects. Rejects with `ChannelFault`.
    */
   fetch(request: GuardedRequest): Promise<Media>
 }

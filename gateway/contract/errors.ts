@@ -108,6 +108,20 @@ export class ChannelFault extends OpenClawError {
   }
 }
 
+/** Why a request to the outside got no answer. refused: an address that may not be reached. broken: the connection ended too early. */
+export type OutboundReason = 'refused' | 'unreachable' | 'timeout' | 'broken' | 'too_large'
+
+/** A request to a place that somebody outside named got no usable answer. An answer with any status is none of these. */
+export class OutboundFault extends OpenClawError {
+  readonly reason: OutboundReason
+  readonly retryable: boolean
+  constructor(message: string, options: ErrorOptions & { readonly reason: OutboundReason }) {
+    super(message, options)
+    this.reason = options.reason
+    this.retryable = options.reason !== 'refused' && options.reason !== 'too_large'
+  }
+}
+
 /** `code` and message of anything that was thrown, fit for a log, a row or an API answer. */
 export function describeError(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof OpenClawError) return { code: error.code, message: error.message }

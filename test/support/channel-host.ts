@@ -22,9 +22,11 @@ import type {
   ReplyView,
   StateChanges,
 } from '#contract'
-import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
+import { GuardedClient } from '../../gateway/guarded/client.ts'
+import { mediaFetch } from '../../gateway/guarded/fetch.ts'
 import { FakeClock } from './fake-clock.ts'
 import { quietLog } from './quiet-log.ts'
+import { realClock } from './real-clock.ts'
 
 export class MemoryHost implements ChannelHost {
   readonly name: string
@@ -115,7 +117,7 @@ export class MemoryHost implements ChannelHost {
   }
 
   fetch(request: GuardedRequest): Promise<Media> {
-    return fetchGuarded(request)
+    return mediaFetch(new GuardedClient({ clock: realClock }))(request)
   }
 
   hold(): void {

@@ -30,7 +30,8 @@ import type {
   Turn,
 } from '#contract'
 import { defaultPolicy } from '../../gateway/config/access.ts'
-import { fetchGuarded } from '../../gateway/guarded/fetch.ts'
+import { GuardedClient } from '../../gateway/guarded/client.ts'
+import { mediaFetch } from '../../gateway/guarded/fetch.ts'
 import { Registry } from '../../gateway/observe/metrics.ts'
 import { Access } from '../../gateway/pipeline/access.ts'
 import { Channels } from '../../gateway/pipeline/channels.ts'
@@ -48,6 +49,7 @@ import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { FakeClock } from './fake-clock.ts'
 import { quietLog } from './quiet-log.ts'
+import { realClock } from './real-clock.ts'
 import { skillDescriptor } from './skill.ts'
 
 export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => ({
@@ -243,7 +245,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       accept: (name, message, state) => ingress.accept(name, message, state),
       acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
       update: (name, platformId, news) => deliver.update(name, platformId, news),
-      fetch: fetchGuarded,
+      fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       random: () => 0.5,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),

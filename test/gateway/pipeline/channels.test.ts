@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Channel, ChannelHost, FlowEvent, Inbound, LinkStep } from '#contract'
 import { defaultPolicy } from '../../../gateway/config/access.ts'
-import { fetchGuarded } from '../../../gateway/guarded/fetch.ts'
+import { GuardedClient } from '../../../gateway/guarded/client.ts'
+import { mediaFetch } from '../../../gateway/guarded/fetch.ts'
 import { Registry } from '../../../gateway/observe/metrics.ts'
 import { Channels } from '../../../gateway/pipeline/channels.ts'
 import { Feed } from '../../../gateway/pipeline/feed.ts'
@@ -13,6 +14,7 @@ import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { inbound } from '../../support/hub.ts'
 import { quietLog } from '../../support/quiet-log.ts'
+import { realClock } from '../../support/real-clock.ts'
 
 class Wire implements Channel {
   readonly calls: string[] = []
@@ -87,7 +89,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       metrics,
       log: quietLog,
       random: () => 1,
-      fetch: fetchGuarded,
+      fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       document: async () => null,
       update: async () => undefined,
       accept: async (_, message) => {
