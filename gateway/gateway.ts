@@ -24,8 +24,10 @@ import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
+import { Roles } from './http/roles.ts'
 import { HttpServer } from './http/server.ts'
 import type { ChannelView, Services } from './http/services.ts'
+import { Tokens } from './http/token/tokens.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
 import { Channels } from './pipeline/channels.ts'
@@ -82,7 +84,9 @@ export class Gateway implements Lifecycle {
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
   readonly #retention: Retention
+  readonly #roles: Roles
   readonly #keys: Keys
+  readonly #tokens: Tokens
   readonly #http: HttpServer
   #adminKey: KeyId | null = null
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
@@ -149,7 +153,17 @@ export class Gateway implements Lifecycle {
       onRun: () => skills.runs.wake(),
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
-    this.#keys = new Keys({ store: store.keys, clock, log })
+    this.#roles = new Roles({ store: store.roles, clock, configured: config.roles })
+    this.#keys = new Keys({ store: store.keys, clock, log, roles: this.#roles, configured: config.keys })
+    this.#tokens = new Tokens({
+      store: store.revocations,
+      issuers: config.auth.issuers,
+      outbound: new GuardedClient({ clock, own: ownAddresses, isHttpsOnly: true, allowNetworks: config.auth.allowNetworks }),
+      roles: this.#roles,
+      clock,
+      log,
+      metrics,
+    })
     this.#http = new HttpServer({
       host: config.server.host,
       port: config.server.port,
@@ -201,7 +215,7 @@ export class Gateway implements Lifecycle {
   async #open(): Promise<void> {
     const { store, dir } = this.#parts
     await store.start()
-    await this.#keys.start()
+    await Promise.all([this.#roles.start(), this.#keys.start(), this.#tokens.start()])
     this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
     await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
@@ -228,7 +242,7 @@ export class Gateway implements Lifecycle {
     await this.#channels.stop()
     await this.#http.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
-    await this.#keys.stop()
+    await Promise.all([this.#keys.stop(), this.#tokens.stop()])
     await this.#parts.store.stop()
     this.#phase = 'stopped'
   }
@@ -238,11 +252,14 @@ export class Gateway implements Lifecycle {
     this.#feed.emit({ type: 'event', name, data })
   }
 
-  /** New routes, agents and access rules; turns under way keep what they began with. Everything else needs a restart. */
+  /** New routes, agents, access rules, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
     this.#access.replace(policiesOf(this.#parts.channels, config))
+    this.#roles.configure(config.roles)
+    this.#keys.configure(config.keys)
+    this.#tokens.configure(config.auth.issuers)
     this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }
@@ -253,6 +270,8 @@ export class Gateway implements Lifecycle {
       store,
       feed: this.#feed,
       keys: this.#keys,
+      roles: this.#roles,
+      tokens: this.#tokens,
       version,
       metricsText,
       agents: {

@@ -114,7 +114,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       const later = await skills.reconfigure(next.config.skills)
       log.info(
         {},
-        'The configuration was read again: routes, agents, access rules, skills and log level are in force, the rest at the next start.',
+        'The configuration was read again: routes, agents, access rules, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
     } catch (error) {

@@ -3,7 +3,7 @@
  * it is durable, and the conversations it listens to.
  */
 import { ConflictError, DeniedError, InvalidError, fingerprint, may } from '#contract'
-import type { ChannelHost, Inbound, Principal } from '#contract'
+import type { ChannelHost, Inbound, Permission, Principal } from '#contract'
 import { Conversation } from './conversation.ts'
 import type { Outlet } from './conversation.ts'
 import { errorFrame } from './frame.ts'
@@ -40,6 +40,11 @@ export class Dialogue {
   }
 
   obey(frame: ClientFrame): void {
+    const needed = NEEDS[frame.type]
+    if (needed !== null && !may(this.#principal, needed)) {
+      const error = new DeniedError(`This needs the scope ${needed}.`, { code: 'INSUFFICIENT_SCOPE', reason: 'forbidden' })
+      return this.#line.send(errorFrame(frame.type === 'message' ? frame.id : null, error))
+    }
     switch (frame.type) {
       case 'ping':
         return this.#line.send({ type: 'pong' })
@@ -137,5 +142,15 @@ export class Dialogue {
   }
 }
 
+/**
+ * What each frame needs: there is none without an entry. A conversation belongs to whoever writes in it, so hearing its replies takes no
+ * other right; to choose the agent takes `agent:execute`, or the wish counts for nothing.
+ */
+const NEEDS: { readonly [Type in ClientFrame['type']]: Permission | null } = {
+  ping: null,
+  auth: null,
+  message: 'messages:write',
+  subscribe: 'messages:write',
+}
 const MAX_IN_FLIGHT = 256
 const MAX_CONVERSATIONS = 100

@@ -5,6 +5,7 @@ import { agentFromSettings } from './agent.ts'
 import type { AgentSettings } from './agent.ts'
 import type { Origin } from './check.ts'
 import type { ChannelDeclaration, Config, ConfiguredRoute, LlmConfig, ProviderConfig, RetryConfig, SkillsConfig } from './config.ts'
+import { identityConfig } from './identity.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
 import { resolveModel } from './settings.ts'
 import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
@@ -26,6 +27,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       bodyLimitBytes: sizeBytes(server.body_limit) ?? 0,
       maxConnections: server.max_connections,
     },
+    ...identityConfig(settings),
     log: settings.log,
     agents,
     routes,

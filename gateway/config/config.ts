@@ -3,8 +3,9 @@
  * camelCase, durations in milliseconds, sizes in bytes. What a channel's settings or a model's name mean is left to them.
  */
 import type { AccessPolicy, AgentDefinition, JsonObject, RouteRule } from '#contract'
+import type { IdentityConfig } from './identity.ts'
 
-export interface Config {
+export interface Config extends IdentityConfig {
   readonly project: string | null
   readonly version: string | null
   readonly server: ServerConfig

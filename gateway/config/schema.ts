@@ -7,6 +7,7 @@
 import type { JsonObject } from '#contract'
 import { accessSchema } from './access.ts'
 import { agentSchema } from './agent-schema.ts'
+import { identitySchema } from './identity-schema.ts'
 import { skillsSchema } from './skills-schema.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
 
@@ -74,6 +75,7 @@ export const configSchema: JsonObject = {
       body_limit: bytes('Largest request body', '1MiB', 1024, 268_435_456),
       max_connections: integer('Connections open at once', 20_000, 1, 1_000_000),
     }),
+    ...identitySchema,
     log: object('The log, on standard error', {
       level: choice('Least level written', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
       format: choice('One JSON object a line, or text for people', ['json', 'text'], 'json'),

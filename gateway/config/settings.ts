@@ -6,9 +6,12 @@ import { nearest } from '#contract'
 import type { ChannelSettings } from './access.ts'
 import type { AgentSettings } from './agent.ts'
 import type { LogFormat, LogLevel, SkillGrade, SkillsConfig } from './config.ts'
+import { checkIdentity } from './identity.ts'
+import type { IdentitySettings } from './identity.ts'
 import { durationMs } from './quantity.ts'
+import type { Keys, Tell } from './tree.ts'
 
-export interface Settings {
+export interface Settings extends IdentitySettings {
   readonly project: string | null
   readonly version: string | null
   readonly server: {
@@ -98,11 +101,6 @@ export interface ProviderSettings {
   readonly models: readonly string[]
 }
 
-/** The keys from the root to a value. */
-export type Keys = readonly (string | number)[]
-/** Tells a fault; the caller knows the place. */
-export type Tell = (at: Keys, message: string, nearest?: string | null) => void
-
 /** Providers that need no `base_url`. */
 const WELL_KNOWN = ['builtin', 'openai', 'anthropic', 'ollama']
 
@@ -124,6 +122,7 @@ export function crossCheck(settings: Settings, tell: Tell): void {
   if (typeof settings.fallback === 'string') checkAgent(['fallback'], settings.fallback, agents, tell)
   checkModels(settings, tell)
   checkLinks(settings, tell)
+  checkIdentity(settings, tell)
   for (const part of ['delivery', 'turns'] as const) {
     if (longer(settings[part].base, settings[part].cap)) tell([part, 'base'], `longer than ${part}.cap, expected at most that`)
   }

@@ -22,6 +22,11 @@ export interface ConfigFault extends Place {
   readonly nearest?: string
 }
 
+/** The keys from the root to a value. */
+export type Keys = readonly (string | number)[]
+/** Tells a fault; the caller knows the place. */
+export type Tell = (at: Keys, message: string, nearest?: string | null) => void
+
 export type Scalar = string | number | boolean | null
 export type Node =
   | { readonly kind: 'map'; readonly place: Place; readonly entries: readonly Entry[] }

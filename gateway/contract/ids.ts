@@ -20,6 +20,8 @@ export type DeadLetterId = Id<'dead letter'>
 export type KeyId = Id<'key'>
 /** A registered agent, `agent-…`. */
 export type AgentId = Id<'agent'>
+/** Tokens that were called back, `rev-…`. */
+export type RevocationId = Id<'revocation'>
 /** One execution of a skill, `run-…`. */
 export type RunId = Id<'run'>
 /**
@@ -51,6 +53,7 @@ export const newDeliveryId = (at: number): DeliveryId => unique('dlv', at) as De
 export const newDeadLetterId = (at: number): DeadLetterId => unique('dl', at) as DeadLetterId
 export const newKeyId = (at: number): KeyId => unique('key', at) as KeyId
 export const newRunId = (at: number): RunId => unique('run', at) as RunId
+export const newRevocationId = (at: number): RevocationId => unique('rev', at) as RevocationId
 export const newAgentId = (at: number): AgentId => unique('agent', at) as AgentId
 
 /** Ids that come from outside (a path, a database row) enter the program here and nowhere else. */
@@ -60,6 +63,7 @@ export const asDeliveryId = (text: string): DeliveryId => text as DeliveryId
 export const asDeadLetterId = (text: string): DeadLetterId => text as DeadLetterId
 export const asKeyId = (text: string): KeyId => text as KeyId
 export const asRunId = (text: string): RunId => text as RunId
+export const asRevocationId = (text: string): RevocationId => text as RevocationId
 export const asAgentId = (text: string): AgentId => text as AgentId
 export const asSessionKey = (text: string): SessionKey => text as SessionKey
 

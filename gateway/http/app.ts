@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express from 'express'
-import { ConflictError, NotFoundError } from '#contract'
-import type { Route } from '#contract'
+import { ConflictError, InvalidError, NotFoundError, PERMISSIONS } from '#contract'
+import type { Route, UpgradeRoute } from '#contract'
 import { writeEmpty, writeProblem } from './answer.ts'
 import type { ConsoleFiles } from './console-files.ts'
 import { Endpoint, type Door } from './endpoint.ts'
@@ -65,11 +65,21 @@ export function buildApp(table: Table): (request: IncomingMessage, response: Ser
 /** Under which paths a path of the table can be reached. */
 export const mountedAs = (path: string): readonly string[] => (path.startsWith('/v1/') ? [path, `/api${path}`] : [path])
 
+/** The types say it too, but what spokes and later versions bring is not always checked by them. @throws InvalidError */
+export function checkPermission({ path, permission }: Pick<Route | UpgradeRoute, 'path' | 'permission'>, others: readonly string[]): void {
+  const known: readonly string[] = [...PERMISSIONS, ...others]
+  if (known.includes(permission)) return
+  throw new InvalidError(`The route ${path} states no permission that there is, so it is not mounted.`, {
+    code: 'ROUTE_WITHOUT_PERMISSION',
+  })
+}
+
 const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** Paths without parameters come first, or `{id}` would take them. */
 function byPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
   const paths = new Map<string, Route[]>()
+  for (const route of routes) checkPermission(route, ['public', 'signed'])
   for (const fixed of [true, false]) {
     for (const route of routes) {
       if (route.path.includes('{') === fixed) continue

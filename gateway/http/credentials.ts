@@ -1,6 +1,6 @@
 /**
- * Who is asking. The one seam for ways to prove it: bearer tokens go through a list of verifiers in order (API keys; later JWT), the page's
- * cookie through its own. What was proven is remembered for as long as it holds, so that a request in a burst costs one look-up; whoever keeps
+ * Who is asking. The one seam for ways to prove it: bearer tokens go through a list of verifiers in order (API keys, tokens of issuers), the
+ * page's cookie through its own. What was proven is remembered for as long as it holds, so that a request in a burst costs one look-up; whoever keeps
  * a connection open is told when the proof ends.
  */
 import type { IncomingHttpHeaders } from 'node:http'
@@ -8,13 +8,32 @@ import type { Clock, Counter, Principal } from '#contract'
 
 export interface Proof {
   readonly principal: Principal
+  /** How it was proven. */
+  readonly by: 'key' | 'page' | 'token'
+  /** By name; what they give stands in the principal's scopes. */
+  readonly roles: readonly string[]
   readonly expiresAt: number | null
-  /** Ids whose end is the end of this proof: the key's, the page session's. */
+  /** Ids whose end is the end of this proof: the key's, the page session's, the token's, the subject's, the roles'. */
   readonly endsWith: readonly string[]
   /** It was used just now. Must cost nothing. */
   touch(now: number): void
 }
-export type Refusal = 'malformed' | 'unknown' | 'expired' | 'revoked'
+/** Also the label of the metric, so it is a closed set. */
+export type Refusal =
+  | 'malformed'
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+  | 'early'
+  | 'algorithm'
+  | 'signature'
+  | 'signing_key'
+  | 'issuer'
+  | 'audience'
+  | 'type'
+  | 'claims'
+  | 'tenant'
+  | 'unavailable'
 
 /** Answers `malformed` for what is not of its kind: the next one is asked. */
 export interface Verifier {
@@ -32,7 +51,7 @@ const MAX_TIMER_MS = 3_600_000
 
 interface Watch {
   readonly endsWith: readonly string[]
-  readonly expiresAt: number | null
+  expiresAt: number | null
   readonly gone: () => void
 }
 
@@ -45,6 +64,8 @@ export class Credentials {
   readonly #remembered = new Map<string, Proven>()
   readonly #proofs = new WeakMap<Principal, Proof>()
   readonly #watches = new Set<Watch>()
+  /** Counts the calls of `end`. */
+  #ends = 0
   #cancelTimer: (() => void) | null = null
   /** When the timer goes off. */
   #armedFor = Infinity
@@ -76,6 +97,11 @@ export class Credentials {
     return proven === null ? null : proven.principal
   }
 
+  /** How that principal was proven; null: not here. */
+  proofOf(principal: Principal): Proof | null {
+    return this.#proofs.get(principal) ?? null
+  }
+
   /** Calls `gone` once when the proof of that principal ends, until the returned function is called. */
   onEnd(principal: Principal, gone: () => void): () => void {
     const proof = this.#proofs.get(principal)
@@ -88,10 +114,18 @@ export class Credentials {
     }
   }
 
-  /** A key was revoked, a page session left: forget it and tell those who wait. */
-  end(id: string): void {
+  /** A key was revoked, a page session left, a role changed: forget it and tell those who wait, at once or when the time has come. */
+  end(id: string, at: number | null = null): void {
+    this.#ends++
     for (const [text, proven] of this.#remembered) if (proven.endsWith.includes(id)) this.#remembered.delete(text)
-    for (const watch of this.#watches) if (watch.endsWith.includes(id)) this.#fire(watch)
+    for (const watch of this.#watches) {
+      if (!watch.endsWith.includes(id)) continue
+      if (at === null) this.#fire(watch)
+      else if (at < (watch.expiresAt ?? Infinity)) {
+        watch.expiresAt = at
+        if (at < this.#armedFor) this.#arm(at)
+      }
+    }
   }
 
   stop(): void {
@@ -113,7 +147,7 @@ export class Credentials {
   }
 
   async #fromHeader(authorization: string): Promise<Proven | null> {
-    const token = /^Bearer +([A-Za-z0-9._~+/-]{1,4096}=*)$/i.exec(authorization)?.[1]
+    const token = /^Bearer +([A-Za-z0-9._~+/-]{1,8192}={0,2})$/i.exec(authorization)?.[1]
     if (token === undefined) {
       this.#failures.inc(['malformed'])
       return null
@@ -124,13 +158,31 @@ export class Credentials {
   async #learn(text: string, verifiers: readonly Verifier[], token: string, via: Proven['via']): Promise<Proven | null> {
     let refusal: Refusal = 'malformed'
     for (const verifier of verifiers) {
-      const proof = await verifier.verify(token)
+      const proof = await this.#ask(verifier, token)
       if (typeof proof !== 'string') return this.#remember(text, { ...proof, via })
       refusal = proof
       if (refusal !== 'malformed') break
     }
     this.#failures.inc([refusal])
     return null
+  }
+
+  /** What ended while the verifier was at it may be what it relied on: it has to look again. */
+  async #ask(verifier: Verifier, token: string): Promise<Proof | Refusal> {
+    for (;;) {
+      const before = this.#ends
+      const proof = await this.#verify(verifier, token)
+      if (before === this.#ends) return proof
+    }
+  }
+
+  async #verify(verifier: Verifier, token: string): Promise<Proof | Refusal> {
+    try {
+      return await verifier.verify(token)
+    } catch (error) {
+      this.#failures.inc(['unavailable'])
+      throw error
+    }
   }
 
   #remember(text: string, proven: Proven): Proven {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { isJsonObject } from '#contract'
 import type { Clock, JsonValue, KeyId } from '#contract'
 import type { Proof, Refusal, Verifier } from './credentials.ts'
-import type { Keys } from './keys.ts'
+import type { KeyProof, Keys } from './keys.ts'
 import type { Signer } from './signer.ts'
 
 const CODE_LIFE_MS = 3_600_000
@@ -18,6 +18,8 @@ const MAX_LEFT = 10_000
 interface Session {
   readonly id: string
   readonly key: string
+  /** Of that key, by which it was opened: its end is the session's. */
+  readonly secret: string
   readonly expiresAt: number
 }
 
@@ -74,22 +76,25 @@ export class PageSessions implements Verifier {
     if (session === null) return 'unknown'
     if (session.expiresAt <= this.#clock.now()) return 'expired'
     if (this.#left.has(session.id)) return 'revoked'
-    const proof = this.#keys.proofOf(session.key)
+    const proof = this.#keys.proofOf(session.key, session.secret)
     if (typeof proof === 'string') return proof
     return {
       // Its own object: a page's proof ends earlier than its key's.
       principal: { ...proof.principal },
+      by: 'page',
+      roles: proof.roles,
       expiresAt: Math.min(session.expiresAt, proof.expiresAt ?? Infinity),
       endsWith: [...proof.endsWith, session.id],
       touch: (now) => proof.touch(now),
     }
   }
 
-  #open(proof: Proof | Refusal): string | null {
+  #open(proof: KeyProof | Refusal): string | null {
     if (typeof proof === 'string') return null
     const session: Session = {
       id: randomBytes(12).toString('base64url'),
       key: proof.principal.credential,
+      secret: proof.secretId,
       expiresAt: this.#clock.now() + SESSION_LIFE_MS,
     }
     return this.#signer.seal(JSON.stringify(session))
@@ -100,7 +105,8 @@ export class PageSessions implements Verifier {
     if (text === null) return null
     const value = JSON.parse(text) as JsonValue
     if (!isJsonObject(value)) return null
-    const { id, key, expiresAt } = value
-    return typeof id === 'string' && typeof key === 'string' && typeof expiresAt === 'number' ? { id, key, expiresAt } : null
+    const { id, key, secret, expiresAt } = value
+    const isWhole = typeof id === 'string' && typeof key === 'string' && typeof secret === 'string' && typeof expiresAt === 'number'
+    return isWhole ? { id, key, secret, expiresAt } : null
   }
 }

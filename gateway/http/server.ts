@@ -183,12 +183,12 @@ export class HttpServer implements Lifecycle {
     const meter = new Meter(metrics, log)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
     const credentials = new Credentials({
-      bearer: [services.keys],
+      bearer: [services.keys, services.tokens],
       cookie: { name: pages.cookieName, verifier: pages },
       clock,
       failures: meter.authFailures,
     })
-    const release = services.keys.onRevoked((id) => credentials.end(id))
+    const release = endingsOf(services, credentials)
     const door: Door = {
       guard,
       credentials,
@@ -209,6 +209,13 @@ export class HttpServer implements Lifecycle {
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
     return { server, door, pages, upgrades, metrics: null, port, release }
   }
+}
+
+/** Whoever may say that a proof counts no more. */
+function endingsOf({ keys, roles, tokens }: Services, credentials: Credentials): () => void {
+  const end = (id: string, at: number | null = null): void => credentials.end(id, at)
+  const releases = [keys.onEnd(end), roles.onChanged(end), tokens.onEnd(end)]
+  return () => releases.forEach((release) => release())
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {

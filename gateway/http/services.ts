@@ -26,6 +26,8 @@ import type {
 } from '#contract'
 import type { Posting } from '../pipeline/deliver.ts'
 import type { Keys } from './keys.ts'
+import type { Roles } from './roles.ts'
+import type { Tokens } from './token/tokens.ts'
 
 export interface Services {
   readonly store: Store
@@ -43,6 +45,8 @@ export interface Services {
   /** Asked at every probe: must answer from memory. */
   probes(): Readiness
   readonly keys: Keys
+  readonly roles: Roles
+  readonly tokens: Tokens
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
   readonly version: string

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { DeniedError, NotFoundError, may } from '#contract'
 import type { Principal, UpgradeRoute } from '#contract'
 import { endSocket } from './answer.ts'
-import { mountedAs } from './app.ts'
+import { checkPermission, mountedAs } from './app.ts'
 import type { Credentials } from './credentials.ts'
 import { newRequestId } from './exchange.ts'
 import type { Guard } from './guard.ts'
@@ -26,6 +26,7 @@ export class Upgrades {
   readonly #sockets = new Set<Duplex>()
 
   constructor(options: { routes: readonly UpgradeRoute[]; guard: Guard; credentials: Credentials; meter: Meter }) {
+    for (const route of options.routes) checkPermission(route, [])
     this.#routes = new Map(options.routes.flatMap((route) => mountedAs(route.path).map((path) => [path, route])))
     this.#guard = options.guard
     this.#credentials = options.credentials

@@ -18,12 +18,16 @@ interface KeyRow {
   readonly expires_at: number | null
   readonly revoked_at: number | null
   readonly last_used_at: number | null
+  readonly roles: string
+  readonly created_by: string | null
+  readonly previous_hash: string | null
+  readonly previous_until: number | null
 }
 
 export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
   add(sql, key) {
     sql.run(
-      'INSERT INTO api_key (id, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO api_key (id, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at, roles, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       key.id,
       key.name,
       key.hash,
@@ -32,9 +36,18 @@ export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
       key.expiresAt,
       key.revokedAt,
       key.lastUsedAt,
+      JSON.stringify(key.roles),
+      key.createdBy,
     )
   },
   revoke: (sql, id, now) => sql.run('UPDATE api_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', now, id) === 1,
+  rotate: (sql, id, hash, graceUntil) =>
+    sql.run(
+      'UPDATE api_key SET previous_hash = iif(?2 IS NULL, NULL, hash), previous_until = ?2, hash = ?1 WHERE id = ?3 AND revoked_at IS NULL',
+      hash,
+      graceUntil,
+      id,
+    ) === 1,
   touch(sql, id, at) {
     sql.run('UPDATE api_key SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)', at, id, at)
   },
@@ -53,6 +66,9 @@ const toKey = (row: KeyRow): KeyRecord => ({
   expiresAt: row.expires_at,
   revokedAt: row.revoked_at,
   lastUsedAt: row.last_used_at,
+  roles: JSON.parse(row.roles),
+  createdBy: row.created_by,
+  previous: row.previous_hash === null || row.previous_until === null ? null : { hash: row.previous_hash, until: row.previous_until },
 })
 
 interface AgentRow {

@@ -7,6 +7,7 @@ import { accept, acceptAll } from './accept.ts'
 import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempotencyWrites, keyReads, keyWrites } from './access.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
+import { revocationWrites, roleWrites } from './identity.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { pairingWrites } from './pairing.ts'
@@ -24,6 +25,8 @@ export type Writes = {
   readonly sessions: typeof sessionWrites
   readonly deadLetters: typeof letterWrites
   readonly keys: typeof keyWrites & typeof keyReads
+  readonly roles: typeof roleWrites
+  readonly revocations: typeof revocationWrites
   readonly agents: typeof agentWrites & typeof agentReads
   readonly idempotency: Handlers<Store['idempotency']>
   readonly channelState: typeof channelStateWrites
@@ -40,6 +43,8 @@ export const writes: Writes = {
   sessions: sessionWrites,
   deadLetters: letterWrites,
   keys: { ...keyWrites, ...keyReads },
+  roles: roleWrites,
+  revocations: revocationWrites,
   agents: { ...agentWrites, ...agentReads },
   idempotency: idempotencyWrites,
   channelState: channelStateWrites,

@@ -34,6 +34,8 @@ export class SqliteStore implements Store, Lifecycle {
   readonly sessions: Store['sessions']
   readonly deadLetters: Store['deadLetters']
   readonly keys: Store['keys']
+  readonly roles: Store['roles']
+  readonly revocations: Store['revocations']
   readonly agents: Store['agents']
   readonly idempotency: Store['idempotency']
   readonly channelState: Store['channelState']
@@ -71,6 +73,8 @@ export class SqliteStore implements Store, Lifecycle {
     this.sessions = { ...ask('sessions', reads.sessions), ...tell('sessions', writes.sessions, outside) }
     this.deadLetters = { ...ask('deadLetters', reads.deadLetters), ...tell('deadLetters', writes.deadLetters, outside) }
     this.keys = tell('keys', writes.keys, outside)
+    this.roles = tell('roles', writes.roles, outside)
+    this.revocations = tell('revocations', writes.revocations, outside)
     this.agents = tell('agents', writes.agents, outside)
     this.idempotency = tell('idempotency', writes.idempotency, outside)
     this.channelState = channelState({

@@ -9,11 +9,17 @@ export interface KeyRecord {
   /** SHA-256 of the secret, lower-case hex. */
   readonly hash: string
   readonly scopes: readonly string[]
+  /** Names of roles; what they give is looked up when the key is used. */
+  readonly roles: readonly string[]
   readonly createdAt: number
+  /** Principal who made it; null: the gateway itself, or before that was noted. */
+  readonly createdBy: string | null
   readonly expiresAt: number | null
   readonly revokedAt: number | null
   /** To the minute. */
   readonly lastUsedAt: number | null
+  /** The secret before the last rotation, which still counts until then. */
+  readonly previous: { readonly hash: string; readonly until: number } | null
 }
 
 export interface KeyStore {
@@ -21,6 +27,8 @@ export interface KeyStore {
   list(): Promise<readonly KeyRecord[]>
   /** False: none such, or revoked before. */
   revoke(id: KeyId, now: number): Promise<boolean>
+  /** Another secret; the one before counts until `graceUntil`, if that is to come. False: none such, or revoked. */
+  rotate(id: KeyId, hash: string, graceUntil: number | null): Promise<boolean>
   touch(id: KeyId, at: number): Promise<void>
 }
 

@@ -7,6 +7,7 @@
 import type { Lifecycle } from '../runtime.ts'
 import type { ChannelStateStore, IdempotencyStore, KeyStore, RegisteredAgentStore } from './access.ts'
 import type { DeadLetterStore } from './dead-letters.ts'
+import type { RevocationStore, RoleStore } from './identity.ts'
 import type { InboxStore } from './inbox.ts'
 import type { OutboxStore } from './outbox.ts'
 import type { PairingStore } from './pairing.ts'
@@ -22,6 +23,8 @@ export interface Store extends Lifecycle {
   readonly sessions: SessionStore
   readonly deadLetters: DeadLetterStore
   readonly keys: KeyStore
+  readonly roles: RoleStore
+  readonly revocations: RevocationStore
   readonly agents: RegisteredAgentStore
   readonly idempotency: IdempotencyStore
   readonly channelState: ChannelStateStore

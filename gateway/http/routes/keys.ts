@@ -1,32 +1,69 @@
-/** API keys. Nobody can give away more than they have, and a secret is answered once, when it is made. */
-import { ConflictError, DeniedError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
-import type { HttpRequest, JsonObject, KeyRecord, Route } from '#contract'
-import { TEXT, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+/**
+ * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: so these answers are not kept for
+ * an Idempotency-Key, which would leave the secret in the store.
+ */
+import { ConflictError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
+import type { HttpRequest, JsonObject, Route } from '#contract'
+import { PAGING } from '../cursor.ts'
+import { checkGrant } from '../grant.ts'
+import type { KeyView, Keys, NewKey } from '../keys.ts'
+import type { Roles } from '../roles.ts'
+import { principalOf } from './caller.ts'
+import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
+
+/** A week. */
+const MAX_GRACE_SECONDS = 604_800
 
 const KEY: JsonObject = {
   id: TEXT,
   name: { ...TEXT, description: 'The owner: keys of one name share what the name owns.' },
-  prefix: { ...TEXT, description: 'How the secret begins.' },
+  prefix: { ...TEXT_OR_NULL, description: 'How the secret begins; null: not known here.' },
   scopes: { type: 'array', items: { enum: [...SCOPES] } },
-  created_at: TIME,
+  roles: { type: 'array', items: TEXT },
+  from: { enum: ['api', 'config'], description: 'Where it is defined; those of `config` are changed in openclaw.yaml.' },
+  created_at: TIME_OR_NULL,
+  created_by: { ...TEXT_OR_NULL, description: 'The principal; null: the gateway itself.' },
   expires_at: TIME_OR_NULL,
   revoked_at: TIME_OR_NULL,
+  rotated_until: { ...TIME_OR_NULL, description: 'Until then the secret before the last rotation counts too.' },
   last_used_at: { ...TIME_OR_NULL, description: 'To the minute.' },
 }
+const WITH_SECRET = objectOf({ ...KEY, secret: { ...TEXT, description: 'In this answer and nowhere else.' } })
 const NEW_KEY: JsonObject = {
   type: 'object',
-  required: ['name', 'scopes'],
+  required: ['name'],
   properties: {
     name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$' },
     scopes: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
+    roles: { type: 'array', items: TEXT, minItems: 1, maxItems: 32, uniqueItems: true },
     expires_at: TIME_OR_NULL,
+  },
+  anyOf: [{ required: ['scopes'] }, { required: ['roles'] }],
+  additionalProperties: false,
+}
+const ROTATION: JsonObject = {
+  type: 'object',
+  properties: {
+    grace_seconds: {
+      type: 'integer',
+      minimum: 0,
+      maximum: MAX_GRACE_SECONDS,
+      default: 0,
+      description: 'So long the secret before counts too; 0: it ends at once, and what it holds open is closed.',
+    },
   },
   additionalProperties: false,
 }
 
-export function keyRoutes({ services, clock }: Hub): readonly Route[] {
-  const { keys } = services
+export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
+  const { keys, roles } = services
+  const idOf = ({ params }: HttpRequest) => asKeyId(params['id'] ?? '')
+  const own = (request: HttpRequest, key: KeyView | null): KeyView => {
+    if (key === null || key.tenant !== principalOf(request).tenant)
+      throw new NotFoundError('There is no key with this id.', { code: 'KEY_NOT_FOUND' })
+    return key
+  }
   return [
     {
       method: 'GET',
@@ -34,8 +71,29 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       permission: 'keys:read',
       summary: 'All keys, without their secrets',
       tag: 'keys',
-      responses: { 200: { description: 'All of them.', schema: pageOf(objectOf(KEY)) } },
-      handle: () => ({ status: 200, body: { data: keys.list().map(keyDocument), cursor: null } }),
+      query: PAGING,
+      responses: { 200: { description: 'Oldest first, those of the configuration last.', schema: pageOf(objectOf(KEY)) } },
+      handle: async (request) => {
+        const { tenant } = principalOf(request)
+        const all = keys.list().flatMap((key, index) => (key.tenant === tenant ? [{ key, seq: index + 1 }] : []))
+        const body = await cursors.page({
+          request,
+          list: 'keys',
+          read: async (before, limit) => all.filter(({ seq }) => seq > (before ?? 0)).slice(0, limit),
+          seqOf: ({ seq }) => seq,
+          show: ({ key }) => keyDocument(key),
+        })
+        return { status: 200, body }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/keys/{id}',
+      permission: 'keys:read',
+      summary: 'One key, without its secret',
+      tag: 'keys',
+      responses: { 200: { description: 'The key.', schema: objectOf(KEY) } },
+      handle: (request) => ({ status: 200, body: keyDocument(own(request, keys.find(idOf(request)))) }),
     },
     {
       method: 'POST',
@@ -44,12 +102,30 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       summary: 'Makes a key; its secret is in this answer and nowhere else',
       tag: 'keys',
       body: NEW_KEY,
-      responses: { 201: { description: 'The key.', schema: objectOf({ ...KEY, secret: TEXT }) } },
+      responses: { 201: { description: 'The key.', schema: WITH_SECRET } },
       handle: async (request) => {
-        const { name, scopes, expiresAt } = readNewKey(request, clock.now())
-        checkGrant(request, name, scopes, keys.list())
-        const { record, secret } = await keys.create({ name, scopes, expiresAt })
+        const key = readNewKey(request, clock.now())
+        checkMayMake(request, key, { keys, roles })
+        const { record, secret } = await keys.create({ ...key, by: principalOf(request).id })
         return { status: 201, headers: { location: `/v1/keys/${record.id}` }, body: { ...keyDocument(record), secret } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/keys/{id}/rotate',
+      permission: 'keys:write',
+      summary: 'Another secret for the same key; the one before can be given a time of grace',
+      tag: 'keys',
+      body: ROTATION,
+      responses: { 200: { description: 'The key with its new secret.', schema: WITH_SECRET } },
+      handle: async (request) => {
+        const key = own(request, keys.find(idOf(request)))
+        // One of its roles may be gone by now, and that must not keep the operator from changing a secret that leaked.
+        if (!principalOf(request).scopes.has('*')) checkMayMake(request, key, { keys, roles })
+        const { grace_seconds: grace } = isJsonObject(request.body) ? request.body : {}
+        const rotated = await keys.rotate(key.id, (typeof grace === 'number' ? grace : 0) * 1_000)
+        if (rotated === null) throw new ConflictError('The key is revoked or expired. Make another one.', { code: 'KEY_ENDED' })
+        return { status: 200, body: { ...keyDocument(rotated.record), secret: rotated.secret } }
       },
     },
     {
@@ -59,53 +135,65 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       summary: 'Revokes a key; what it keeps open is closed',
       tag: 'keys',
       responses: { 204: { description: 'It is revoked.' } },
-      handle: async ({ params }) => {
-        if (await keys.revoke(asKeyId(params['id'] ?? ''))) return { status: 204 }
+      handle: async (request) => {
+        const { id } = own(request, keys.find(idOf(request)))
+        if (await keys.revoke(id)) return { status: 204 }
         throw new NotFoundError('There is no key with this id that is not revoked already.', { code: 'KEY_NOT_FOUND' })
       },
     },
   ]
 }
 
-function keyDocument(record: KeyRecord): JsonObject {
+function keyDocument(key: KeyView): JsonObject {
   return {
-    id: record.id,
-    name: record.name,
-    prefix: `ock_live_${record.id.slice(-8)}`,
-    scopes: record.scopes,
-    created_at: isoTime(record.createdAt),
-    expires_at: isoTime(record.expiresAt),
-    revoked_at: isoTime(record.revokedAt),
-    last_used_at: isoTime(record.lastUsedAt),
+    id: key.id,
+    name: key.name,
+    prefix: key.fromConfig ? null : `ock_live_${key.id.slice(-8)}`,
+    scopes: key.scopes,
+    roles: key.roles,
+    from: key.fromConfig ? 'config' : 'api',
+    created_at: key.fromConfig ? null : isoTime(key.createdAt),
+    created_by: key.createdBy,
+    expires_at: isoTime(key.expiresAt),
+    revoked_at: isoTime(key.revokedAt),
+    rotated_until: isoTime(key.previous?.until ?? null),
+    last_used_at: isoTime(key.lastUsedAt),
   }
 }
 
 /** The schema has checked the shape; what it cannot say is the time. */
-function readNewKey({ body }: HttpRequest, now: number): { name: string; scopes: readonly string[]; expiresAt: number | null } {
-  const { name, scopes, expires_at } = isJsonObject(body) ? body : {}
-  if (typeof name !== 'string' || !Array.isArray(scopes))
-    throw new InvalidError('A key has a name and scopes.', { code: 'SCHEMA_VIOLATION' })
+function readNewKey({ body }: HttpRequest, now: number): NewKey {
+  const { name, scopes, roles, expires_at } = isJsonObject(body) ? body : {}
+  const words = (given: unknown): readonly string[] => (Array.isArray(given) ? given.filter((word) => typeof word === 'string') : [])
   const expiresAt = typeof expires_at === 'string' ? Date.parse(expires_at) : null
+  if (typeof name !== 'string') throw new InvalidError('A key has a name.', { code: 'SCHEMA_VIOLATION' })
   if (expiresAt !== null && !(expiresAt > now)) {
     throw new InvalidError('The key would expire before it is made.', {
       code: 'SCHEMA_VIOLATION',
       faults: [{ pointer: '#/expires_at', detail: 'must be an ISO 8601 time to come' }],
     })
   }
-  return { name, scopes: scopes.filter((scope) => typeof scope === 'string'), expiresAt }
+  return { name, scopes: words(scopes), roles: words(roles), expiresAt }
 }
 
-function checkGrant({ principal }: HttpRequest, name: string, scopes: readonly string[], keys: readonly KeyRecord[]): void {
-  if (principal === null || principal.scopes.has('*')) return
-  const beyond = scopes.filter((scope) => !principal.scopes.has(scope))
-  if (beyond.length > 0) {
-    throw new DeniedError(`A key cannot give what it does not have: ${beyond.join(', ')}.`, {
-      code: 'SCOPE_ESCALATION',
-      reason: 'forbidden',
+/** Whoever is told a secret may do what it opens: so for a new secret of an old key the same holds as for a new key. */
+function checkMayMake(
+  request: HttpRequest,
+  { name, scopes, roles: names = [] }: Pick<NewKey, 'name' | 'scopes' | 'roles'>,
+  { keys, roles }: { readonly keys: Keys; readonly roles: Roles },
+): void {
+  const principal = principalOf(request)
+  const { tenant } = principal
+  const unknown = names.findIndex((role) => roles.find(tenant, role) === null)
+  if (unknown >= 0) {
+    throw new InvalidError(`There is no role ${names[unknown] ?? ''}. \`GET /v1/roles\` lists those there are.`, {
+      code: 'ROLE_UNKNOWN',
+      faults: [{ pointer: `#/roles/${unknown}`, detail: 'is not the name of a role' }],
     })
   }
+  checkGrant(principal, [...scopes, ...roles.permissions(tenant, names)])
   // The name owns conversations and kept answers: another's name would be another's rights.
-  if (name !== principal.id && keys.some((key) => key.name === name)) {
+  if (!principal.scopes.has('*') && name !== principal.id && keys.list().some((key) => key.name === name && key.tenant === tenant)) {
     throw new ConflictError('This name belongs to another owner.', { code: 'KEY_NAME_TAKEN' })
   }
 }

@@ -1,8 +1,7 @@
-/** The page signs in with the start-up link's code or with a key, signs out, and asks who it is. */
+/** The page signs in with the start-up link's code or with a key, and signs out. */
 import { DeniedError, isJsonObject } from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { SESSION_LIFE_MS } from '../page-session.ts'
-import { TEXT, objectOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 const SIGN_IN: JsonObject = {
@@ -48,18 +47,6 @@ export function pageSessionRoutes({ pages, credentials }: Hub): readonly Route[]
         const session = own === undefined ? null : pages.leave(own.slice(prefix.length))
         if (session !== null) credentials.end(session)
         return { status: 204, headers: { 'set-cookie': cookie(request, pages.cookieName, '', 0) } }
-      },
-    },
-    {
-      method: 'GET',
-      path: '/v1/whoami',
-      permission: 'public',
-      summary: 'Who the credential proves',
-      tag: 'console',
-      responses: { 200: { description: 'You.', schema: objectOf({ principal: TEXT, scopes: { type: 'array', items: TEXT } }) } },
-      handle: ({ principal }) => {
-        if (principal === null) throw new DeniedError('Nobody is signed in.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
-        return { status: 200, body: { principal: principal.id, scopes: [...principal.scopes] } }
       },
     },
   ]

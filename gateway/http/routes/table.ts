@@ -14,12 +14,15 @@ import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
+import { revocationRoutes } from './revocations.ts'
+import { roleRoutes } from './roles.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
 import { skillRegistrationRoutes } from './skill-registration.ts'
 import { skillRolloutRoutes } from './skill-rollout.ts'
 import { skillRunRoutes } from './skill-runs.ts'
 import { skillRoutes } from './skills.ts'
+import { whoamiRoutes } from './whoami.ts'
 
 /** The whole table: what channels lend, and the hub's. */
 export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly UpgradeRoute[]): readonly Route[] {
@@ -42,6 +45,9 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...deadLetterRoutes(hub),
     ...eventRoutes(hub),
     ...keyRoutes(hub),
+    ...roleRoutes(hub),
+    ...revocationRoutes(hub),
+    ...whoamiRoutes(hub),
     ...pageSessionRoutes(hub),
     ...probeRoutes(hub),
     {

@@ -16,10 +16,13 @@ export function accessSuite(use: UseStore): void {
           name: 'ops',
           hash: 'ab'.repeat(32),
           scopes: ['messages:write', 'admin'],
+          roles: ['viewer'],
           createdAt: T,
+          createdBy: 'admin',
           expiresAt: T + 1,
           revokedAt: null,
           lastUsedAt: null,
+          previous: null,
         }
         const other = { ...key, id: newKeyId(T + 1), hash: 'cd'.repeat(32), scopes: [], createdAt: T + 1, expiresAt: null }
         await store.keys.add(key)

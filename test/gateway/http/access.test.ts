@@ -122,9 +122,13 @@ test('keys are made, listed without secrets, and used', async (t) => {
     name: 'ci',
     prefix: secret.slice(0, 17),
     scopes: ['channels:read'],
+    roles: [],
+    from: 'api',
     created_at: '2030-01-01T00:00:00.000Z',
+    created_by: 'tester',
     expires_at: '2031-01-01T00:00:00.000Z',
     revoked_at: null,
+    rotated_until: null,
     last_used_at: null,
   })
   assert.equal((await call('/v1/channels', { headers: { authorization: `Bearer ${secret}` } })).status, 200)

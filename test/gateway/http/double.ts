@@ -22,6 +22,8 @@ import type {
   Pairing,
   Principal,
   ReplyView,
+  RevocationRecord,
+  RoleRecord,
   Route,
   SessionMessage,
   SessionView,
@@ -30,9 +32,12 @@ import type {
   UpgradeRoute,
 } from '#contract'
 import { NotFoundError, asAgentId, asDeliveryId, asMessageId, asSessionKey, asTurnId } from '#contract'
+import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { Keys } from '../../../gateway/http/keys.ts'
+import { Roles } from '../../../gateway/http/roles.ts'
 import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
+import { Tokens } from '../../../gateway/http/token/tokens.ts'
 import type { Posting } from '../../../gateway/pipeline/deliver.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { SkillsDouble } from './skills-double.ts'
@@ -138,9 +143,42 @@ export class Hub {
   readonly metrics: FakeMetrics = new FakeMetrics()
   registrations = 0
   readiness: Readiness = { live: true, started: true, ready: true, parts: [{ name: 'store', ok: true, detail: null }], channels: [] }
+  readonly roleRecords: RoleRecord[] = []
+  readonly roles: Roles = new Roles({
+    clock: this.clock,
+    configured: {},
+    store: {
+      list: async () => this.roleRecords,
+      add: async (role) => {
+        if (this.roleRecords.some(({ tenant, name }) => tenant === role.tenant && name === role.name)) return false
+        this.roleRecords.push(role)
+        return true
+      },
+      remove: async (tenant, name) => {
+        const at = this.roleRecords.findIndex((role) => role.tenant === tenant && role.name === name)
+        if (at >= 0) this.roleRecords.splice(at, 1)
+        return at >= 0
+      },
+    },
+  })
+  readonly revocationRecords: RevocationRecord[] = []
+  readonly tokens: Tokens = new Tokens({
+    clock: this.clock,
+    log: this.log,
+    metrics: this.metrics,
+    roles: this.roles,
+    issuers: [],
+    outbound: new GuardedClient({ clock: this.clock, isHttpsOnly: true, allowNetworks: ['127.0.0.0/8'] }),
+    store: {
+      list: async (now) => this.revocationRecords.filter(({ expiresAt }) => expiresAt > now),
+      add: async (record) => void this.revocationRecords.push(record),
+    },
+  })
   readonly keys: Keys = new Keys({
     clock: this.clock,
     log: this.log,
+    roles: this.roles,
+    configured: [],
     store: {
       add: async (record) => void this.keyRecords.push(record),
       list: async () => this.keyRecords,
@@ -149,6 +187,13 @@ export class Hub {
         const record = this.keyRecords[index]
         if (record === undefined) return false
         this.keyRecords[index] = { ...record, revokedAt: now }
+        return true
+      },
+      rotate: async (id, hash, until) => {
+        const index = this.keyRecords.findIndex((record) => record.id === id && record.revokedAt === null)
+        const record = this.keyRecords[index]
+        if (record === undefined) return false
+        this.keyRecords[index] = { ...record, hash, previous: until === null ? null : { hash: record.hash, until } }
         return true
       },
       touch: async (id, at) => {
@@ -223,6 +268,8 @@ export class Hub {
     resetSession: async (key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
+    roles: this.roles,
+    tokens: this.tokens,
     metricsText: async () => 'up 1\n',
     version: '1.2.3',
   }
@@ -276,6 +323,8 @@ export class Hub {
         abandon: async (key) => void this.kept.delete(key),
       },
       keys: absent as Store['keys'],
+      roles: absent as Store['roles'],
+      revocations: absent as Store['revocations'],
       turns: absent as Store['turns'],
       outbox: Object.assign(Object.create(absent) as Store['outbox'], {
         get: async (id: string) => this.deliveries.find((view) => view.id === id) ?? null,

@@ -54,7 +54,7 @@ test('a revoked key and an expired key prove nothing, also after a restart', asy
   const expiring = await hub.keys.create({ name: 'b', scopes: ['*'], expiresAt: hub.clock.now() + 1_000 })
   assert.ok(await hub.keys.authenticate(expiring.secret))
   const told: string[] = []
-  hub.keys.onRevoked((id) => told.push(id))
+  hub.keys.onEnd((id) => told.push(id))
   assert.equal(await hub.keys.revoke(revoked.record.id), true)
   assert.equal(await hub.keys.revoke(revoked.record.id), false)
   assert.equal(await hub.keys.revoke(asKeyId('key-none')), false)

@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { InvalidError } from '#contract'
+import type { JsonObject } from '#contract'
 import { problem, serverOf, startServer, type Started } from './double.ts'
 
 const CSRF = { 'x-openclaw-csrf': '1' }
@@ -28,7 +29,8 @@ test('a code signs one page in, once, and the page is who the key is', async (t)
   const started = await startServer(t)
   const { hub, server, call } = started
   const cookie = await signIn(started)
-  assert.deepEqual(await (await call('/v1/whoami', { headers: asPage(cookie) })).json(), { principal: 'tester', scopes: ['*'] })
+  const { principal, scopes, proven_by } = (await (await call('/v1/whoami', { headers: asPage(cookie) })).json()) as JsonObject
+  assert.deepEqual({ principal, scopes, proven_by }, { principal: 'tester', scopes: ['*'], proven_by: 'page' })
   await problem(await call('/v1/whoami', { headers: { authorization: 'none' } }), 401)
 
   const admin = hub.keyRecords[0]

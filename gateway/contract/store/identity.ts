@@ -1,0 +1,42 @@
+/** Roles made over the API, and tokens that were called back. Both small: read whole at the start. */
+import type { RevocationId } from '../ids.ts'
+
+export interface RoleRecord {
+  readonly tenant: string
+  /** Unique in the tenant. */
+  readonly name: string
+  readonly permissions: readonly string[]
+  readonly createdAt: number
+  /** Principal who made it. */
+  readonly createdBy: string
+}
+
+export interface RoleStore {
+  list(): Promise<readonly RoleRecord[]>
+  /** False: the tenant has one of that name. */
+  add(role: RoleRecord): Promise<boolean>
+  /** False: none such. */
+  remove(tenant: string, name: string): Promise<boolean>
+}
+
+/** Tokens of one issuer that count no more in this tenant. */
+export interface RevocationRecord {
+  readonly id: RevocationId
+  readonly tenant: string
+  readonly issuer: string
+  /** One token by its id, or all of one subject that were issued until `notBefore`. */
+  readonly of:
+    | { readonly is: 'token'; readonly jti: string }
+    | { readonly is: 'subject'; readonly subject: string; readonly notBefore: number }
+  readonly createdAt: number
+  readonly createdBy: string
+  /** By then every token that it may mean has ended by itself. */
+  readonly expiresAt: number
+}
+
+export interface RevocationStore {
+  /** Those that have not expired, oldest first. */
+  list(now: number): Promise<readonly RevocationRecord[]>
+  /** Takes the expired ones away. */
+  add(revocation: RevocationRecord, now: number): Promise<void>
+}
