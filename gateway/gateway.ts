@@ -7,6 +7,7 @@ import { InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
+  AuditDesk,
   Clock,
   JsonObject,
   KeyId,
@@ -18,6 +19,8 @@ import type {
   Skills,
   Store,
 } from '#contract'
+import { AuditKeeper } from './audit/keeper.ts'
+import type { AuditTrail } from './audit/trail.ts'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
 import { ownAddresses } from './guarded/address.ts'
@@ -54,6 +57,7 @@ export interface GatewayParts {
   readonly consoleDir: string
   readonly version: string
   readonly store: Store
+  readonly audit: { readonly trail: AuditTrail; readonly key: Uint8Array }
   readonly channels: readonly ConfiguredChannel[]
   readonly agents: AgentRunner
   readonly skills: Skills
@@ -85,6 +89,7 @@ export class Gateway implements Lifecycle {
   readonly #deadLetters: DeadLetters
   readonly #retention: Retention
   readonly #roles: Roles
+  readonly #audit: AuditKeeper
   readonly #keys: Keys
   readonly #tokens: Tokens
   readonly #http: HttpServer
@@ -164,6 +169,14 @@ export class Gateway implements Lifecycle {
       log,
       metrics,
     })
+    this.#audit = new AuditKeeper({
+      ...parts.audit,
+      store: store.audit,
+      keepMs: config.retention.auditMs,
+      checkpointFile: config.audit.checkpointFile,
+      clock,
+      log,
+    })
     this.#http = new HttpServer({
       host: config.server.host,
       port: config.server.port,
@@ -225,6 +238,7 @@ export class Gateway implements Lifecycle {
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
+    await this.#audit.start()
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
@@ -243,6 +257,7 @@ export class Gateway implements Lifecycle {
     await this.#http.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await Promise.all([this.#keys.stop(), this.#tokens.stop()])
+    await this.#audit.stop()
     await this.#parts.store.stop()
     this.#phase = 'stopped'
   }
@@ -272,6 +287,7 @@ export class Gateway implements Lifecycle {
       keys: this.#keys,
       roles: this.#roles,
       tokens: this.#tokens,
+      audit: this.#auditDesk(),
       version,
       metricsText,
       agents: {
@@ -296,6 +312,16 @@ export class Gateway implements Lifecycle {
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),
+    }
+  }
+
+  #auditDesk(): AuditDesk {
+    const { trail } = this.#parts.audit
+    return {
+      during: (deed, act) => trail.during(deed, act),
+      denied: (deed) => trail.denied(deed),
+      onEntry: (listen) => trail.onEntry(listen),
+      verify: (tenant) => this.#audit.verify(tenant),
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import type {
   AccessPolicy,
+  AuditDesk,
   AgentDefinition,
   AgentId,
   Capabilities,
@@ -47,6 +48,7 @@ export interface Services {
   readonly keys: Keys
   readonly roles: Roles
   readonly tokens: Tokens
+  readonly audit: AuditDesk
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
   readonly version: string

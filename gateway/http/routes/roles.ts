@@ -62,7 +62,11 @@ export function roleRoutes({ services, cursors }: Hub): readonly Route[] {
         const given = Array.isArray(permissions) ? permissions.filter((permission) => typeof permission === 'string') : []
         const principal = principalOf(request)
         checkGrant(principal, given)
-        const role = await roles.create(principal.tenant, { name: typeof name === 'string' ? name : '', permissions: given, by: principal.id })
+        const role = await roles.create(principal.tenant, {
+          name: typeof name === 'string' ? name : '',
+          permissions: given,
+          by: principal.id,
+        })
         return { status: 201, body: roleDocument(role) }
       },
     },

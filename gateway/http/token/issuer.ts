@@ -3,6 +3,7 @@
  * side: issuer, audience, algorithms, expiry, time of issue and subject are always required, and no key or address that a token brings
  * along is looked at.
  */
+import type * as jose from 'jose'
 import type { JWTVerifyResult } from 'jose'
 import { UnavailableError, isJsonObject } from '#contract'
 import type { Clock, JsonObject } from '#contract'
@@ -11,7 +12,7 @@ import { readHolder } from './claim.ts'
 import type { ClaimPaths, Holder } from './claim.ts'
 import type { KeySet } from './key-set.ts'
 
-type Jose = typeof import('jose')
+type Jose = typeof jose
 
 /** One of `auth.issuers`, checked. */
 export interface IssuerConfig {

@@ -4,6 +4,7 @@
  * be reached the last good set counts for a day. `jose` picks the key; its own remote set neither keeps the last good one nor rests after
  * a failure.
  */
+import type * as jose from 'jose'
 import type { FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 import { UnavailableError, describeError, isJsonObject } from '#contract'
 import type { Clock, JsonValue, Log, Outbound } from '#contract'
@@ -15,7 +16,7 @@ const TIMEOUT_MS = 5_000
 const MAX_BYTES = 262_144
 
 type PublicKey = Awaited<ReturnType<ReturnType<Jose['createLocalJWKSet']>>>
-type Jose = typeof import('jose')
+type Jose = typeof jose
 
 export interface KeySetOptions {
   readonly issuer: string

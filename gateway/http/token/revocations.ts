@@ -34,7 +34,7 @@ export class Revocations {
   /** Newest first. */
   list(tenant: string): readonly RevocationRecord[] {
     const now = this.#clock.now()
-    return [...(this.#held.get(tenant)?.values() ?? [])].filter(({ expiresAt }) => expiresAt > now).reverse()
+    return [...(this.#held.get(tenant)?.values() ?? [])].filter(({ expiresAt }) => expiresAt > now).toReversed()
   }
 
   /** Answers the ids of the proofs that end. From when it resolves no such token is taken. */

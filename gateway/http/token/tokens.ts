@@ -4,6 +4,7 @@
  * of the roles it claims, and of its scopes those that are grantable. `jose` is loaded with the first token.
  */
 import { hash } from 'node:crypto'
+import type * as jose from 'jose'
 import type { Clock, Counter, Lifecycle, Log, Metrics, Outbound, RevocationRecord, RevocationStore } from '#contract'
 import type { Proof, Refusal, Verifier } from '../credentials.ts'
 import type { Roles } from '../roles.ts'
@@ -13,7 +14,7 @@ import { KeySet } from './key-set.ts'
 import { Revocations } from './revocations.ts'
 import type { Revoked } from './revocations.ts'
 
-type Jose = typeof import('jose')
+type Jose = typeof jose
 
 const MAX_TOKEN_CHARS = 8_192
 /** JWS Compact Serialization (RFC 7515 §7.1); a stripped signature is told as one, not as another kind of credential. */
