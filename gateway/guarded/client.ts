@@ -131,14 +131,14 @@ export class GuardedClient implements Outbound {
    * `check` has judged.
    */
   #lookup(url: URL): (name: string, options: LookupOptions, found: Found) => void {
-    return (name, { all, family }, found) => {
+    return (_name, { all, family }, found) => {
       void this.#addresses(hostOf(url), family).then(
         (addresses) => {
           const [first] = addresses
           if (all === true || first === undefined) return found(null, [...addresses])
           return found(null, first.address, first.family)
         },
-        (fault: Error) => found(fault, []),
+        (error: unknown) => found(error instanceof Error ? error : new Error(String(error)), []),
       )
     }
   }
