@@ -98,7 +98,8 @@ export class Issuer {
 /** Why a token was refused, in words of a closed set. */
 function refusalOf(error: unknown, errors: Jose['errors']): Refusal {
   if (error instanceof errors.JWTExpired) return 'expired'
-  if (error instanceof errors.JWTClaimValidationFailed) return CLAIM_REFUSALS[error.claim] ?? 'claims'
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return error.reason === 'check_failed' ? (CLAIM_REFUSALS[error.claim] ?? 'claims') : 'claims'
   if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm'
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature'
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) return 'signing_key'
