@@ -19,6 +19,9 @@ export type CommandName =
   | 'skills'
   | 'channels'
   | 'keys'
+  | 'roles'
+  | 'revocations'
+  | 'whoami'
   | 'config'
   | 'audit'
   | 'doctor'
@@ -37,7 +40,10 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   agents: { summary: 'list the agents', load: async () => (await import('./commands/agents.ts')).agents },
   skills: { summary: 'write, test, register and call skills', load: async () => (await import('./commands/skills.ts')).skills },
   channels: { summary: 'list the channels', load: async () => (await import('./commands/channels.ts')).channels },
-  keys: { summary: 'make, list and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
+  keys: { summary: 'make, list, rotate and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
+  roles: { summary: 'make, list and remove roles', load: async () => (await import('./commands/roles.ts')).roles },
+  revocations: { summary: 'call tokens back', load: async () => (await import('./commands/revocations.ts')).revocations },
+  whoami: { summary: 'who this command is taken for', load: async () => (await import('./commands/whoami.ts')).whoami },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },

@@ -1,6 +1,6 @@
 /** Keys, registered agents, kept answers, the channels' own values. */
-import type { KeyRecord } from '#contract'
-import { asKeyId, newAgentId, newKeyId } from '#contract'
+import type { KeyRecord, RevocationRecord, RoleRecord } from '#contract'
+import { asKeyId, newAgentId, newKeyId, newRevocationId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -36,6 +36,87 @@ export function accessSuite(use: UseStore): void {
           { ...key, lastUsedAt: T + 60_000 },
           { ...other, revokedAt: T + 9 },
         ])
+      }),
+    )
+
+    test(
+      'gives a key another secret and remembers the one before as long as it is told to, until the key is revoked',
+      use(async ({ store, crash }) => {
+        const key: KeyRecord = {
+          id: newKeyId(T),
+          name: 'ops',
+          hash: 'ab'.repeat(32),
+          scopes: [],
+          roles: ['viewer', 'ops'],
+          createdAt: T,
+          createdBy: null,
+          expiresAt: null,
+          revokedAt: null,
+          lastUsedAt: null,
+          previous: null,
+        }
+        await store.keys.add(key)
+        assert.equal(await store.keys.rotate(key.id, 'cd'.repeat(32), T + 60_000), true)
+        const previous = { hash: key.hash, until: T + 60_000 }
+        assert.deepEqual(await store.keys.list(), [{ ...key, hash: 'cd'.repeat(32), previous }])
+        assert.equal(await store.keys.rotate(key.id, 'ef'.repeat(32), null), true)
+        assert.equal(await store.keys.rotate(asKeyId('key-none'), '01'.repeat(32), null), false)
+        await store.keys.revoke(key.id, T)
+        assert.equal(await store.keys.rotate(key.id, '01'.repeat(32), null), false)
+        assert.deepEqual(await (await crash()).keys.list(), [{ ...key, hash: 'ef'.repeat(32), revokedAt: T }])
+      }),
+    )
+
+    test(
+      'keeps roles, one of a name in each tenant',
+      use(async ({ store, crash }) => {
+        const role: RoleRecord = { tenant: 'a', name: 'ops', permissions: ['agents:read'], createdAt: T, createdBy: 'x' }
+        const other = { ...role, tenant: 'b', permissions: ['*'] }
+        assert.equal(await store.roles.add(role), true)
+        assert.equal(await store.roles.add({ ...role, permissions: ['*'] }), false)
+        assert.equal(await store.roles.add(other), true)
+        assert.deepEqual(await (await crash()).roles.list(), [role, other])
+      }),
+    )
+
+    test(
+      'removes a role of its tenant alone',
+      use(async ({ store }) => {
+        const role: RoleRecord = { tenant: 'a', name: 'ops', permissions: ['agents:read'], createdAt: T, createdBy: 'x' }
+        await store.roles.add(role)
+        assert.equal(await store.roles.remove('b', 'ops'), false)
+        assert.equal(await store.roles.remove('a', 'ops'), true)
+        assert.equal(await store.roles.remove('a', 'ops'), false)
+        assert.deepEqual(await store.roles.list(), [])
+      }),
+    )
+
+    test(
+      'keeps what was called back until it has run out',
+      use(async ({ store, crash }) => {
+        const one: RevocationRecord = {
+          id: newRevocationId(T),
+          tenant: 'a',
+          issuer: 'https://id.example',
+          of: { is: 'token', jti: 't1' },
+          createdAt: T,
+          createdBy: 'x',
+          expiresAt: T + 10,
+        }
+        const all: RevocationRecord = {
+          ...one,
+          id: newRevocationId(T + 1),
+          of: { is: 'subject', subject: 'alice', notBefore: T },
+          createdAt: T + 1,
+          expiresAt: T + 20,
+        }
+        await store.revocations.add(one, T)
+        await store.revocations.add(all, T + 1)
+        const later = await crash()
+        assert.deepEqual(await later.revocations.list(T), [one, all])
+        assert.deepEqual(await later.revocations.list(T + 10), [all])
+        await later.revocations.add({ ...one, id: newRevocationId(T + 15), createdAt: T + 15, expiresAt: T + 30 }, T + 15)
+        assert.equal((await later.revocations.list(T)).length, 2, 'what had run out is gone')
       }),
     )
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JsonObject, Route } from '#contract'
+import type { JsonObject, Route, UpgradeRoute } from '#contract'
 import { ConflictError, NotFoundError, UnavailableError } from '#contract'
 import { Schemas } from '../../../gateway/http/schema.ts'
 import { echoRoute, problem, serverOf, startServer, upgradeRoute } from './double.ts'
@@ -261,6 +261,19 @@ test('two claims to one method and path stop the start', async (t) => {
   const twice: readonly Route[] = [echoRoute(), echoRoute()]
   const server = serverOf({ hub, dir }, { routes: twice })
   await assert.rejects(server.start(), /Two routes claim POST \/v1\/messages/)
+})
+
+test('what states no permission that there is stops the start, with its path: a route and a socket', async (t) => {
+  const { hub, dir } = await startServer(t)
+  const permission = 'messages:wirte' as Route['permission'] & UpgradeRoute['permission']
+  for (const change of [
+    { routes: [echoRoute({ permission })] },
+    { routes: [echoRoute({ permission: undefined as unknown as Route['permission'] })] },
+    { upgrades: [{ ...upgradeRoute(() => undefined), permission }] },
+    { upgrades: [{ ...upgradeRoute(() => undefined), permission: 'public' as UpgradeRoute['permission'] }] },
+  ]) {
+    await assert.rejects(serverOf({ hub, dir }, change).start(), { code: 'ROUTE_WITHOUT_PERMISSION', message: /\/v1\/(messages|ws)/ })
+  }
 })
 
 test('requests are logged quietly when all is well, aloud when not, with trace and route, never the path', async (t) => {
