@@ -1,5 +1,6 @@
 /** What the file says of issuers, roles and keys: what is made of it, and what it may not say. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import { formatFault, loadConfig } from '../../../gateway/config/load.ts'
@@ -105,4 +106,11 @@ test('roles and keys are told apart from words that mean nothing', async (t) => 
   assert.ok(loaded.ok)
   assert.deepEqual(loaded.config.roles, { ops: ['channels:read'], viewer: ['metrics:read'] })
   assert.deepEqual(loaded.config.keys, [{ name: 'ci', sha256: DIGEST, scopes: [], roles: ['ops'], tenant: 'acme' }])
+})
+
+test('the examples in docs/identity.md are without fault', async (t) => {
+  const text = await readFile(new URL('../../../docs/identity.md', import.meta.url), 'utf8')
+  const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml = '']) => yaml)
+  assert.equal(blocks.length, 3)
+  assert.equal(await faults(t, blocks.join('')), '')
 })

@@ -1,6 +1,6 @@
 /** A server that takes the tokens of a fake issuer, and what such a token says unless a test says otherwise. */
 import type { TestContext } from 'node:test'
-import type { UpgradeRoute } from '#contract'
+import type { HttpServerOptions } from '../../../../gateway/http/server.ts'
 import type { IssuerConfig } from '../../../../gateway/http/token/issuer.ts'
 import { FakeIssuer, signingKey, token } from '../../../fakes/issuer.ts'
 import type { Json, SigningKey } from '../../../fakes/issuer.ts'
@@ -41,13 +41,13 @@ const shared = signingKey('k1')
 export async function startWorld(
   t: TestContext,
   change: Partial<IssuerConfig> = {},
-  { signer = shared, upgrades = [] }: { readonly signer?: SigningKey; readonly upgrades?: readonly UpgradeRoute[] } = {},
+  { signer = shared, ...options }: { readonly signer?: SigningKey } & Pick<Partial<HttpServerOptions>, 'upgrades' | 'rateLimits'> = {},
 ): Promise<World> {
   const issuer = await new FakeIssuer(signer).start()
   t.after(() => issuer.stop())
   const hub = new Hub()
   hub.tokens.configure([issuerConfig(issuer.url, change)])
-  const started = await startServer(t, { hub, upgrades })
+  const started = await startServer(t, { hub, ...options })
   const seconds = (): number => Math.floor(hub.clock.now() / 1_000)
   const claims = (change: Json = {}): Json =>
     JSON.parse(

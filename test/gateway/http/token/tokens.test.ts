@@ -45,6 +45,13 @@ test('scopes are read as one text or as a list; claims by a path, or by a name w
   assert.deepEqual([found['principal'], found['scopes']], [`${world.issuer.url}#u7`, ['agents:read', 'logs:read', 'messages:write']])
 })
 
+test('all tokens of a subject share one allowance: a new token buys no more requests', async (t) => {
+  const world = await startWorld(t, {}, { rateLimits: { perIp: 100, perKey: 3 } })
+  for (const n of [1, 2, 3]) assert.equal((await world.as(world.token({ jti: `t${n}` }))).status, 200)
+  await problem(await world.as(world.token({ jti: 't4' })), 429)
+  assert.equal((await world.as(world.token({ sub: 'bob' }))).status, 200)
+})
+
 test('a token is verified once, and counts until its end and the tolerance', async (t) => {
   const world = await startWorld(t)
   const bearer = world.token()
