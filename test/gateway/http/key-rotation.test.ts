@@ -140,10 +140,10 @@ test('keys are listed in pages, each once, also while others are made', async (t
   const at = await startServer(t)
   for (let i = 0; i < 120; i++) await at.keyFor(['channels:read'], `k${i}`)
   const names: unknown[] = []
-  for (let cursor: unknown = '', i = 0; cursor !== null && i < 10; i++) {
-    const page = (await (await at.call(`/v1/keys?limit=50${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)).json()) as {
+  for (let cursor: string | null = '', i = 0; cursor !== null && i < 10; i++) {
+    const page = (await (await at.call(`/v1/keys?limit=50${cursor === '' ? '' : `&cursor=${cursor}`}`)).json()) as {
       readonly data: readonly JsonObject[]
-      readonly cursor: unknown
+      readonly cursor: string | null
     }
     names.push(...page.data.map(({ name }) => name))
     cursor = page.cursor

@@ -107,10 +107,10 @@ test('a tenant has so many roles and no more', async (t) => {
   for (let i = 0; i < 1_000; i++) await at.hub.roles.create('default', { name: `r${i}`, permissions: ['agents:read'], by: 'x' })
   assert.equal((await problem(await make(at, { name: 'more', permissions: ['agents:read'] }), 409))['code'], 'TOO_MANY_ROLES')
   const pages: unknown[] = []
-  for (let cursor: unknown = '', i = 0; cursor !== null && i < 20; i++) {
-    const page = (await (await at.call(`/v1/roles?limit=200${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)).json()) as {
+  for (let cursor: string | null = '', i = 0; cursor !== null && i < 20; i++) {
+    const page = (await (await at.call(`/v1/roles?limit=200${cursor === '' ? '' : `&cursor=${cursor}`}`)).json()) as {
       data: unknown[]
-      cursor: unknown
+      cursor: string | null
     }
     pages.push(...page.data)
     cursor = page.cursor

@@ -160,7 +160,7 @@ test('an event stream that a token opened ends when the token is called back, wh
     () => revoke(world, { issuer: world.issuer.url, subject: 'alice0' }),
     () => revoke(world, { issuer: world.issuer.url, jti: 'j1' }),
     () => roles.remove('default', 'watcher'),
-    () => tokens.configure([]),
+    async () => tokens.configure([]),
   ].entries()) {
     if (roles.find('default', 'watcher') === null)
       await roles.create('default', { name: 'watcher', permissions: ['events:read'], by: 'test' })
