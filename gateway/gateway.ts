@@ -182,6 +182,7 @@ export class Gateway implements Lifecycle {
       port: config.server.port,
       publicHosts: config.server.publicHosts,
       insecureHttp: config.server.insecureHttp,
+      tls: config.server.tls,
       trustedProxies: config.server.trustedProxies,
       rateLimits: config.server.rateLimits,
       metricsPort: config.server.metricsPort,
@@ -277,6 +278,7 @@ export class Gateway implements Lifecycle {
     this.#roles.configure(config.roles)
     this.#keys.configure(config.keys)
     this.#tokens.configure(config.auth.issuers)
+    this.#http.configureClients(config.server.tls?.clients ?? [])
     this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }

@@ -7,6 +7,7 @@ import type { Origin } from './check.ts'
 import type { ChannelDeclaration, Config, ConfiguredRoute, LlmConfig, ProviderConfig, RetryConfig, SkillsConfig } from './config.ts'
 import { identityConfig } from './identity.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
+import { tlsConfig } from './tls.ts'
 import { resolveModel } from './settings.ts'
 import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
 
@@ -24,6 +25,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       metricsPort: server.metrics_port === 0 ? null : server.metrics_port,
       publicHosts: server.public_hosts,
       insecureHttp: server.insecure_http,
+      tls: tlsConfig(server.tls),
       trustedProxies: server.trusted_proxies,
       rateLimits: { perIp: server.rate_limits.per_ip, perKey: server.rate_limits.per_key },
       bodyLimitBytes: sizeBytes(server.body_limit) ?? 0,

@@ -4,6 +4,7 @@
  */
 import type { AccessPolicy, AgentDefinition, JsonObject, RouteRule } from '#contract'
 import type { IdentityConfig } from './identity.ts'
+import type { TlsConfig } from './tls.ts'
 
 export interface Config extends IdentityConfig {
   readonly project: string | null
@@ -34,6 +35,8 @@ export interface ServerConfig {
   readonly metricsPort: number | null
   readonly publicHosts: readonly string[]
   readonly insecureHttp: boolean
+  /** null: plain HTTP. */
+  readonly tls: TlsConfig | null
   /** Addresses and networks in CIDR notation. */
   readonly trustedProxies: readonly string[]
   /** Requests a minute; 0: no limit. */

@@ -9,6 +9,7 @@ import { accessSchema } from './access.ts'
 import { agentSchema } from './agent-schema.ts'
 import { identitySchema } from './identity-schema.ts'
 import { skillsSchema } from './skills-schema.ts'
+import { tlsSchema } from './tls.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
@@ -72,6 +73,7 @@ export const configSchema: JsonObject = {
       metrics_port: integer('Port for Prometheus; 0: none. Off by default when OPENCLAW_PORT is set', 9090, 0, 65_535),
       public_hosts: list('Host names under which people reach it, beside the address it listens on', { type: 'string', minLength: 1 }),
       insecure_http: flag('Serve plain HTTP beyond loopback; say so when TLS ends in front of the gateway', false),
+      tls: tlsSchema,
       trusted_proxies: list('Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed', {
         type: 'string',
         minLength: 1,

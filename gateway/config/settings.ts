@@ -7,6 +7,8 @@ import type { ChannelSettings } from './access.ts'
 import type { AgentSettings } from './agent.ts'
 import type { LogFormat, LogLevel, SkillGrade, SkillsConfig } from './config.ts'
 import { checkIdentity } from './identity.ts'
+import { checkTls } from './tls.ts'
+import type { TlsFileSettings } from './tls.ts'
 import type { IdentitySettings } from './identity.ts'
 import { durationMs } from './quantity.ts'
 import type { Keys, Tell } from './tree.ts'
@@ -20,6 +22,7 @@ export interface Settings extends IdentitySettings {
     readonly metrics_port: number
     readonly public_hosts: readonly string[]
     readonly insecure_http: boolean
+    readonly tls: TlsFileSettings | null
     readonly trusted_proxies: readonly string[]
     readonly rate_limits: { readonly per_ip: number; readonly per_key: number }
     readonly body_limit: string | number
@@ -126,6 +129,7 @@ export function crossCheck(settings: Settings, tell: Tell): void {
   checkModels(settings, tell)
   checkLinks(settings, tell)
   checkIdentity(settings, tell)
+  checkTls(settings.server.tls, Object.keys(settings.roles), tell)
   for (const part of ['delivery', 'turns'] as const) {
     if (longer(settings[part].base, settings[part].cap)) tell([part, 'base'], `longer than ${part}.cap, expected at most that`)
   }

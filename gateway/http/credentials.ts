@@ -9,7 +9,7 @@ import type { Clock, Counter, Principal } from '#contract'
 export interface Proof {
   readonly principal: Principal
   /** How it was proven. */
-  readonly by: 'key' | 'page' | 'token'
+  readonly by: 'key' | 'page' | 'token' | 'certificate'
   /** By name; what they give stands in the principal's scopes. */
   readonly roles: readonly string[]
   readonly expiresAt: number | null
@@ -42,7 +42,7 @@ export interface Verifier {
 
 /** Somebody who proved who they are, and how: only what a browser sends by itself needs protection against forged requests. */
 export interface Proven extends Proof {
-  readonly via: 'bearer' | 'cookie'
+  readonly via: 'bearer' | 'cookie' | 'certificate'
 }
 
 const MAX_REMEMBERED = 4_096
@@ -106,6 +106,12 @@ export class Credentials {
   /** Whose requests are counted together: a key's. Of tokens one has as many as one likes, so there it is their subject. */
   countedAs(principal: Principal): string {
     return this.#proofs.get(principal)?.by === 'token' ? `${principal.tenant}/${principal.id}` : principal.credential
+  }
+
+  /** What was proven elsewhere, by the connection itself, ends here like all else. */
+  adopt(proven: Proven): Proven {
+    if (!this.#proofs.has(proven.principal)) this.#proofs.set(proven.principal, proven)
+    return proven
   }
 
   /** How that principal was proven; null: not here. */

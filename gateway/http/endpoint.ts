@@ -29,6 +29,8 @@ export interface Door {
   readonly limits: Limits
   readonly addresses: ClientAddresses
   readonly credentials: Credentials
+  /** Who the connection's own certificate proves. */
+  certified(request: IncomingMessage): Proven | null
   readonly schemas: Schemas
   readonly kept: KeptAnswers
   readonly audit: AuditDesk
@@ -45,6 +47,8 @@ export class Endpoint {
   readonly #door: Door
   readonly #isSafe: boolean
   readonly #hasParams: boolean
+  /** Its handler looks at a credential by itself: a signature, or a key that is to become a cookie. */
+  readonly #guessing: CredentialClass | null
   #checkBody: Check | null = null
   #checkQuery: Check | null = null
 
@@ -53,6 +57,7 @@ export class Endpoint {
     this.#door = door
     this.#isSafe = route.method === 'GET'
     this.#hasParams = route.path.includes('{')
+    this.#guessing = route.permission === 'signed' ? 'signed' : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
   }
 
   async serve(
@@ -64,16 +69,17 @@ export class Endpoint {
     const door = this.#door
     const exchange = new Exchange(request, response, this.#hasParams ? params : null, door.addresses)
     try {
+      if (this.#guessing !== null) door.limits.checkLock(exchange.ip, this.#guessing, request.headers)
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
         const by = door.credentials.classOf(request.headers)
         if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
-        const proof = door.credentials.prove(request.headers)
+        const proof = by === null ? door.certified(request) : door.credentials.prove(request.headers)
         const proven = proof instanceof Promise ? await proof : proof
         exchange.quota = this.#count(exchange, proven, by)
         exchange.principal = this.#admit(route.permission, proven, exchange)
-      } else door.limits.checkLock(exchange.ip, 'signed', request.headers)
+      }
       await this.#takeIn(exchange, request)
       const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
       // Not before: it may have begun while the server ran.
@@ -184,7 +190,7 @@ export class Endpoint {
   #fail(exchange: Exchange, error: unknown): void {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
-    if (this.route.permission === 'signed' && error instanceof DeniedError) this.#door.limits.failed(exchange.ip, 'signed')
+    if (this.#guessing !== null && error instanceof DeniedError) this.#door.limits.failed(exchange.ip, this.#guessing)
     const problem = problemOf(error, exchange.id)
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()

@@ -3,30 +3,29 @@
  * happens then stands in `endpoint.ts` and the route table.
  */
 import type { KeyObject } from 'node:crypto'
-import { ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage, Server } from 'node:http'
 import { join } from 'node:path'
-import { ConflictError, describeError } from '#contract'
+import { ConflictError } from '#contract'
 import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from '#contract'
-import { endSocket } from './answer.ts'
 import { buildApp } from './app.ts'
+import { Certificates, type CertificateClient } from './certificate.ts'
 import { ClientAddresses } from './client-address.ts'
 import { ConsoleFiles } from './console-files.ts'
-import { Credentials } from './credentials.ts'
+import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
 import type { Door } from './endpoint.ts'
-import { newRequestId } from './exchange.ts'
 import { Guard, bracketed, checkBinding } from './guard.ts'
+import { createListener, listen, type ListenerLimits } from './listener.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
 import { Limits, type RateLimits } from './limits.ts'
 import { MetricsListener } from './metrics-listener.ts'
 import { PageSessions } from './page-session.ts'
-import { ProtocolError, problemOf } from './problem.ts'
 import { routeTable } from './routes/table.ts'
 import { Schemas } from './schema.ts'
 import type { Services } from './services.ts'
 import { Signer, loadSecret } from './signer.ts'
+import { TlsFiles, type TlsSettings } from './tls.ts'
 import { Upgrades } from './upgrade.ts'
 
 export interface HttpServerOptions {
@@ -37,6 +36,8 @@ export interface HttpServerOptions {
   readonly publicHosts: readonly string[]
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecureHttp: boolean
+  /** null: plain HTTP. */
+  readonly tls: TlsSettings | null
   /** Addresses and networks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[]
   readonly rateLimits: RateLimits
@@ -56,13 +57,9 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>
 }
 
-export interface HttpLimits {
+export interface HttpLimits extends ListenerLimits {
   readonly bodyBytes: number
-  readonly connections: number
   readonly streams: number
-  /** A request's header fields, and the whole of it, must have come by then. */
-  readonly headersTimeoutMs: number
-  readonly requestTimeoutMs: number
   /** How long `stop` waits for answers that are being made. */
   readonly stopMs: number
 }
@@ -75,17 +72,25 @@ const LIMITS: HttpLimits = {
   requestTimeoutMs: 30_000,
   stopMs: 5_000,
 }
-/** Longer than the idle time of usual load balancers, so that they close first. */
-const KEEP_ALIVE_MS = 65_000
 
 interface Running {
   readonly server: Server
+  readonly keys: TlsFiles | null
+  readonly certificates: Certificates
   readonly door: Door
   readonly pages: PageSessions
   readonly upgrades: Upgrades
   readonly metrics: MetricsListener | null
   readonly port: number
   readonly release: () => void
+}
+
+interface Bound {
+  readonly server: Server
+  readonly keys: TlsFiles | null
+  readonly port: number
+  readonly secret: KeyObject
+  readonly files: ConsoleFiles
 }
 
 export class HttpServer implements Lifecycle {
@@ -103,7 +108,7 @@ export class HttpServer implements Lifecycle {
   get url(): string {
     const { host } = this.#options
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-    return `http://${bracketed(name)}:${this.#need().port}`
+    return `${this.#options.tls === null ? 'http' : 'https'}://${bracketed(name)}:${this.#need().port}`
   }
 
   /** Where the metrics listener is; null: there is none. */
@@ -116,18 +121,26 @@ export class HttpServer implements Lifecycle {
     return this.#need().pages.issueCode(key)
   }
 
+  /** Other clients with certificates; connections of those that are gone are closed. */
+  configureClients(clients: readonly CertificateClient[]): void {
+    const running = this.#running
+    for (const id of running?.certificates.configure(clients) ?? []) running?.door.credentials.end(id)
+  }
+
   async start(): Promise<void> {
     if (this.#running !== null) return
-    const { host, port, insecureHttp, consoleDir, stateDir, metricsPort, services, log } = this.#options
-    checkBinding(host, insecureHttp)
+    const { host, port, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
+    checkBinding(host, insecureHttp || tls !== null)
     const [secret, files] = await Promise.all([
       loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
       ConsoleFiles.read(consoleDir),
     ])
-    const server = this.#createServer()
+    const keys = tls === null ? null : new TlsFiles({ settings: tls, clock, log })
+    const server = createListener({ ...this.#limits, tls: (await keys?.read()) ?? null })
+    keys?.watch((context) => 'setSecureContext' in server && server.setSecureContext(context))
     const bound = await listen(server, host, port)
     try {
-      this.#running = this.#assemble({ server, port: bound, secret, files })
+      this.#running = this.#assemble({ server, keys, port: bound, secret, files })
       if (metricsPort !== null && metricsPort !== 0) {
         const metrics = new MetricsListener({ port: metricsPort, read: () => services.metricsText(), log })
         this.#running = { ...this.#running, metrics }
@@ -148,8 +161,9 @@ export class HttpServer implements Lifecycle {
     return this.#stopped
   }
 
-  async #close({ server, door, upgrades, metrics, release }: Running): Promise<void> {
+  async #close({ server, keys, door, upgrades, metrics, release }: Running): Promise<void> {
     door.isStopping = true
+    keys?.stop()
     const closed = Promise.withResolvers<void>()
     server.close(() => closed.resolve())
     for (const stream of door.streams) stream.end()
@@ -168,25 +182,9 @@ export class HttpServer implements Lifecycle {
     return this.#running
   }
 
-  #createServer(): Server {
-    const { headersTimeoutMs, requestTimeoutMs, connections } = this.#limits
-    const server = createServer({
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      // How late after its time a slow client is found.
-      connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: 16_384,
-      noDelay: true,
-    })
-    server.maxConnections = connections
-    server.on('clientError', refuseSocket)
-    return server
-  }
-
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
-  #assemble({ server, port, secret, files }: { server: Server; port: number; secret: KeyObject; files: ConsoleFiles }): Running {
-    const { host, publicHosts, trustedProxies, rateLimits, services, routes, clock, metrics, log } = this.#options
+  #assemble({ server, keys, port, secret, files }: Bound): Running {
+    const { host, publicHosts, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
     const guard = new Guard({ host, port, publicHosts })
     const meter = new Meter(metrics, log)
     const limits = new Limits({ limits: rateLimits, clock, metrics })
@@ -198,12 +196,18 @@ export class HttpServer implements Lifecycle {
       clock,
       failures: meter.authFailures,
     })
-    const release = endingsOf(services, credentials)
+    const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
+    const certified = ({ socket }: IncomingMessage): Proven | null => {
+      const proven = certificates.prove(socket)
+      return proven === null ? null : credentials.adopt(proven)
+    }
+    const release = endingsOf(services, credentials, certificates)
     const door: Door = {
       guard,
       limits,
       addresses,
       credentials,
+      certified,
       schemas: new Schemas(),
       kept: new KeptAnswers(services.store.idempotency, clock),
       audit: services.audit,
@@ -216,67 +220,17 @@ export class HttpServer implements Lifecycle {
     }
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
-    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses })
+    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     server.on('request', buildApp({ routes: table, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
-    return { server, door, pages, upgrades, metrics: null, port, release }
+    return { server, keys, certificates, door, pages, upgrades, metrics: null, port, release }
   }
 }
 
 /** Whoever may say that a proof counts no more. */
-function endingsOf({ keys, roles, tokens }: Services, credentials: Credentials): () => void {
+function endingsOf({ keys, roles, tokens }: Services, credentials: Credentials, certificates: Certificates): () => void {
   const end = (id: string, at: number | null = null): void => credentials.end(id, at)
-  const releases = [keys.onEnd(end), roles.onChanged(end), tokens.onEnd(end)]
+  const releases = [keys.onEnd(end), roles.onChanged(end), roles.onChanged(() => certificates.forget()), tokens.onEnd(end)]
   return () => releases.forEach((release) => release())
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new ConflictError(
-              `Port ${port} on ${host} is in use. Stop what uses it, or set \`OPENCLAW_PORT\` to another (0: any free one).`,
-              {
-                code: 'PORT_IN_USE',
-                cause: error,
-              },
-            )
-          : new ConflictError(`Cannot listen on ${host}:${port}: ${describeError(error).message}.`, {
-              code: 'LISTEN_FAILED',
-              cause: error,
-            }),
-      )
-    })
-    server.listen({ host, port, backlog: 1_024 }, () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
-}
-
-/** What the parser refused: malformed, ambiguous (RFC 9112 §6.3), too large or too slow. */
-function refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
-  // An answer that is being made to a request that came whole would be torn, or taken for this one.
-  // oxlint-disable-next-line no-underscore-dangle -- the only way to know, and how Node itself does
-  const answer = '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse ? socket._httpMessage : null
-  const isAnswering = answer !== null && (answer.headersSent || answer.req.complete)
-  if (!socket.writable || isAnswering || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const id = newRequestId()
-  const problem = problemOf(parserProblem(error.code), id)
-  endSocket(socket, { ...problem, headers: { 'x-request-id': id } })
-}
-
-function parserProblem(code: string | undefined): ProtocolError {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new ProtocolError('The request did not arrive in time.', { code: 'REQUEST_TIMEOUT', slug: 'request-timeout' })
-  }
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return new ProtocolError('The header fields may have 16 KiB together.', { code: 'HEADERS_TOO_LARGE', slug: 'headers-too-large' })
-  }
-  return new ProtocolError('The request is not valid HTTP/1.1.', { code: 'INVALID_HTTP', slug: 'invalid-request' })
 }

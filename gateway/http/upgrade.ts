@@ -8,7 +8,7 @@ import { DeniedError, NotFoundError, may } from '#contract'
 import type { Principal, UpgradeRoute } from '#contract'
 import { endSocket } from './answer.ts'
 import { checkPermission, mountedAs } from './app.ts'
-import type { Credentials } from './credentials.ts'
+import type { Credentials, Proven } from './credentials.ts'
 import { newRequestId } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import type { ClientAddresses } from './client-address.ts'
@@ -26,6 +26,8 @@ export interface UpgradeOptions {
   readonly meter: Meter
   readonly limits: Limits
   readonly addresses: ClientAddresses
+  /** Who the connection's own certificate proves. */
+  readonly certified: (request: IncomingMessage) => Proven | null
 }
 
 export class Upgrades {
@@ -35,6 +37,7 @@ export class Upgrades {
   readonly #meter: Meter
   readonly #limits: Limits
   readonly #addresses: ClientAddresses
+  readonly #certified: UpgradeOptions['certified']
   /** Every socket that left HTTP and is still open. */
   readonly #sockets = new Set<Duplex>()
 
@@ -46,6 +49,7 @@ export class Upgrades {
     this.#meter = options.meter
     this.#limits = options.limits
     this.#addresses = options.addresses
+    this.#certified = options.certified
   }
 
   async handle(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -106,6 +110,10 @@ export class Upgrades {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  #proven(request: IncomingMessage, by: string | null): Proven | null | Promise<Proven | null> {
+    return by === null ? this.#certified(request) : this.#credentials.prove(request.headers)
+  }
+
   async #authenticate(token: string, { headers }: IncomingMessage, ip: string): Promise<Principal | null> {
     this.#limits.checkLock(ip, 'bearer', headers)
     const principal = await this.#credentials.authenticate(token)
@@ -119,8 +127,7 @@ export class Upgrades {
     const by = this.#credentials.classOf(headers)
     if (by !== null) this.#limits.checkLock(ip, by, headers)
     const token = headers.authorization === undefined ? tokenOf(headers['sec-websocket-protocol']) : null
-    const principal =
-      token === null ? ((await this.#credentials.prove(headers))?.principal ?? null) : await this.#authenticate(token, request, ip)
+    const principal = token === null ? ((await this.#proven(request, by))?.principal ?? null) : await this.#authenticate(token, request, ip)
     if (principal === null && token === null && by !== null) this.#limits.failed(ip, by)
     if (principal === null && (token !== null || headers.authorization !== undefined)) {
       throw new DeniedError('The credential is not valid (any more).', { code: 'CREDENTIAL_INVALID', reason: 'unauthenticated' })

@@ -21,7 +21,7 @@ export function whoamiRoutes({ credentials }: Hub): readonly Route[] {
             principal: TEXT,
             tenant: TEXT,
             credential: TEXT,
-            proven_by: { enum: ['key', 'page', 'token'] },
+            proven_by: { enum: ['key', 'page', 'token', 'certificate'] },
             roles: WORDS,
             scopes: { ...WORDS, description: 'All that it allows, by scopes and roles together; `*` is everything.' },
             expires_at: TIME_OR_NULL,

@@ -27,6 +27,7 @@ test('without a file and environment every setting has its default', async (t) =
       metricsPort: 9090,
       publicHosts: [],
       insecureHttp: false,
+      tls: null,
       trustedProxies: [],
       rateLimits: { perIp: 100, perKey: 1_000 },
       bodyLimitBytes: 1_048_576,

@@ -438,6 +438,7 @@ export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Par
     port: 0,
     publicHosts: [],
     insecureHttp: false,
+    tls: null,
     trustedProxies: [],
     rateLimits: { perIp: 1_000_000, perKey: 1_000_000 },
     metricsPort: null,

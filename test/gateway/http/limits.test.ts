@@ -91,3 +91,14 @@ test('ten wrong credentials shut the address out for five minutes, before any is
   assert.equal((await guess()).status, 401, 'failures of more than a minute ago are forgotten')
   assert.equal((await guess(`Bearer ${key}`)).status, 200)
 })
+
+test('keys that are tried at the sign-in of the page are guesses too', async (t) => {
+  const { call, key, hub } = await startServer(t)
+  const headers = { authorization: 'none', 'sec-fetch-site': 'same-origin' }
+  const signIn = async (given: string): Promise<number> =>
+    (await call('/v1/console/session', { method: 'POST', json: { key: given }, headers })).status
+  for (let i = 0; i < 10; i++) assert.equal(await signIn('ock_live_wrong'), 401)
+  assert.equal(await signIn(key), 429)
+  hub.clock.advance(300_000)
+  assert.equal(await signIn(key), 204)
+})
