@@ -59,8 +59,8 @@ export async function startKafkaMock(scope: Scope, kcat: string): Promise<KafkaM
       })
       producer.stdin.on('error', () => {})
       producer.stdin.end(records.map(({ key, value }) => `${key}${BETWEEN}${value}\n`).join(''))
-      const [code] = (await once(producer, 'close')) as readonly [number | null]
-      if (code !== 0) throw new Error(`kcat wrote nothing to "${topic}" (${code})`)
+      await once(producer, 'close')
+      if (producer.exitCode !== 0) throw new Error(`kcat could not write to "${topic}" (${producer.exitCode})`)
     },
   }
 }
