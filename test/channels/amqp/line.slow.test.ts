@@ -8,7 +8,7 @@ import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '
 import { Rabbitmq, rabbitmqPath } from '../../support/rabbitmq.ts'
 import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from './eventually.ts'
+import { eventually } from '../../support/eventually.ts'
 import { Wire } from './wire.ts'
 
 const skip = rabbitmqPath() === null ? 'there is no RabbitMQ here; set RABBITMQ_SERVER_PATH' : false

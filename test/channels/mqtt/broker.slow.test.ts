@@ -9,7 +9,7 @@ import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '
 import { Mosquitto, mosquittoPath } from '../../support/mosquitto.ts'
 import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from '../amqp/eventually.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const skip = mosquittoPath() === null ? 'Mosquitto is not on this machine' : false
 const LIMIT_MS = 120_000

@@ -10,7 +10,6 @@ import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
 import { News } from '../../support/news.ts'
 
 const COLLECTED = 'replies are collected, nothing is sent'
-const RETRY_MS = 100
 
 interface Said {
   readonly key: string
@@ -118,7 +117,9 @@ export class WebSocketWorld implements ChannelWorld {
     })
     this.#socket = socket
     socket.on('error', () => undefined)
+    let wasOpen = false
     socket.on('open', () => {
+      wasOpen = true
       for (const conversation of ['ann', 'bob'])
         socket.send(JSON.stringify({ type: 'subscribe', conversation, since: this.#last(conversation) }))
       for (const said of this.#said) if (!said.isTaken) this.#send(said)
@@ -127,9 +128,8 @@ export class WebSocketWorld implements ChannelWorld {
     })
     socket.on('message', (data: Buffer) => this.#read(JSON.parse(data.toString())))
     socket.on('close', () => {
-      setTimeout(() => {
-        if (!this.#isOver && this.#gateway === gateway && this.#socket === socket) this.#connect(gateway, opened)
-      }, RETRY_MS)
+      // One that never opened found no gateway; the next one attaches itself.
+      if (wasOpen && !this.#isOver && this.#gateway === gateway && this.#socket === socket) this.#connect(gateway, opened)
     })
   }
 
@@ -142,8 +142,8 @@ export class WebSocketWorld implements ChannelWorld {
     const { type, id, seq, text, conversation, message_id: message } = frame
     const said = this.#said.find(({ key }) => key === id)
     if (type === 'ack' && said !== undefined) said.isTaken = true
-    // What cannot be stored now is said again, like by any client that was asked to.
-    if (type === 'error' && said !== undefined) setTimeout(() => this.#send(said), RETRY_MS)
+    // What cannot be stored now is said again, by any client that minds when it was asked to.
+    if (type === 'error' && said !== undefined) setTimeout(() => this.#send(said), Number(frame['retry_after_ms'] ?? 0))
     if (
       type === 'reply' &&
       typeof seq === 'number' &&

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { accepted, claiming, message, session } from '../../contract/store/given.ts'
+import { eventually } from '../../support/eventually.ts'
 import { withFolder } from './given.ts'
 
 const LOCKED = { name: 'UnavailableError', code: 'STORE_LOCKED', retryable: true }
@@ -15,14 +14,6 @@ function lock(file: string): () => void {
   return () => {
     other.exec('ROLLBACK')
     other.close()
-  }
-}
-
-async function healthy(store: SqliteStore): Promise<void> {
-  const until = Date.now() + 5_000
-  while (!store.health().ok) {
-    assert.ok(Date.now() < until, 'it never recovered')
-    await delay(20)
   }
 }
 
@@ -42,7 +33,7 @@ describe('a locked store', () => {
       assert.deepEqual([health.ok, health.code, health.waiting], [false, 'STORE_LOCKED', 0])
       assert.match(health.detail ?? '', /Close it/)
       unlock()
-      await healthy(store)
+      await eventually(() => store.health().ok, 'its recovery')
       assert.equal((await store.inbox.ledger()).accepted, 0)
       await accepted(store, 'p', 'kept', { key: 'k0' })
     }),
