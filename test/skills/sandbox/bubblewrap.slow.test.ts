@@ -21,6 +21,7 @@ import type { EgressDoor } from '../../../skills/egress/egress.ts'
 import { openWay, serve } from '../../support/egress.ts'
 import { facilities } from '../../support/machine.ts'
 import { quietLog } from '../../support/quiet-log.ts'
+import { eventually } from '../../support/eventually.ts'
 import { realClock } from '../../support/real-clock.ts'
 import { bundleOf, jobOf } from '../../support/supervisor.ts'
 import type { Heard } from '../../support/supervisor.ts'
@@ -308,8 +309,7 @@ def run(mark, c):
       }
       return found
     }
-    for (const until = realClock.now() + 5_000; (await left()).length > 0 && realClock.now() < until;);
-    assert.deepEqual(await left(), [])
+    await eventually(async () => (await left()).length === 0, 'their end')
   })
 
   test('one call leaves nothing to the next', async () => {
@@ -320,7 +320,7 @@ def run(mark, c):
   test('ends at the deadline, and when it is cancelled, whatever it does', async () => {
     const deaf = 'import signal\ndef run(i, c):\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    c.progress(1)\n    while True: pass'
     const { outcome } = await run('python', deaf, null, { timeoutMs: 500 })
-    assert.ok(outcome.status === 'error' && outcome.code === 'timeout' && Number(outcome.times?.runMs) < 2_000)
+    assert.equal(outcome.status === 'error' && `${outcome.code}: ${outcome.message}`, 'timeout: it took longer than 500 ms')
     const stop = new AbortController()
     const ended = await run('python', deaf, null, { signal: stop.signal, tell: ({ is }) => (is === 'progress' ? stop.abort() : undefined) })
     assert.equal(code(ended), 'cancelled')
