@@ -5,8 +5,8 @@ import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world
 import { News } from '../../support/news.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
 import { readEvents } from '../../gateway/http/events.ts'
+import { LACKS_OF_COLLECTED } from '../collected.ts'
 
-const COLLECTED = 'replies are collected, nothing is sent'
 /** A client that was refused, or not answered, tries again after this, and at once when there is another gateway. */
 const RETRY_MS = 100
 
@@ -23,19 +23,7 @@ export class HttpWorld implements ChannelWorld {
   readonly strangers: boolean = false
   readonly resend = 'id' as const
   readonly maxText: null = null
-  readonly lacks: ChannelWorld['lacks'] = {
-    push: COLLECTED,
-    permanent: COLLECTED,
-    transient: COLLECTED,
-    rate: COLLECTED,
-    lost: COLLECTED,
-    split: COLLECTED,
-    cut: 'a request is a connection of its own',
-    groups: 'there are none',
-    echo: 'nobody gives back what was fetched',
-    edits: 'there are none',
-    auth: 'keys are checked by the server',
-  }
+  readonly lacks: ChannelWorld['lacks'] = { ...LACKS_OF_COLLECTED, cut: 'a request is a connection of its own' }
   readonly #news = new News()
   readonly #attached = new News()
   readonly #said: Said[] = []

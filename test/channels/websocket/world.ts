@@ -8,8 +8,7 @@ import { WebSocket } from 'ws'
 import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
 import { News } from '../../support/news.ts'
-
-const COLLECTED = 'replies are collected, nothing is sent'
+import { LACKS_OF_COLLECTED } from '../collected.ts'
 
 interface Said {
   readonly key: string
@@ -24,18 +23,7 @@ export class WebSocketWorld implements ChannelWorld {
   readonly strangers: boolean = false
   readonly resend = 'id' as const
   readonly maxText: null = null
-  readonly lacks: ChannelWorld['lacks'] = {
-    push: COLLECTED,
-    permanent: COLLECTED,
-    transient: COLLECTED,
-    rate: COLLECTED,
-    lost: COLLECTED,
-    split: COLLECTED,
-    groups: 'there are none',
-    echo: 'nobody gives back what was fetched',
-    edits: 'there are none',
-    auth: 'keys are checked by the server',
-  }
+  readonly lacks: ChannelWorld['lacks'] = LACKS_OF_COLLECTED
   readonly #news = new News()
   readonly #said: Said[] = []
   readonly #arrived: (Arrived & { readonly seq: number })[] = []
