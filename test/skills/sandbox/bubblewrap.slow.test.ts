@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { textOf } from '#contract'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
@@ -379,8 +378,7 @@ def run(urls, c):
 
   test('more calls than places wait, and more than may wait are refused', async () => {
     const busy = async (): Promise<boolean> => !JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0')
-    for (const until = realClock.now() + 5_000; (await busy()) && realClock.now() < until;) await setImmediate()
-    await setImmediate()
+    await eventually(async () => !(await busy()), 'the end of those before')
     const source = 'import time\ndef run(i, c): time.sleep(0.2)'
     const ends = await Promise.all(Array.from({ length: 8 }, () => run('python', source)))
     assert.deepEqual(ends.map(code).sort(), [...Array<string>(2).fill('busy'), ...Array<string>(6).fill('ok')])
