@@ -7,6 +7,7 @@ import type { Arrived, ChannelWorld, Mishap, Saying } from '../contract/channel-
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { News } from '../support/news.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
+import { attached } from './attached.ts'
 
 interface Planned {
   readonly kind: Mishap
@@ -35,13 +36,16 @@ export abstract class BrokerWorld<Said, Message> implements ChannelWorld {
     this.proxy = proxy
   }
 
-  abstract attach(gateway: GatewayProcess): Promise<void>
   abstract says(text: string, how?: Saying): Promise<string>
   abstract echo(arrived: Arrived): Promise<void>
   abstract garbage(): Promise<void>
   abstract refusals(): number
   /** To the broker, under this id; resolves when it has it. */
   protected abstract give(key: string, said: Said): Promise<void>
+
+  attach(gateway: GatewayProcess): Promise<void> {
+    return attached(gateway)
+  }
 
   async redeliver(key: string): Promise<void> {
     const said = this.#said.get(key)
@@ -105,12 +109,6 @@ export abstract class BrokerWorld<Said, Message> implements ChannelWorld {
 
   protected messageOf({ id }: Arrived): Message | undefined {
     return this.#arrived.find((one) => one.id === id)?.message
-  }
-
-  /** The gateway is connected, or has ended. */
-  protected async untilAttached(gateway: GatewayProcess, isSo: () => boolean): Promise<void> {
-    const ended = gateway.ended.then(() => true)
-    while (!isSo()) if ((await Promise.race([this.changed(), ended])) === true) return
   }
 
   /** Whether the line breaks here: transient, before it is published; lost, after it is done and before that is told. */

@@ -6,7 +6,7 @@ import type { ConfirmChannel, ConsumeMessage, Options } from 'amqplib'
 import { connect } from 'amqplib'
 import type { JsonObject } from '#contract'
 import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
-import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+import type { Scope } from '../../support/gateway-process.ts'
 import type { Rabbitmq } from '../../support/rabbitmq.ts'
 import { TcpProxy, type Direction } from '../../support/tcp-proxy.ts'
 import { BrokerWorld } from '../broker-world.ts'
@@ -32,7 +32,6 @@ export class AmqpWorld extends BrokerWorld<Said, ConsumeMessage> {
   readonly #channel: ConfirmChannel
   readonly #queue: string
   readonly #wires = new Map<number, Wire>()
-  #consuming = 0
 
   private constructor(rabbitmq: Rabbitmq, proxy: TcpProxy, channel: ConfirmChannel, queue: string) {
     super(proxy)
@@ -70,11 +69,6 @@ export class AmqpWorld extends BrokerWorld<Said, ConsumeMessage> {
 
   get secrets(): readonly string[] {
     return [this.#rabbitmq.password]
-  }
-
-  attach(gateway: GatewayProcess): Promise<void> {
-    const before = this.#consuming
-    return this.untilAttached(gateway, () => this.#consuming !== before || (this.isRefused && this.proxy.opened > 0))
   }
 
   async says(text: string, { from = 'ann' }: Saying = {}): Promise<string> {
@@ -124,10 +118,7 @@ export class AmqpWorld extends BrokerWorld<Said, ConsumeMessage> {
       const kind = is === 'publish' ? 'transient' : is === 'confirmed' ? 'lost' : null
       if (kind !== null && this.strikes(kind)) return 'cut'
     }
-    for (const event of seen) {
-      if (event.is === 'consuming') this.#consuming++
-      if (event.is === 'settled') for (const id of event.ids) this.settled(id)
-    }
+    for (const event of seen) if (event.is === 'settled') for (const id of event.ids) this.settled(id)
     this.news.tell()
     return 'pass'
   }

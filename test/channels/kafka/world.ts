@@ -10,6 +10,7 @@ import { eventually } from '../../support/eventually.ts'
 import { KafkaLine, PRODUCE_ERROR } from '../../support/kafka-line.ts'
 import type { Kafka } from '../../support/kafka.ts'
 import { News } from '../../support/news.ts'
+import { attached } from '../attached.ts'
 
 const LOOK_MS = 50
 const UP_LIMIT_MS = 30_000
@@ -119,14 +120,8 @@ export class KafkaWorld implements ChannelWorld {
     return [this.#password]
   }
 
-  async attach(gateway: GatewayProcess): Promise<void> {
-    const isUp = async (): Promise<boolean> => {
-      const answer = await gateway.fetch('/v1/channels')
-      const { data } = (await answer.json()) as { readonly data: readonly { readonly kind: string; readonly state: string }[] }
-      const state = data.find(({ kind }) => kind === 'kafka')?.state
-      return state === 'open' || state === 'stopped'
-    }
-    await eventually(isUp, () => `the open channel (the gateway said:\n${gateway.output()})`, UP_LIMIT_MS)
+  attach(gateway: GatewayProcess): Promise<void> {
+    return attached(gateway)
   }
 
   async says(text: string, { from = 'ann' }: Saying = {}): Promise<string> {

@@ -8,7 +8,7 @@ import { parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
 import type { JsonObject } from '#contract'
 import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
-import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+import type { Scope } from '../../support/gateway-process.ts'
 import type { Mosquitto } from '../../support/mosquitto.ts'
 import { TcpProxy, type Direction } from '../../support/tcp-proxy.ts'
 import { BrokerWorld } from '../broker-world.ts'
@@ -45,8 +45,6 @@ export class MqttWorld extends BrokerWorld<Said, IPublishPacket> {
   readonly #base: string = `w${++count}`
   readonly #lines = new Map<number, Line>()
   readonly #version: 4 | 5
-  #subscribed = 0
-  #refused = 0
   #opened = 0
 
   private constructor(mosquitto: Mosquitto, proxy: TcpProxy, people: MqttClient, version: 4 | 5) {
@@ -78,11 +76,6 @@ export class MqttWorld extends BrokerWorld<Said, IPublishPacket> {
       protocol_version: this.#version,
       reply_allow: [`${this.#base}/to/*`],
     }
-  }
-
-  attach(gateway: GatewayProcess): Promise<void> {
-    const before = this.#subscribed
-    return this.untilAttached(gateway, () => this.#subscribed !== before || (this.isRefused && this.#refused > 0))
   }
 
   async says(text: string, { from = 'ann' }: Saying = {}): Promise<string> {
@@ -144,8 +137,6 @@ export class MqttWorld extends BrokerWorld<Said, IPublishPacket> {
 
   #down(packet: Packet, line: Line): void {
     if (packet.cmd === 'puback' && this.strikes('lost')) line.verdict = 'cut'
-    if (packet.cmd === 'suback') this.#subscribed++
-    if (packet.cmd === 'connack' && (packet.reasonCode ?? packet.returnCode ?? 0) !== 0) this.#refused++
     if (packet.cmd === 'publish' && packet.messageId !== undefined)
       line.given.set(packet.messageId, String(packet.properties?.userProperties?.['id']))
   }
