@@ -1,8 +1,8 @@
 /** Runs a gateway on a disk of its own: sends until it is full, frees some, and prints what it saw. Argument: the folder. */
 import { rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { answerTo, ended, everyMessage, post, problemOf } from '../support/conversation.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'
 
 const [folder = ''] = process.argv.slice(2)
@@ -34,7 +34,7 @@ try {
   const { parts } = (await full.json()) as { parts: readonly { name: string; detail: string | null }[] }
   const health = await gateway.fetch('/healthz')
   await rm(ballast)
-  for (let tries = 0; (await gateway.fetch('/readyz')).status !== 200 && tries < 500; tries++) await delay(20)
+  await eventually(async () => (await gateway.fetch('/readyz')).status === 200, 'its recovery')
   const documents = await Promise.all(acknowledged.map((id) => ended(gateway, id)))
   const kept = await everyMessage(gateway)
   const seen = {

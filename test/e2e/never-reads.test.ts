@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { readEvents } from '../gateway/http/events.ts'
 import { metric } from '../support/conversation.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { SocketClient } from '../support/socket-client.ts'
@@ -41,12 +42,9 @@ async function deafSocket({ url, key }: GatewayProcess): Promise<SocketClient> {
 }
 
 async function becomes(gateway: GatewayProcess, name: string, value: number): Promise<void> {
-  for (const until = Date.now() + 15_000; ;) {
-    const now = await metric(gateway, name)
-    if (now === value) return
-    assert.ok(Date.now() < until, `${name} is ${now} and not ${value}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  let now = Number.NaN
+  const isSo = async (): Promise<boolean> => (now = await metric(gateway, name)) === value
+  await eventually(isSo, () => `${name} of ${value} (it is ${now})`)
 }
 
 test('who never reads is cut, and costs neither memory nor anybody else a word', { timeout: 60_000 }, async (context) => {

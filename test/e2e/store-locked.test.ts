@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { ended, everyMessage, metric, post, problemOf, say } from '../support/conversation.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { SocketClient } from '../support/socket-client.ts'
@@ -29,13 +29,14 @@ interface Readiness {
 
 /** Asks only; nothing here makes the store write. */
 async function readiness(gateway: GatewayProcess, status: number): Promise<Readiness> {
-  for (const until = Date.now() + 5_000; ;) {
+  let body: Readiness = { parts: [] }
+  const isSo = async (): Promise<boolean> => {
     const answer = await gateway.fetch('/readyz')
-    const body = (await answer.json()) as Readiness
-    if (answer.status === status) return body
-    assert.ok(Date.now() < until, `/readyz is not ${status}: ${JSON.stringify(body)}`)
-    await delay(20)
+    body = (await answer.json()) as Readiness
+    return answer.status === status
   }
+  await eventually(isSo, () => `${status} of /readyz (it says ${JSON.stringify(body)})`)
+  return body
 }
 
 const keyed = (gateway: GatewayProcess, name: string): Promise<Response> =>
@@ -55,9 +56,17 @@ test(
     const lockedAt = Date.now()
     await metric(gateway, 'nodejs_eventloop_delay_max_seconds')
     socket.send({ type: 'message', id: 'w1', payload: 'over the socket' })
-    for (const wave of ['first', 'second']) {
-      const names = Array.from({ length: 10 }, (_, at) => `${wave} ${at}`)
-      for (const refused of await Promise.all(names.map((name) => keyed(gateway, name)))) {
+    for (let wave = 1; Date.now() - lockedAt < LOCKED_MS; wave++) {
+      const names = Array.from({ length: 10 }, (_, at) => `wave ${wave}, ${at}`)
+      let isRefused = false
+      const asked = names.map(async (name) => {
+        const refused = await keyed(gateway, name)
+        isRefused = true
+        return refused
+      })
+      assert.equal((await gateway.fetch('/healthz')).status, 200)
+      assert.equal(isRefused, false, 'the process answers while its store still waits for the lock')
+      for (const refused of await Promise.all(asked)) {
         assert.equal(refused.status, 503)
         assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
         assert.equal((await problemOf(refused)).code, 'STORE_LOCKED')
@@ -65,16 +74,11 @@ test(
       const [store] = (await readiness(gateway, 503)).parts.filter(({ ok }) => !ok)
       assert.equal(store?.name, 'store')
       assert.match(store?.detail ?? '', /STORE_LOCKED.*Close it/)
-      const askedAt = performance.now()
-      assert.equal((await gateway.fetch('/healthz')).status, 200)
-      assert.ok(performance.now() - askedAt < 1_000, 'the process answers while its store is locked')
     }
     const error = await socket.next('error')
     assert.deepEqual([error['id'], error['code'], error['retryable']], ['w1', 'STORE_LOCKED', true])
     const lateSeconds = await metric(gateway, 'nodejs_eventloop_delay_max_seconds')
     context.diagnostic(`event loop late by ${Math.round(lateSeconds * 1_000)} ms at most while locked`)
-    assert.ok(lateSeconds < 1, `the event loop was blocked for ${lateSeconds} s`)
-    await delay(Math.max(0, LOCKED_MS - (Date.now() - lockedAt)))
     assert.equal((await gateway.fetch('/readyz')).status, 503)
 
     unlock()
@@ -82,7 +86,7 @@ test(
     const stored = (await everyMessage(gateway)).map(({ message_id: id }) => id)
     assert.deepEqual(new Set(stored), new Set(before), 'nothing of what was refused is stored')
     // The same keys again are new messages, because nothing was kept of them.
-    const again = await keyed(gateway, 'first 0')
+    const again = await keyed(gateway, 'wave 1, 0')
     assert.deepEqual([again.status, again.headers.get('idempotency-replayed')], [202, null])
     const afterwards = [((await again.json()) as { message_id: string }).message_id, await say(gateway, 'afterwards')]
     for (const id of [...before, ...afterwards]) {

@@ -40,6 +40,7 @@ const WANTED: readonly Wanted[] = [
     also: (env) => hasKafkaJars(env) || find(['mvn'], env['PATH'] ?? '') !== null,
     neededFor: 'test/channels/kafka',
   },
+  { name: 'kcat', variable: 'KCAT_PATH', programs: ['kcat'], neededFor: 'test/channels/kafka/mock' },
   { name: 'bubblewrap', variable: 'BWRAP_PATH', programs: ['/usr/bin/bwrap'], neededFor: 'test/skills/sandbox/bubblewrap' },
   {
     name: 'Docker',

@@ -9,7 +9,7 @@ import { amqp } from '../../../channels/amqp/amqp.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
 import { Rabbitmq, rabbitmqPath } from '../../support/rabbitmq.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from './eventually.ts'
+import { eventually } from '../../support/eventually.ts'
 import { Wire } from './wire.ts'
 
 const test = (name: string, run: (t: TestContext) => Promise<void>): void => void plainTest(name, { timeout: 60_000 }, run)

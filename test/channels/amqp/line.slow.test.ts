@@ -1,29 +1,29 @@
 /** The gateway with its RabbitMQ when things break: the broker killed, the line cut, deaf, half-closed, the gateway killed in a burst. */
 import assert from 'node:assert/strict'
-import { after, before, describe } from 'node:test'
+import { before, describe } from 'node:test'
 import { connect } from 'amqplib'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import type { JsonObject } from '#contract'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { Rabbitmq, rabbitmqPath } from '../../support/rabbitmq.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from './eventually.ts'
+import { eventually } from '../../support/eventually.ts'
+import { BURST, assertAnswered, configOf, has, stateOf } from '../broker-line.ts'
 import { Wire } from './wire.ts'
 
 const skip = rabbitmqPath() === null ? 'there is no RabbitMQ here; set RABBITMQ_SERVER_PATH' : false
 const LIMIT_MS = 120_000
+const ACCOUNT = 'orders'
 
 void describe('amqp on a bad line', { skip }, () => {
-  const sweeps: (() => Promise<void>)[] = []
+  const suite = suiteScope()
   let rabbitmq: Rabbitmq
   let count = 0
 
   before(async () => {
-    rabbitmq = await Rabbitmq.start({ after: (run) => void sweeps.push(run) })
-  })
-  after(async () => {
-    for (const run of sweeps) await run()
+    rabbitmq = await Rabbitmq.start(suite)
   })
 
   const test = (name: string, run: (scope: Scope) => Promise<void>): void => sweptTest(name, LIMIT_MS, run)
@@ -70,25 +70,14 @@ void describe('amqp on a bad line', { skip }, () => {
     await channel.waitForConfirms()
   }
 
-  const config = (queue: string, port: number, settings: JsonObject = {}): JsonObject => ({
-    agents: { assistant: { queue: { cap: 1 } } },
-    delivery: { base: '100ms', cap: '500ms' },
-    channels: { orders: { kind: 'amqp', url: rabbitmq.url(port), queue, reply_allow: ['to-*'], ...settings } },
-  })
-
-  const has = ({ replies }: Client, text: string): boolean => [...replies.values()].some((reply) => reply.includes(`You said: ${text}`))
-
-  async function stateOf(gateway: GatewayProcess): Promise<string> {
-    const { data } = (await (await gateway.fetch('/v1/channels')).json()) as { readonly data: readonly { name: string; state: string }[] }
-    return data.find(({ name }) => name === 'orders')?.state ?? 'none'
-  }
+  const config = (queue: string, port: number, settings: JsonObject = {}): JsonObject =>
+    configOf(ACCOUNT, { kind: 'amqp', url: rabbitmq.url(port), queue, reply_allow: ['to-*'], ...settings })
 
   test('a burst of 2,000 and a gateway killed in its middle: none is lost, one reply each, in the order of each sender', async (scope) => {
     const queue = `burst-${++count}`
     const sender = await client(scope, queue)
     const proxy = await TcpProxy.open(scope, rabbitmq.port)
     const dir = temporaryFolder(scope)
-    const texts = Array.from({ length: 2_000 }, (_, at) => `user${at % 20}.${Math.floor(at / 20)}.`)
     const wire = new Wire()
     let delivered = 0
     let first: GatewayProcess | null = null
@@ -99,23 +88,14 @@ void describe('amqp on a bad line', { skip }, () => {
       return 'pass'
     }
     first = await startGateway(scope, { dir, config: config(queue, proxy.port) })
-    const saying = say(sender, queue, texts)
+    const saying = say(sender, queue, BURST)
     await first.ended
     await saying
-    assert.ok(delivered < texts.length, 'it was killed too late')
+    assert.ok(delivered < BURST.length, 'it was killed too late')
     proxy.tap = null
     await startGateway(scope, { dir, config: config(queue, proxy.port) })
-    await eventually(async () => sender.replies.size >= texts.length, 'all replies', 90_000)
-    const replies = [...sender.replies.values()]
-    assert.equal(replies.length, texts.length)
-    for (const user of Array.from({ length: 20 }, (_, at) => `user${at}`)) {
-      const said = replies.flatMap((reply) => new RegExp(`You said: ${user}\\.(\\d+)\\.`).exec(reply)?.[1] ?? []).map(Number)
-      assert.deepEqual(
-        said,
-        Array.from({ length: 100 }, (_, at) => at),
-        user,
-      )
-    }
+    await eventually(async () => sender.replies.size >= BURST.length, 'all replies', 90_000)
+    assertAnswered(sender.replies.values())
     assert.equal((await sender.channel.checkQueue(queue)).messageCount, 0)
   })
 
@@ -131,13 +111,13 @@ void describe('amqp on a bad line', { skip }, () => {
       ['kill9', 'three.'],
     ] as const) {
       await rabbitmq[end]()
-      await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+      await eventually(async () => (await stateOf(gateway, ACCOUNT)) === 'connecting', 'the news')
       await rabbitmq.up()
       const next = await client(scope, queue)
       await say(next, queue, [text])
       await eventually(async () => has(next, text), 'the next reply', 60_000)
     }
-    assert.equal(await stateOf(gateway), 'open')
+    assert.equal(await stateOf(gateway, ACCOUNT), 'open')
     assert.equal((await rabbitmq.list('consumers', 'queue_name')).filter((row) => row['queue_name'] === queue).length, 1)
   })
 
@@ -172,7 +152,7 @@ void describe('amqp on a bad line', { skip }, () => {
     await eventually(async () => has(sender, 'three.'), 'the delayed reply')
     proxy.refuse()
     proxy.cut()
-    await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+    await eventually(async () => (await stateOf(gateway, ACCOUNT)) === 'connecting', 'the news')
     await say(sender, queue, ['four.'])
     proxy.heal()
     await eventually(async () => has(sender, 'four.'), 'the last reply', 60_000)

@@ -5,7 +5,7 @@
 import type { Direction } from '../../support/tcp-proxy.ts'
 
 export type Seen =
-  | { readonly is: 'consuming' | 'publish' | 'confirmed' }
+  | { readonly is: 'publish' | 'confirmed' }
   /** Message ids. */
   | { readonly is: 'delivered' | 'settled' | 'requeued'; readonly ids: readonly string[] }
 
@@ -45,8 +45,6 @@ export class Wire {
     if (type !== METHOD) return null
     const method = `${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)} ${direction}`
     switch (method) {
-      case '60.21 down':
-        return { is: 'consuming' }
       case '60.40 up':
         return { is: 'publish' }
       case '60.60 down':

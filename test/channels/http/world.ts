@@ -1,10 +1,13 @@
 /** The outside of the HTTP channel: clients that post until they are told that it was taken in, and fetch what was answered. */
 import type { JsonObject } from '#contract'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
 import { News } from '../../support/news.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+import { readEvents } from '../../gateway/http/events.ts'
+import { LACKS_OF_COLLECTED } from '../collected.ts'
 
-const COLLECTED = 'replies are collected, nothing is sent'
+/** A client that was refused, or not answered, tries again after this, and at once when there is another gateway. */
 const RETRY_MS = 100
 
 interface Said {
@@ -20,20 +23,9 @@ export class HttpWorld implements ChannelWorld {
   readonly strangers: boolean = false
   readonly resend = 'id' as const
   readonly maxText: null = null
-  readonly lacks: ChannelWorld['lacks'] = {
-    push: COLLECTED,
-    permanent: COLLECTED,
-    transient: COLLECTED,
-    rate: COLLECTED,
-    lost: COLLECTED,
-    split: COLLECTED,
-    cut: 'a request is a connection of its own',
-    groups: 'there are none',
-    echo: 'nobody gives back what was fetched',
-    edits: 'there are none',
-    auth: 'keys are checked by the server',
-  }
+  readonly lacks: ChannelWorld['lacks'] = { ...LACKS_OF_COLLECTED, cut: 'a request is a connection of its own' }
   readonly #news = new News()
+  readonly #attached = new News()
   readonly #said: Said[] = []
   readonly #arrived = new Map<string, Arrived>()
   readonly #stop = new AbortController()
@@ -52,6 +44,7 @@ export class HttpWorld implements ChannelWorld {
 
   async attach(gateway: GatewayProcess): Promise<void> {
     this.#gateway = gateway
+    this.#attached.tell()
     void this.#collect(gateway)
   }
 
@@ -103,7 +96,9 @@ export class HttpWorld implements ChannelWorld {
 
   async #post(said: Said): Promise<void> {
     const body = JSON.stringify({ payload: said.text, idempotency_key: said.key, metadata: { user_id: said.user } })
-    while (!this.#stop.signal.aborted) {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const attached = this.#attached.changed()
       const status = await this.#gateway
         ?.fetch('/v1/messages', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
         .then(
@@ -115,33 +110,34 @@ export class HttpWorld implements ChannelWorld {
         this.#news.tell()
         return
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      await Promise.race([attached, delay(RETRY_MS, undefined, { signal }).catch(() => {})])
     }
   }
 
-  /** A client asks again and again for what became of its messages. */
+  /** What became of its messages a client fetches when it comes, and then whenever it is told of a reply. */
   async #collect(gateway: GatewayProcess): Promise<void> {
-    while (!this.#stop.signal.aborted && this.#gateway === gateway) {
-      try {
-        const answer = await gateway.fetch('/v1/messages?limit=200')
-        const { data } = (await answer.json()) as {
-          data: readonly {
-            sender_id: string
-            replies: readonly { id: string; text: string; seq: number }[]
-            metadata: { user_id?: string }
-          }[]
-        }
-        const replies = data.flatMap(({ replies: all, metadata }) =>
-          (all ?? []).map((reply) => ({ ...reply, chat: metadata.user_id ?? '' })),
-        )
-        for (const { id, text, chat } of replies.toSorted((a, b) => a.seq - b.seq)) {
-          if (!this.#arrived.has(id)) this.#arrived.set(id, { id, chat, text, raw: text, at: Date.now() })
-        }
-        this.#news.tell()
-      } catch {
-        // Killed; the next one attaches itself.
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    try {
+      const events = await gateway.fetch('/v1/events/stream', { signal: this.#stop.signal })
+      await this.#fetchReplies(gateway)
+      for await (const { event } of readEvents(events)) if (event === 'reply') await this.#fetchReplies(gateway)
+    } catch {
+      // Killed; the next one attaches itself.
     }
+  }
+
+  async #fetchReplies(gateway: GatewayProcess): Promise<void> {
+    const answer = await gateway.fetch('/v1/messages?limit=200')
+    const { data } = (await answer.json()) as {
+      data: readonly {
+        sender_id: string
+        replies: readonly { id: string; text: string; seq: number }[]
+        metadata: { user_id?: string }
+      }[]
+    }
+    const replies = data.flatMap(({ replies: all, metadata }) => (all ?? []).map((reply) => ({ ...reply, chat: metadata.user_id ?? '' })))
+    for (const { id, text, chat } of replies.toSorted((a, b) => a.seq - b.seq)) {
+      if (!this.#arrived.has(id)) this.#arrived.set(id, { id, chat, text, raw: text, at: Date.now() })
+    }
+    this.#news.tell()
   }
 }

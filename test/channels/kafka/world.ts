@@ -6,9 +6,11 @@ import type { Admin, Consumer, IHeaders, KafkaMessage, Producer } from 'kafkajs'
 import type { JsonObject } from '#contract'
 import type { Arrived, ChannelWorld, Mishap, Saying } from '../../contract/channel-world.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+import { eventually } from '../../support/eventually.ts'
 import { KafkaLine, PRODUCE_ERROR } from '../../support/kafka-line.ts'
 import type { Kafka } from '../../support/kafka.ts'
 import { News } from '../../support/news.ts'
+import { attached } from '../attached.ts'
 
 const LOOK_MS = 50
 const UP_LIMIT_MS = 30_000
@@ -118,14 +120,8 @@ export class KafkaWorld implements ChannelWorld {
     return [this.#password]
   }
 
-  async attach(gateway: GatewayProcess): Promise<void> {
-    for (const deadline = Date.now() + UP_LIMIT_MS; Date.now() < deadline; await delay(LOOK_MS)) {
-      const answer = await gateway.fetch('/v1/channels')
-      const { data } = (await answer.json()) as { readonly data: readonly { readonly kind: string; readonly state: string }[] }
-      const state = data.find(({ kind }) => kind === 'kafka')?.state
-      if (state === 'open' || state === 'stopped') return
-    }
-    throw new Error(`the channel did not come up within ${UP_LIMIT_MS} ms; the gateway said:\n${gateway.output()}`)
+  attach(gateway: GatewayProcess): Promise<void> {
+    return attached(gateway)
   }
 
   async says(text: string, { from = 'ann' }: Saying = {}): Promise<string> {
@@ -178,7 +174,7 @@ export class KafkaWorld implements ChannelWorld {
     if (place === undefined) throw new Error(`nobody said ${key}`)
     site.kafka.proxy.refuse()
     site.kafka.proxy.cut()
-    while (this.#members > 0) await delay(LOOK_MS)
+    await eventually(() => this.#members === 0, 'the empty group', UP_LIMIT_MS)
     const { partition, offset } = place
     const operator = newClient(site.kafka.address).consumer({ groupId: topic, maxWaitTimeInMs: 100 })
     await operator.connect()

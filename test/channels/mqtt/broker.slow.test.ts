@@ -1,29 +1,29 @@
 /** The gateway with its Mosquitto when things break: the gateway killed in a burst, the broker away, the line cut, deaf, half-closed. */
 import assert from 'node:assert/strict'
-import { after, before, describe } from 'node:test'
+import { before, describe } from 'node:test'
 import { connectAsync } from 'mqtt'
 import type { MqttClient } from 'mqtt'
 import { parser } from 'mqtt-packet'
 import type { JsonObject } from '#contract'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { Mosquitto, mosquittoPath } from '../../support/mosquitto.ts'
+import { suiteScope } from '../../support/suite-scope.ts'
 import { sweptTest } from '../../support/swept-test.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from '../amqp/eventually.ts'
+import { eventually } from '../../support/eventually.ts'
+import { BURST, assertAnswered, configOf, has, stateOf } from '../broker-line.ts'
 
 const skip = mosquittoPath() === null ? 'Mosquitto is not on this machine' : false
 const LIMIT_MS = 120_000
+const ACCOUNT = 'devices'
 
 void describe('mqtt on a bad line', { skip }, () => {
-  const sweeps: (() => Promise<void>)[] = []
+  const suite = suiteScope()
   let mosquitto: Mosquitto
   let count = 0
 
   before(async () => {
-    mosquitto = await Mosquitto.start({ after: (run) => void sweeps.push(run) })
-  })
-  after(async () => {
-    for (const run of sweeps) await run()
+    mosquitto = await Mosquitto.start(suite)
   })
 
   const test = (name: string, run: (scope: Scope) => Promise<void>): void => sweptTest(name, LIMIT_MS, run)
@@ -62,28 +62,17 @@ void describe('mqtt on a bad line', { skip }, () => {
     await Promise.all(texts.map(send))
   }
 
-  const config = (base: string, port: number, settings: JsonObject = {}): JsonObject => ({
-    agents: { assistant: { queue: { cap: 1 } } },
-    delivery: { base: '100ms', cap: '500ms' },
-    channels: { devices: { kind: 'mqtt', url: mosquitto.url(port), topic: `${base}/in/#`, reply_allow: [`${base}/to/*`], ...settings } },
-  })
-
-  const has = ({ replies }: Person, text: string): boolean => [...replies.values()].some((reply) => reply.includes(`You said: ${text}`))
-
-  async function stateOf(gateway: GatewayProcess): Promise<string> {
-    const { data } = (await (await gateway.fetch('/v1/channels')).json()) as { readonly data: readonly { name: string; state: string }[] }
-    return data.find(({ name }) => name === 'devices')?.state ?? 'none'
-  }
+  const config = (base: string, port: number, settings: JsonObject = {}): JsonObject =>
+    configOf(ACCOUNT, { kind: 'mqtt', url: mosquitto.url(port), topic: `${base}/in/#`, reply_allow: [`${base}/to/*`], ...settings })
 
   const isOpen = async (gateway: GatewayProcess): Promise<void> =>
-    eventually(async () => (await stateOf(gateway)) === 'open', 'the open channel', 60_000)
+    eventually(async () => (await stateOf(gateway, ACCOUNT)) === 'open', 'the open channel', 60_000)
 
   test('a burst of 2,000 and a gateway killed in its middle: none is lost, one reply each, in the order of each sender', async (scope) => {
     const base = `burst${++count}`
     const people = await person(scope, base)
     const proxy = await TcpProxy.open(scope, mosquitto.port)
     const dir = temporaryFolder(scope)
-    const texts = Array.from({ length: 2_000 }, (_, at) => `user${at % 20}.${Math.floor(at / 20)}.`)
     const given = new Set<string>()
     const acknowledged = new Set<string>()
     const numbers = new Map<number, string>()
@@ -108,23 +97,14 @@ void describe('mqtt on a bad line', { skip }, () => {
     }
     first = await startGateway(scope, { dir, config: config(base, proxy.port) })
     await isOpen(first)
-    const saying = say(people, base, texts)
+    const saying = say(people, base, BURST)
     await first.ended
     await saying
-    assert.ok(acknowledged.size < texts.length, 'it was killed too late')
+    assert.ok(acknowledged.size < BURST.length, 'it was killed too late')
     proxy.tap = null
     await startGateway(scope, { dir, config: config(base, proxy.port) })
-    await eventually(async () => people.replies.size >= texts.length, 'all replies', 90_000)
-    const replies = [...people.replies.values()]
-    assert.equal(replies.length, texts.length)
-    for (const user of Array.from({ length: 20 }, (_, at) => `user${at}`)) {
-      const said = replies.flatMap((reply) => new RegExp(`You said: ${user}\\.(\\d+)\\.`).exec(reply)?.[1] ?? []).map(Number)
-      assert.deepEqual(
-        said,
-        Array.from({ length: 100 }, (_, at) => at),
-        user,
-      )
-    }
+    await eventually(async () => people.replies.size >= BURST.length, 'all replies', 90_000)
+    assertAnswered(people.replies.values())
   })
 
   test('a broker that is stopped, or killed and brought back, is read again, and has lost nothing', async (scope) => {
@@ -139,7 +119,7 @@ void describe('mqtt on a bad line', { skip }, () => {
       ['kill9', 'three.'],
     ] as const) {
       await mosquitto[end]()
-      await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+      await eventually(async () => (await stateOf(gateway, ACCOUNT)) === 'connecting', 'the news')
       await mosquitto.up()
       await eventually(async () => people.client.connected, 'the other client')
       // Who is not back yet finds it waiting in the session that the broker kept.
@@ -170,7 +150,7 @@ void describe('mqtt on a bad line', { skip }, () => {
     await eventually(async () => has(people, 'four.'), 'the delayed reply')
     proxy.refuse()
     proxy.cut()
-    await eventually(async () => (await stateOf(gateway)) === 'connecting', 'the news')
+    await eventually(async () => (await stateOf(gateway, ACCOUNT)) === 'connecting', 'the news')
     await say(people, base, ['five.'])
     proxy.heal()
     await eventually(async () => has(people, 'five.'), 'the last reply', 60_000)

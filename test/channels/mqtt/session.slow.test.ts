@@ -13,7 +13,7 @@ import { mqtt } from '../../../channels/mqtt/mqtt.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
 import { Mosquitto, mosquittoPath } from '../../support/mosquitto.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { eventually } from '../amqp/eventually.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const skip = mosquittoPath() === null ? 'Mosquitto is not on this machine' : false
 const never = new AbortController().signal

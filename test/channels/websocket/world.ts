@@ -8,9 +8,7 @@ import { WebSocket } from 'ws'
 import type { Arrived, ChannelWorld, Saying } from '../../contract/channel-world.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
 import { News } from '../../support/news.ts'
-
-const COLLECTED = 'replies are collected, nothing is sent'
-const RETRY_MS = 100
+import { LACKS_OF_COLLECTED } from '../collected.ts'
 
 interface Said {
   readonly key: string
@@ -25,18 +23,7 @@ export class WebSocketWorld implements ChannelWorld {
   readonly strangers: boolean = false
   readonly resend = 'id' as const
   readonly maxText: null = null
-  readonly lacks: ChannelWorld['lacks'] = {
-    push: COLLECTED,
-    permanent: COLLECTED,
-    transient: COLLECTED,
-    rate: COLLECTED,
-    lost: COLLECTED,
-    split: COLLECTED,
-    groups: 'there are none',
-    echo: 'nobody gives back what was fetched',
-    edits: 'there are none',
-    auth: 'keys are checked by the server',
-  }
+  readonly lacks: ChannelWorld['lacks'] = LACKS_OF_COLLECTED
   readonly #news = new News()
   readonly #said: Said[] = []
   readonly #arrived: (Arrived & { readonly seq: number })[] = []
@@ -118,7 +105,9 @@ export class WebSocketWorld implements ChannelWorld {
     })
     this.#socket = socket
     socket.on('error', () => undefined)
+    let wasOpen = false
     socket.on('open', () => {
+      wasOpen = true
       for (const conversation of ['ann', 'bob'])
         socket.send(JSON.stringify({ type: 'subscribe', conversation, since: this.#last(conversation) }))
       for (const said of this.#said) if (!said.isTaken) this.#send(said)
@@ -127,9 +116,8 @@ export class WebSocketWorld implements ChannelWorld {
     })
     socket.on('message', (data: Buffer) => this.#read(JSON.parse(data.toString())))
     socket.on('close', () => {
-      setTimeout(() => {
-        if (!this.#isOver && this.#gateway === gateway && this.#socket === socket) this.#connect(gateway, opened)
-      }, RETRY_MS)
+      // One that never opened found no gateway; the next one attaches itself.
+      if (wasOpen && !this.#isOver && this.#gateway === gateway && this.#socket === socket) this.#connect(gateway, opened)
     })
   }
 
@@ -142,8 +130,8 @@ export class WebSocketWorld implements ChannelWorld {
     const { type, id, seq, text, conversation, message_id: message } = frame
     const said = this.#said.find(({ key }) => key === id)
     if (type === 'ack' && said !== undefined) said.isTaken = true
-    // What cannot be stored now is said again, like by any client that was asked to.
-    if (type === 'error' && said !== undefined) setTimeout(() => this.#send(said), RETRY_MS)
+    // What cannot be stored now is said again, by any client that minds when it was asked to.
+    if (type === 'error' && said !== undefined) setTimeout(() => this.#send(said), Number(frame['retry_after_ms'] ?? 0))
     if (
       type === 'reply' &&
       typeof seq === 'number' &&

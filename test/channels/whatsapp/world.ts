@@ -1,5 +1,4 @@
 /** WhatsApp as the channel suite sees it: people and a group on the fake server, and the owner's phone, which links the gateway. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { proto } from 'baileys'
 import { FakeWhatsAppMedia } from '../../fakes/whatsapp-media.ts'
 import { Person } from '../../fakes/whatsapp-person.ts'
@@ -7,10 +6,12 @@ import { FakeWhatsApp } from '../../fakes/whatsapp.ts'
 import type { Verdict } from '../../fakes/whatsapp.ts'
 import type { Arrived, ChannelWorld, Mishap, Saying } from '../../contract/channel-world.ts'
 import type { GatewayProcess, Scope } from '../../support/gateway-process.ts'
+import { eventually } from '../../support/eventually.ts'
 import { readEvents } from './events.ts'
 import { root } from './root.ts'
 
 const GROUP = '120363000000000001@g.us'
+const ATTACH_LIMIT_MS = 60_000
 const MISHAPS: { readonly [kind in Mishap]: Verdict } = {
   permanent: { error: '404' },
   transient: { error: '503' },
@@ -66,12 +67,13 @@ export async function openWhatsApp(scope: Scope): Promise<ChannelWorld> {
     most: 20,
     attach: async (gateway) => {
       // Linked or not: it says so, or comes to the server.
-      while (!fake.isOnline) {
-        const state = await stateOf(gateway)
+      const isOnline = async (): Promise<boolean> => {
+        const state = fake.isOnline ? 'online' : await stateOf(gateway)
+        if (state === 'stopped') throw new Error(gateway.output())
         if (state === 'linking') await link(gateway, fake)
-        else if (state === 'stopped') throw new Error(gateway.output())
-        else await Promise.race([fake.change(), delay(20)])
+        return fake.isOnline
       }
+      await eventually(isOnline, () => `the login (the gateway said:\n${gateway.output()})`, ATTACH_LIMIT_MS)
       if (areCredentialsRefused) {
         fake.failure = '401'
         kicks++

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Registry } from '../../../gateway/observe/metrics.ts'
 import { ProcessMetrics } from '../../../gateway/observe/process.ts'
+import { eventually } from '../../support/eventually.ts'
 import { lint } from './lint.ts'
 
 const own = /^(# (HELP|TYPE) )?openclaw_metrics_/
@@ -134,19 +135,22 @@ test('the process tells memory, processor time, event-loop delay and build, in a
   const metrics = new ProcessMetrics({ metrics: registry, version: '1.2.3', startedAt: 1_000 })
   t.after(() => metrics.stop())
   await metrics.start()
-  await new Promise<void>((resolve) => setTimeout(resolve, 40))
-  // A timer that was due while the loop was busy.
-  const blockedUntil = performance.now() + 100
-  while (performance.now() < blockedUntil);
-  await new Promise<void>((resolve) => setTimeout(resolve, 40))
   registry.histogram({ name: 'h_seconds', help: 'h', labels: ['a'] }).observe(1, ['x'])
-  const all = await registry.text()
-  assert.deepEqual(lint(all), [])
+  let all = ''
   const value = (name: string): number => Number(new RegExp(`^${name}(?:\\{.*\\})? (.+)$`, 'm').exec(all)?.[1])
+  // Its first timer sets the beginning, and it tells of the busy loop at the next after that.
+  const isLate = async (): Promise<boolean> => {
+    const blockedUntil = performance.now() + 50
+    while (performance.now() < blockedUntil);
+    await new Promise((resolve) => setImmediate(resolve))
+    all = await registry.text()
+    return value('nodejs_eventloop_delay_max_seconds') > 0.02
+  }
+  await eventually(isLate, () => `a late event loop (it told ${value('nodejs_eventloop_delay_max_seconds')} s)`)
+  assert.deepEqual(lint(all), [])
   assert.ok(value('process_resident_memory_bytes') > 1e7)
   assert.ok(value('process_cpu_seconds_total') > 0.01)
-  assert.ok(value('nodejs_eventloop_delay_max_seconds') > 0.02, String(value('nodejs_eventloop_delay_max_seconds')))
-  assert.ok(value('nodejs_eventloop_delay_p50_seconds') < 0.1)
+  assert.ok(value('nodejs_eventloop_delay_p50_seconds') <= value('nodejs_eventloop_delay_max_seconds'))
   assert.equal(value('process_start_time_seconds'), 1)
   assert.match(all, /^openclaw_build_info\{version="1\.2\.3",node="v\d+/m)
 })

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { chmod } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { accepted, message } from '../../contract/store/given.ts'
+import { eventually } from '../../support/eventually.ts'
 import { withFolder } from './given.ts'
 
 const READONLY = { name: 'UnavailableError', code: 'STORE_READONLY' }
@@ -49,8 +49,7 @@ describe('a store that may not be written', () => {
       } finally {
         attribute('-i')
       }
-      for (let i = 0; i < 100 && !store.health().ok; i++) await delay(50)
-      assert.equal(store.health().ok, true)
+      await eventually(() => store.health().ok, 'its recovery')
       await accepted(store, 'p', 'after')
       assert.deepEqual(
         (await store.inbox.list({}, null, 9)).map((view) => view.envelope.payload),

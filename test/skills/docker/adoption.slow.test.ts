@@ -10,6 +10,7 @@ import type { Adoption } from '../../../skills/sandbox/sandbox.ts'
 import { startChild } from '../../support/child.ts'
 import { jobFor, startSandbox, type Contained } from '../../support/container.ts'
 import { docker, withoutDocker, startEngine, type TestEngine } from '../../support/docker.ts'
+import { eventually } from '../../support/eventually.ts'
 import { suiteScope } from '../../support/suite-scope.ts'
 import { temporaryFolder } from '../../support/gateway-process.ts'
 
@@ -40,14 +41,9 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
     await child.kill9()
     return dir
   }
-  const gone = async ({ containers }: Contained, withinMs: number): Promise<void> => {
-    const end = performance.now() + withinMs
-    for (;;) {
-      const left = await containers()
-      if (left.length === 0) return
-      assert.ok(performance.now() < end, `${left.length} containers are left after ${withinMs} ms`)
-    }
-  }
+  /** How soon is held by test/e2e/skill-crash. */
+  const gone = ({ containers }: Contained): Promise<void> =>
+    eventually(async () => (await containers()).length === 0, 'the end of all containers', 60_000)
 
   const listen: Adoption = {
     ...known,
@@ -69,7 +65,7 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
       ended?.acknowledge?.()
       assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
       assert.ok(events.some((event) => event.is === 'log' && event.text.includes('nearly')))
-      await gone(next, 5_000)
+      await gone(next)
     })
   }
 
@@ -84,11 +80,11 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
       // What is asked in the moment of cleaning up is killed with the rest.
       return found.some((files) => files.includes('skill'))
     }
-    for (const end = performance.now() + 5_000; await sleeping();) assert.ok(performance.now() < end)
+    await eventually(async () => !(await sleeping()), 'the end of its work')
     const next = await startSandbox(t, engine, { dir })
     const ended = await next.sandbox.adopt(key, listen)
     assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
-    await gone(next, 5_000)
+    await gone(next)
   })
 
   test('is the last of its attempts, not one whose outcome was not let go yet', async (t) => {
@@ -98,16 +94,15 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
     const ended = await next.sandbox.adopt(key, listen)
     ended?.acknowledge?.()
     assert.deepEqual(ended?.outcome.status === 'ok' && ended.outcome.output, 'done after all')
-    await gone(next, 5_000)
+    await gone(next)
   })
 
-  test('is ended within five seconds when nobody asks for it, and so are the idle ones', async (t) => {
+  test('is ended when nobody asks for it, and so are the idle ones', async (t) => {
     const dir = await killed(t, randomUUID(), 60)
-    const startedAt = performance.now()
     const next = await startSandbox(t, engine, { dir })
-    assert.ok(performance.now() - startedAt < 500, 'the start waited')
+    assert.ok((await next.containers()).length > 0, 'the start waited')
     assert.equal(await next.sandbox.adopt('another key', listen), null)
-    await gone(next, 5_000)
+    await gone(next)
   })
 
   test('can be cancelled by the gateway that took it up', async (t) => {
@@ -119,7 +114,7 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
     abort.abort()
     const ended = await adopted
     assert.equal(ended?.outcome.status === 'error' && ended.outcome.code, 'cancelled')
-    await gone(next, 5_000)
+    await gone(next)
   })
 
   test('leaves its slot, and so its user, to itself', async (t) => {
@@ -144,7 +139,7 @@ describe('runs that outlive a gateway', { skip: withoutDocker() }, () => {
     const before = await other.containers()
     const dir = await killed(t, randomUUID(), 60)
     const next = await startSandbox(t, engine, { dir, adoptWithinMs: 100 })
-    await gone(next, 5_000)
+    await gone(next)
     const now = await other.containers()
     assert.ok(before.length > 0 && before.every((id) => now.includes(id)))
   })

@@ -66,13 +66,11 @@ describe('skills that go wrong in containers', { skip: withoutDocker() }, () => 
 
   for (const { what, code, ends, timeoutMs = 8_000 } of BAD) {
     test(`one that ${what} ends as ${ends}, and the next call is well`, async () => {
-      const startedAt = performance.now()
       const ended = await contained.sandbox.run(jobFor(code, {}, { timeoutMs }))
       assert.equal(codeOf(ended), ends, JSON.stringify(ended))
       assert.equal(ended.hasStarted, true)
-      const { runMs = 0 } = ended.outcome.times ?? {}
-      if (ends === 'timeout') assert.ok(runMs < timeoutMs + 500, `${runMs} ms`)
-      else assert.ok(performance.now() - startedAt < 8_000)
+      // Kept in the container; the gateway's own words, for one that is not, are others.
+      if (ends === 'timeout') assert.equal(outputOf(ended), `timeout: it took longer than ${timeoutMs} ms`)
       assert.equal(outputOf(await contained.sandbox.run(jobFor(GOOD))), 1)
     })
   }
@@ -97,12 +95,12 @@ describe('skills that go wrong in containers', { skip: withoutDocker() }, () => 
     const working = one.sandbox.run(jobFor(SLEEP, 9, { signal: work.signal, tell }))
     await started.promise
     const queued = one.sandbox.run(jobFor(GOOD, {}, { signal: queue.signal }))
-    const from = performance.now()
     queue.abort()
     assert.deepEqual([codeOf(await queued), (await queued).hasStarted], ['cancelled', false])
     work.abort()
-    assert.equal(codeOf(await working), 'cancelled')
-    assert.ok(performance.now() - from < 1_500)
+    const { outcome } = await working
+    // By its supervisor; where that did not hear of it, the gateway gives it up later, in other words.
+    assert.equal(outcome.status === 'error' && `${outcome.code}: ${outcome.message}`, 'cancelled: it was stopped')
   })
 
   test('there are never more containers than the budget, the queue is bounded, and a wait ends', async (t) => {

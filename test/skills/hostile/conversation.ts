@@ -1,8 +1,23 @@
 /**
  * Attacks on the conversation with the gateway. Each entry is a whole skill; `frame` says that what it writes is a frame that the decoder would take if
- * the supervisor passed it on unchanged.
+ * the supervisor passed it on unchanged. What each does to a gateway's side without our defences is shown by `naive-gateway.ts`.
  */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import type { JsonValue } from '#contract'
+
+const CONTROL_LIMIT_MS = 60_000
+
+export type Harm =
+  | 'takes a log for an answer'
+  | 'takes an answer to a call of somebody else'
+  | 'believes what only a supervisor may say'
+  | 'waits for ever'
+  | 'dies'
+  | 'keeps megabytes'
+  | 'takes what was never said'
+  | 'has its prototypes changed'
+  | 'is flooded'
 
 export interface Lie {
   readonly name: string
@@ -11,7 +26,29 @@ export interface Lie {
   /** What may come back: this output, or an error with one of these codes. */
   readonly output?: JsonValue
   readonly codes?: readonly string[]
+  /** Of its control: what the same skill does where nothing holds it off. */
+  readonly harm: Harm
 }
+
+/** The control: what a naive gateway suffers by this skill. */
+export async function harmsOf({ language, code }: Pick<Lie, 'language' | 'code'>): Promise<readonly Harm[]> {
+  const program = new URL('naive-gateway.ts', import.meta.url).pathname
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [program, language, code], { timeout: CONTROL_LIMIT_MS })
+    return JSON.parse(stdout) as Harm[]
+  } catch (error) {
+    // By an exception that nobody caught: 1. Anything else is a fault of the control.
+    if (error instanceof Error && 'code' in error && error.code === 1) return ['dies']
+    throw error
+  }
+}
+
+/** What does none of it. */
+export const HONEST: readonly Pick<Lie, 'language' | 'code'>[] = [
+  { language: 'python', code: "def run(input, ctx):\n    ctx.progress({'i': 1})\n    return {'a': [1]}\n" },
+  { language: 'node', code: 'export const run = () => ({ a: [1] })\n' },
+  { language: 'shell', code: 'printf \'{"a": [1]}\' >&3\n' },
+]
 
 /** `u32 length, u8 type, u32 call` and a payload, as Python. */
 const FRAME = `
@@ -30,6 +67,7 @@ def run(input, ctx):
     return 'honest'
 `,
     output: 'honest',
+    harm: 'takes a log for an answer',
   },
   {
     name: "a forged result on the result's descriptor is this call's only",
@@ -42,6 +80,7 @@ def run(input, ctx):
 `,
     output: 'forged',
     codes: ['protocol'],
+    harm: 'takes an answer to a call of somebody else',
   },
   {
     name: 'a frame that only a supervisor may send ends the call',
@@ -54,6 +93,7 @@ def run(input, ctx):
 `,
     output: 'honest',
     codes: ['protocol', 'crashed'],
+    harm: 'believes what only a supervisor may say',
   },
   {
     name: 'a length of four gigabytes is not waited for',
@@ -65,18 +105,21 @@ def run(input, ctx):
     return 'honest'
 `,
     codes: ['protocol', 'output_limit', 'crashed'],
+    harm: 'waits for ever',
   },
   {
     name: 'noise on the descriptor of the result',
     language: 'shell',
     code: 'head -c 300000 /dev/urandom >&3\n',
     codes: ['protocol', 'output_limit', 'invalid_output', 'crashed'],
+    harm: 'dies',
   },
   {
     name: 'a result of five megabytes',
     language: 'python',
     code: "def run(input, ctx):\n    return 'x' * (5 << 20)\n",
     codes: ['output_limit'],
+    harm: 'keeps megabytes',
   },
   {
     name: 'a result nested two hundred thousand deep',
@@ -86,27 +129,43 @@ def run(input, ctx):
     os.write(3, frame(69, 1, b'[' * 200000 + b']' * 200000))
 `,
     codes: ['protocol', 'invalid_output', 'output_limit'],
+    harm: 'dies',
   },
   {
     name: 'a result that is no number',
     language: 'python',
     code: "def run(input, ctx):\n    return float('nan')\n",
     codes: ['invalid_output', 'protocol'],
+    harm: 'dies',
   },
-  { name: 'a result that is no JSON', language: 'shell', code: 'printf \'{"a": tru\' >&3\n', codes: ['invalid_output', 'protocol'] },
-  { name: 'a result in broken UTF-8', language: 'shell', code: 'printf \'"\\377\\376"\' >&3\n', codes: ['invalid_output', 'protocol'] },
+  {
+    name: 'a result that is no JSON',
+    language: 'shell',
+    code: 'printf \'{"a": tru\' >&3\n',
+    codes: ['invalid_output', 'protocol'],
+    harm: 'dies',
+  },
+  {
+    name: 'a result in broken UTF-8',
+    language: 'shell',
+    code: 'printf \'"\\377\\376"\' >&3\n',
+    codes: ['invalid_output', 'protocol'],
+    harm: 'takes what was never said',
+  },
   {
     name: 'a member __proto__ changes no prototype',
     language: 'python',
     code: 'def run(input, ctx):\n    return {"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}\n',
     codes: ['ok', 'invalid_output', 'protocol'],
+    harm: 'has its prototypes changed',
   },
-  { name: 'no result at all', language: 'shell', code: 'true\n', codes: ['crashed', 'invalid_output'] },
+  { name: 'no result at all', language: 'shell', code: 'true\n', codes: ['crashed', 'invalid_output'], harm: 'dies' },
   {
     name: 'an end in mid-result',
     language: 'python',
     code: "import os, struct\ndef run(input, ctx):\n    os.write(3, struct.pack('>IBI', 100, 69, 1) + b'half')\n    os._exit(0)\n",
     codes: ['crashed', 'protocol'],
+    harm: 'waits for ever',
   },
   {
     name: 'progress without end',
@@ -114,11 +173,13 @@ def run(input, ctx):
     code: "def run(input, ctx):\n    for i in range(20000):\n        ctx.progress({'i': i})\n    return 'honest'\n",
     output: 'honest',
     codes: ['output_limit', 'timeout'],
+    harm: 'is flooded',
   },
   {
     name: 'a result by Node that throws when it is read',
     language: 'node',
     code: "export function run() { return { get a() { throw new Error('gotcha') } } }\n",
     codes: ['crashed', 'invalid_output'],
+    harm: 'waits for ever',
   },
 ]

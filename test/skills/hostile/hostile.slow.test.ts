@@ -18,10 +18,10 @@ import { docker, withoutDocker, startEngine, type TestEngine } from '../../suppo
 import { suiteScope } from '../../support/suite-scope.ts'
 import type { Attack } from './attack.ts'
 import { control, type Outside } from './control.ts'
-import { LIES } from './conversation.ts'
+import { HONEST, LIES, harmsOf } from './conversation.ts'
 import { FILES } from './files.ts'
 import { KERNEL } from './kernel.ts'
-import { LEAKS } from './leaks.ts'
+import { LEAKS, ONE_AFTER_THE_OTHER, twice } from './leaks.ts'
 import { NETWORK } from './network.ts'
 import { PROCESSES } from './processes.ts'
 import { RESOURCES } from './resources.ts'
@@ -99,29 +99,35 @@ describe('hostile skills', { skip: withoutDocker() }, () => {
   }
 
   describe('the conversation', () => {
-    for (const [i, { name, language, code, output: wanted, codes = [] }] of LIES.entries()) {
+    test('the control suffers nothing by a skill that is honest', async () => {
+      for (const skill of HONEST) assert.deepEqual(await harmsOf(skill), [], skill.language)
+    })
+
+    for (const [i, { name, language, code, output: wanted, codes = [], harm }] of LIES.entries()) {
       test(name, async () => {
-        const ended = await contained.sandbox.run(jobFor({ language, id: `lie-${i}`, code }, {}, { timeoutMs: 5_000 }))
+        const harms = await harmsOf({ language, code })
+        assert.ok(harms.includes(harm), `the control: a gateway without defences ${harm}; it suffered ${JSON.stringify(harms)}`)
+        let progress = 0
+        const tell = ({ is }: SkillEvent): void => void (progress += is === 'progress' ? 1 : 0)
+        const ended = await contained.sandbox.run(jobFor({ language, id: `lie-${i}`, code }, {}, { timeoutMs: 5_000, tell }))
         const isTruth = wanted !== undefined && JSON.stringify(output(ended)) === JSON.stringify(wanted)
         assert.ok(isTruth || codes.includes(how(ended)), JSON.stringify(output(ended)).slice(0, 300))
         assert.equal(Reflect.get({}, 'polluted'), undefined)
+        assert.ok(!JSON.stringify(output(ended)).includes('__proto__'))
+        assert.ok(progress < 200, `${progress} times progress`)
         await isWell()
       })
     }
   })
 
   describe('what one call leaves for the next', () => {
-    for (const [i, { name, plant, look }] of LEAKS.entries()) {
+    for (const [i, { name, plant, look, isOfItsProgram }] of LEAKS.entries()) {
       test(name, async () => {
-        const both = `${plant.replaceAll('attack', 'plant')}\n${look}\n_look = attack\ndef attack(arg):\n    plant(arg)\n    return _look(arg)\n`
-        if (!name.includes('program of its own')) {
-          assert.equal(await control({ code: both }, { engine, outside }), 'worked', 'the control: in one place the second finds it')
-        }
+        const both = `${plant.replaceAll('attack', 'plant')}\n${look.replaceAll('attack', 'look')}\n`
+        const unguarded = control({ code: isOfItsProgram === true ? twice(both) : `${both}${ONE_AFTER_THE_OTHER}` }, { engine, outside })
+        assert.equal(await unguarded, 'worked', 'the control: in one place the second finds it')
         // One skill, one tenant: the two share a container.
-        const code = skillOf(
-          `leak-${i}`,
-          `${plant.replaceAll('attack', 'plant')}\n${look.replaceAll('attack', 'look')}\ndef attack(arg):\n    return plant(arg) if arg == 'plant' else look(arg)\n`,
-        )
+        const code = skillOf(`leak-${i}`, `${both}def attack(arg):\n    return plant(arg) if arg == 'plant' else look(arg)\n`)
         const planted = await contained.sandbox.run(jobFor(code, 'plant'))
         assert.ok(how(planted) === 'ok', JSON.stringify(output(planted)))
         assert.deepEqual(output(await contained.sandbox.run(jobFor(code, 'look'))), { worked: false })

@@ -6,7 +6,25 @@ export interface Leak {
   readonly name: string
   readonly plant: string
   readonly look: string
+  /** It stays in the program's file: two processes show it, and one alone does not. */
+  readonly isOfItsProgram?: boolean
 }
+
+/** The control, where `plant` and `look` are there: in one place without our defences, one after the other. */
+export const ONE_AFTER_THE_OTHER = 'def attack(arg):\n    plant(arg)\n    return look(arg)\n'
+
+const BY_NAME = '\nimport sys\nsys.exit(0 if globals()[sys.argv[1]](None) else 1)\n'
+
+/** The control of a program that changes itself: run twice from one file that nobody writes anew. */
+export const twice = (program: string): string => `
+import os, subprocess
+SOURCE = ${JSON.stringify(program + BY_NAME)}
+def attack(arg):
+    os.makedirs('/tmp/skill')
+    with open('/tmp/skill/main.py', 'w') as file:
+        file.write(SOURCE)
+    return all(subprocess.run(['python3', '/tmp/skill/main.py', what]).returncode == 0 for what in ('plant', 'look'))
+`
 
 export const LEAKS: readonly Leak[] = [
   {
@@ -43,21 +61,17 @@ def attack(arg):
     plant: `
 import os
 def attack(arg):
-    here = os.path.dirname(os.path.abspath(__file__)) if '__file__' in globals() else '/tmp'
-    try:
-        for name in os.listdir(here):
-            if name.endswith('.py'):
-                open(os.path.join(here, name), 'a').write('\\nPOISON = True\\n')
-    except OSError:
-        pass
-    open('/tmp/poison.py', 'w').write('POISON = True')
+    with open(__file__) as file:
+        source = file.read()
+    with open(__file__, 'w') as file:
+        file.write('POISON = True\\n' + source)
     return True
 `,
     look: `
-import os
 def attack(arg):
-    return globals().get('POISON', False) or os.path.exists('/tmp/poison.py')
+    return globals().get('POISON', False)
 `,
+    isOfItsProgram: true,
   },
   {
     name: 'a process that goes on',

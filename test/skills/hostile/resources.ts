@@ -160,7 +160,18 @@ def attack(arg):
     name: 'uses every processor',
     code: `
 import os, time
+def throttled():
+    # How often a group was held back by its quota, which a busy machine is not.
+    for path in ('/sys/fs/cgroup/cpu.stat', '/sys/fs/cgroup/cpu/cpu.stat'):
+        try:
+            for line in open(path):
+                if line.startswith('nr_throttled'):
+                    return int(line.split()[1])
+        except OSError:
+            continue
+    return 0
 def attack(arg):
+    before = throttled()
     began = time.monotonic()
     children = []
     for _ in range(4):
@@ -173,7 +184,7 @@ def attack(arg):
     for child in children:
         os.waitpid(child, 0)
     used = os.times()
-    return (used.children_user + used.children_system) / (time.monotonic() - began) > 0.35
+    return (used.children_user + used.children_system) / (time.monotonic() - began) > 0.35 or throttled() == before
 `,
     held: ['nothing'],
     control: 'worked',

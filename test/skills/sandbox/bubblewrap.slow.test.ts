@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { textOf } from '#contract'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { BubblewrapSandbox } from '../../../skills/sandbox/bubblewrap/bubblewrap.ts'
@@ -21,6 +20,7 @@ import type { EgressDoor } from '../../../skills/egress/egress.ts'
 import { openWay, serve } from '../../support/egress.ts'
 import { facilities } from '../../support/machine.ts'
 import { quietLog } from '../../support/quiet-log.ts'
+import { eventually } from '../../support/eventually.ts'
 import { realClock } from '../../support/real-clock.ts'
 import { bundleOf, jobOf } from '../../support/supervisor.ts'
 import type { Heard } from '../../support/supervisor.ts'
@@ -308,8 +308,7 @@ def run(mark, c):
       }
       return found
     }
-    for (const until = realClock.now() + 5_000; (await left()).length > 0 && realClock.now() < until;);
-    assert.deepEqual(await left(), [])
+    await eventually(async () => (await left()).length === 0, 'their end')
   })
 
   test('one call leaves nothing to the next', async () => {
@@ -320,7 +319,7 @@ def run(mark, c):
   test('ends at the deadline, and when it is cancelled, whatever it does', async () => {
     const deaf = 'import signal\ndef run(i, c):\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    c.progress(1)\n    while True: pass'
     const { outcome } = await run('python', deaf, null, { timeoutMs: 500 })
-    assert.ok(outcome.status === 'error' && outcome.code === 'timeout' && Number(outcome.times?.runMs) < 2_000)
+    assert.equal(outcome.status === 'error' && `${outcome.code}: ${outcome.message}`, 'timeout: it took longer than 500 ms')
     const stop = new AbortController()
     const ended = await run('python', deaf, null, { signal: stop.signal, tell: ({ is }) => (is === 'progress' ? stop.abort() : undefined) })
     assert.equal(code(ended), 'cancelled')
@@ -379,8 +378,7 @@ def run(urls, c):
 
   test('more calls than places wait, and more than may wait are refused', async () => {
     const busy = async (): Promise<boolean> => !JSON.stringify((await sandbox.report()).facts['sandboxes']).includes('"busy":0')
-    for (const until = realClock.now() + 5_000; (await busy()) && realClock.now() < until;) await setImmediate()
-    await setImmediate()
+    await eventually(async () => !(await busy()), 'the end of those before')
     const source = 'import time\ndef run(i, c): time.sleep(0.2)'
     const ends = await Promise.all(Array.from({ length: 8 }, () => run('python', source)))
     assert.deepEqual(ends.map(code).sort(), [...Array<string>(2).fill('busy'), ...Array<string>(6).fill('ok')])

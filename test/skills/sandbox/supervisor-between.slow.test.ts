@@ -7,12 +7,20 @@ import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { JsonValue, SkillOutcome } from '#contract'
 import { Cell } from '../../../skills/sandbox/cell.ts'
+import { eventually } from '../../support/eventually.ts'
 import { realClock } from '../../support/real-clock.ts'
 import { bundleOf, jobOf } from '../../support/supervisor.ts'
 import type { Supervised } from '../../support/supervisor.ts'
 import { NO_EXTRAS, code, run, supervising } from './given.ts'
 
 const { start } = supervising()
+
+/** A process that is no zombie. */
+const isThere = (pid: JsonValue | undefined): Promise<boolean> =>
+  readFile(`/proc/${Number(pid)}/cmdline`).then(
+    ({ length }) => length > 0,
+    () => false,
+  )
 
 describe('from one call to the next', () => {
   test('nothing is left: files, strange modes, deep folders, changed code, processes', async () => {
@@ -58,7 +66,9 @@ def late():
 def run(i, c):
     calls.append(i)
     if i == 'hang': time.sleep(60)
-    if i == 'late': threading.Thread(target=late).start()
+    if i == 'late':
+        c.progress(os.getpid())
+        threading.Thread(target=late).start()
     if i == 'raise': raise ValueError('x')
     return calls
 `
@@ -69,8 +79,8 @@ def run(i, c):
     assert.deepEqual((await run(supervised, 2, resident)).outcome, { status: 'ok', output: [1, 'raise', 2] })
     assert.equal(code((await run(supervised, 'hang', resident)).outcome), 'timeout')
     assert.deepEqual((await run(supervised, 3, { grade: 'resident' })).outcome, { status: 'ok', output: [3] })
-    await run(supervised, 'late', { grade: 'resident' })
-    await new Promise((resolve) => realClock.after(400, () => resolve(undefined)))
+    const { heard } = await run(supervised, 'late', { grade: 'resident' })
+    await eventually(async () => !(await isThere(heard.progress()[0])), 'the end of what spoke out of turn')
     assert.deepEqual((await run(supervised, 4, { grade: 'resident' })).outcome, { status: 'ok', output: [4] })
   })
 
@@ -165,18 +175,12 @@ describe('when the gateway changes', () => {
     const supervised = await start('python', 'import os, time\ndef run(i, c):\n    c.progress(os.getpid())\n    time.sleep(60)')
     const begun = Promise.withResolvers<JsonValue>()
     void supervised.cell.invoke(jobOf(null, { tell: (event) => (event.is === 'progress' ? begun.resolve(event.data) : undefined) }).job)
-    const pid = Number(await begun.promise)
+    const pid = await begun.promise
     supervised.process.stdin.end()
     const [exit] = await once(supervised.process, 'close')
     assert.equal(exit, 0)
     assert.equal(supervised.stderr(), '')
-    const isThere = (): Promise<boolean> =>
-      readFile(`/proc/${pid}/cmdline`).then(
-        ({ length }) => length > 0,
-        () => false,
-      )
-    for (const until = realClock.now() + 5_000; (await isThere()) && realClock.now() < until;) await setImmediate()
-    assert.equal(await isThere(), false)
+    await eventually(async () => !(await isThere(pid)), 'its end')
   })
 })
 
