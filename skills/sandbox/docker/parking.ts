@@ -9,6 +9,8 @@ import type { Profile } from './profile.ts'
 export const PULSE_MS = 30_000
 /** Of one member under a lease. */
 export const MAX_CALLS = 100
+/** The same where its process stays: to replace it costs the processors as much as a thousand calls, and memory, rest and age end it too. */
+export const MAX_RESIDENT_CALLS = 100_000
 const MAX_IDLE_MS = 600_000
 const MAX_AGE_MS = 3_600_000
 /** A supervisor that hears nothing for ten minutes ends. */
