@@ -23,9 +23,9 @@ COUNTERS = (
 class House:
     """`owner`: the process namespace and the folder are ours alone, so everything in them may go."""
 
-    def __init__(self, eyes, work, owner):
+    def __init__(self, eyes, work, owner, child):
         self.eyes, self.work, self.owner = eyes, work, owner
-        self.child, self.cpu, self.rss = None, 0.0, 0
+        self.child, self.cpu, self.rss = child, 0.0, 0
         self.wake, woken = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(woken, False)
