@@ -162,10 +162,11 @@ class Keeper:
         except OSError as error:
             return call.fail('crashed', 'its files could not be laid out: %s' % error)
         call.child = child = self.house.child
-        child.is_used = True
-        self.eyes.watch(child.out, selectors.EVENT_READ, lambda _: self.hear(child.out, 1))
-        self.eyes.watch(child.err, selectors.EVENT_READ, lambda _: self.hear(child.err, 2))
-        self.eyes.watch(child.answer, selectors.EVENT_READ, lambda _: self.hear(child.answer))
+        if not child.is_used:
+            child.is_used = True
+            self.eyes.watch(child.out, selectors.EVENT_READ, lambda _: self.hear(child.out, 1))
+            self.eyes.watch(child.err, selectors.EVENT_READ, lambda _: self.hear(child.err, 2))
+            self.eyes.watch(child.answer, selectors.EVENT_READ, lambda _: self.hear(child.answer))
         self.feed()
 
     def hear(self, end, stream=None):
