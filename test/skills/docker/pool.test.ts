@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { maxCallsOf } from '../../../skills/sandbox/docker/parking.ts'
 import { Pool, type Claimed, type Member } from '../../../skills/sandbox/docker/pool.ts'
 import type { Profile } from '../../../skills/sandbox/docker/profile.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -163,6 +164,13 @@ describe('the pool of sandboxes', () => {
     clock.advance(3_601_000)
     pool.release(old.member, { isReusable: true })
     assert.equal(old.member.isDestroyed, true)
+  })
+
+  test('a hundred calls share a container, and many more a process that stays', () => {
+    assert.equal(maxCallsOf('lease', { language: 'python' }), 100)
+    assert.equal(maxCallsOf('fresh', { language: 'node' }), 100)
+    assert.equal(maxCallsOf('resident', { language: 'shell' }), 100)
+    assert.equal(maxCallsOf('resident', { language: 'node' }), 100_000)
   })
 
   test('one that breaks while it serves nobody goes', async () => {
