@@ -21,6 +21,8 @@ import type { Telling } from './telling.ts'
 const SLACK_MS = 120_000
 /** From then on it was told to stop. */
 const GRACE_MS = 5_000
+/** One for all: without a reason each call would make one, with a stack, which is a twentieth of what a short call costs. */
+const OVER = new Error('The call is over.')
 
 export interface Attempts {
   readonly run: SkillRun
@@ -120,7 +122,7 @@ async function attempt(options: Attempts): Promise<Ended> {
     cancelLimit()
     mute.cancel()
     // Whatever it called and did not wait for ends with it.
-    over.abort()
+    over.abort(OVER)
   }
 }
 

@@ -2,7 +2,7 @@
  * The wire between the gateway and the supervisor in a sandbox, over its standard input and output. One frame is
  * `u32 length of the payload, u8 type, u32 call` (big-endian) and the payload, UTF-8 JSON unless said otherwise. The length is
  * judged before anything is buffered. `call` numbers the calls of one sandbox from 1; 0: the frame belongs to none. The supervisor writes it, so nothing
- * that a skill says can pass for another call's. `skills/sandbox/supervisor/supervisor.py` has the same table.
+ * that a skill says can pass for another call's. `skills/sandbox/supervisor/frame.py` has the same table.
  */
 
 /** To the supervisor. */

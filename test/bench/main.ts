@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --only accept,turns] [--seconds 10] [--json FILE]`: the real gateway as a black box, against its
- * targets and against bare Express in the same run. Ends with 1 when a target is missed. Runs for about seven minutes.
+ * targets and against bare Express in the same run. Ends with 1 when a target is missed. Runs for about nine minutes.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

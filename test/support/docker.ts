@@ -34,11 +34,11 @@ export const dockerdPath = (): string | null => {
   return process.getuid?.() === 0 ? (found ?? null) : null
 }
 
-/** What it started goes with its scope; the images stay for the next time. */
-export async function startEngine(scope: Scope): Promise<TestEngine> {
+/** What it started goes with its scope; the images stay for the next time. `hasBridge` is of one of our own. */
+export async function startEngine(scope: Scope, options: { readonly hasBridge?: boolean } = {}): Promise<TestEngine> {
   const path = dockerPath()
   if (path === null) throw new Error('No container engine is on this machine; set OPENCLAW_TEST_DOCKER.')
-  const socket = statSync(path).isSocket() ? path : (await Dockerd.start(scope, path)).socket
+  const socket = statSync(path).isSocket() ? path : (await Dockerd.start(scope, path, options)).socket
   return { socket, image: await runtimeImage(socket) }
 }
 

@@ -18,19 +18,21 @@ export class Dockerd {
   readonly socket: string
   readonly #program: string
   readonly #dir: string
+  readonly #hasBridge: boolean
   #process: ChildProcess | null = null
   #output = ''
 
-  private constructor(program: string, dir: string) {
+  private constructor(program: string, { dir, hasBridge }: { readonly dir: string; readonly hasBridge: boolean }) {
     this.#program = program
     this.#dir = dir
+    this.#hasBridge = hasBridge
     this.socket = join(dir, 'docker.sock')
   }
 
-  /** Up and answering; it and all that it ran go with its scope. */
-  static async start(scope: Scope, program: string): Promise<Dockerd> {
+  /** Up and answering; it and all that it ran go with its scope. `hasBridge`: with the network that containers get unasked. */
+  static async start(scope: Scope, program: string, { hasBridge = false }: { readonly hasBridge?: boolean } = {}): Promise<Dockerd> {
     const sweeps: (() => Promise<void>)[] = []
-    const dockerd = new Dockerd(program, temporaryFolder({ after: (run) => void sweeps.push(run) }))
+    const dockerd = new Dockerd(program, { dir: temporaryFolder({ after: (run) => void sweeps.push(run) }), hasBridge })
     scope.after(async () => {
       // One that was killed has to come back to clear away its containers.
       if (dockerd.#process === null) await dockerd.up().catch(() => {})
@@ -48,7 +50,13 @@ export class Dockerd {
 
   async up(): Promise<void> {
     const [data, run] = [join(this.#dir, 'data'), join(this.#dir, 'run')]
-    const args = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false', '--log-level=warn']
+    const args = [
+      ...(this.#hasBridge ? [] : ['--bridge=none']),
+      '--iptables=false',
+      '--ip-forward=false',
+      '--ip-masq=false',
+      '--log-level=warn',
+    ]
     const places = [`--data-root=${data}`, `--exec-root=${run}`, `--pidfile=${join(this.#dir, 'pid')}`, `--host=unix://${this.socket}`]
     // No shell and no wrapper stays between: `unshare` becomes the engine.
     const child = spawn('unshare', ['--net', '--mount', '--', this.#program, ...args, ...places], { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -17,6 +17,7 @@ import { DockerodeEngine } from './dockerode-engine.ts'
 import type { Engine } from './engine.ts'
 import { makeInstance, readInstance } from './instance.ts'
 import { Leases } from './lease.ts'
+import { maxCallsOf } from './parking.ts'
 import { Pool, type Census, type Claimed } from './pool.ts'
 import { DEPS_MOUNT, EGRESS_PATH, profileOf, type Profile } from './profile.ts'
 import { report } from './report.ts'
@@ -155,6 +156,7 @@ export class DockerSandbox implements Sandbox {
       profile,
       // That of a fresh one is nobody else's: it is never used again, and yet may be kept as long as there is room.
       lease: job.grade === 'fresh' ? randomUUID() : this.#leases.of(job),
+      maxCalls: maxCallsOf(job.grade, profile),
       group: `${job.tenant} ${bundle.descriptor.id}`,
       signal: job.signal,
     })

@@ -3,12 +3,13 @@
  * fast members of it were taken lately; ten minutes without use and nothing is kept any more.
  */
 import type { Clock } from '#contract'
+import type { Grade } from '../../settings.ts'
 import type { Profile } from './profile.ts'
 
 /** How often the pool looks after members that serve nobody. */
 export const PULSE_MS = 30_000
-/** Of one member under a lease. */
-export const MAX_CALLS = 100
+const MAX_CALLS = 100
+const MAX_RESIDENT_CALLS = 100_000
 const MAX_IDLE_MS = 600_000
 const MAX_AGE_MS = 3_600_000
 /** A supervisor that hears nothing for ten minutes ends. */
@@ -19,6 +20,11 @@ const COVER_S = 0.75
 /** After one could not be made, none is made ahead for so long. */
 const FAILED_MS = 5_000
 const MAX_PROFILES = 64
+
+/** How many calls one member serves. To replace it costs the processors as much as a thousand calls in a process that stays. */
+export const maxCallsOf = (grade: Grade, { language }: Pick<Profile, 'language'>): number =>
+  // Of a shell no process stays, whatever the grade.
+  grade === 'resident' && language !== 'shell' ? MAX_RESIDENT_CALLS : MAX_CALLS
 
 interface Use {
   readonly profile: Profile

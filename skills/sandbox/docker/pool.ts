@@ -5,7 +5,7 @@
  */
 import { describeError } from '#contract'
 import type { Clock } from '#contract'
-import { MAX_CALLS, PULSE_MS, Parking, isStale } from './parking.ts'
+import { PULSE_MS, Parking, isStale } from './parking.ts'
 import type { Profile } from './profile.ts'
 import { Queue, type Claim, type Waiter } from './queue.ts'
 import { Seats, type Seat } from './seats.ts'
@@ -89,7 +89,7 @@ export class Pool<M extends Member> {
     const now = this.#clock.now()
     seat.usedAt = now
     seat.heardAt = now
-    if (isReusable && seat.lease !== null && seat.calls < MAX_CALLS && !isStale(seat, now)) {
+    if (isReusable && seat.lease !== null && seat.calls < seat.maxCalls && !isStale(seat, now)) {
       seat.is = 'leased'
       this.#serve()
     } else this.#end(seat)
@@ -199,6 +199,7 @@ export class Pool<M extends Member> {
     if (!isBound) this.#parking.took(seat.profile)
     seat.is = 'busy'
     seat.lease = waiter.claim.lease
+    seat.maxCalls = waiter.claim.maxCalls
     seat.calls += 1
     this.#queue.settle(waiter, group, { is: 'given', member, isBound, queueMs: waitedMs - startMs, startMs })
   }

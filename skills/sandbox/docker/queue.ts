@@ -9,6 +9,8 @@ export interface Claim {
   readonly profile: Profile
   /** What a member may be used again for; null: nothing, it is used once. */
   readonly lease: string | null
+  /** Of one member under this lease. */
+  readonly maxCalls: number
   /** Those who share a turn in the queue. */
   readonly group: string
   readonly signal: AbortSignal

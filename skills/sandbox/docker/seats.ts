@@ -14,6 +14,7 @@ export interface Seat<M> {
   member: M | null
   lease: string | null
   calls: number
+  maxCalls: number
   bornAt: number
   /** When it was last heard of, and when it was last of use. */
   heardAt: number
@@ -59,7 +60,7 @@ export class Seats<M> {
     if (this.#seats.has(slot) || slot < 0 || slot >= this.#max) return null
     const now = this.#clock.now()
     const times = { madeFrom: now, bornAt: now, heardAt: now, usedAt: now }
-    const seat: Seat<M> = { slot, profile, is: 'starting', member: null, lease: null, calls: 0, ...times }
+    const seat: Seat<M> = { slot, profile, is: 'starting', member: null, lease: null, calls: 0, maxCalls: 1, ...times }
     this.#seats.set(slot, seat)
     return seat
   }

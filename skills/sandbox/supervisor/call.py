@@ -8,7 +8,8 @@ import re
 import signal
 import time
 
-from wire import BOUNDS, CALL, ERROR, HEADER, LOG, MEGA, PROGRESS, RESULT, SMALL, dumps, read
+from frame import BOUNDS, CALL, ERROR, HEADER, LOG, MEGA, PROGRESS, RESULT, SMALL
+from wire import dumps, read
 
 LOG_PIECE, LOG_KEPT, FLOOD = 8_192, 65_536, 8 * MEGA
 MAX_CALLS, UNREAD = 16, 262_144

@@ -55,20 +55,27 @@ class Signal:
     """`aborted`: the call is being stopped, and half a second is left."""
 
     def __init__(self):
-        self.aborted, self.is_used = False, False
-        self.heard, self.told = os.pipe()
+        self.aborted, self.ends = False, None
 
     def wait(self, timeout=None):
         """True as soon as it is aborted, False after `timeout` seconds."""
-        select.select([self.heard], [], [], timeout)
+        select.select([self.ends[0]], [], [], timeout)
         return self.aborted
+
+    def open(self):
+        self.ends = self.ends or os.pipe()
+        return self
 
     def abort(self, *_):
         # Who never asked for the signal is not waited for.
-        if not self.is_used:
+        if self.ends is None:
             os._exit(143)
         self.aborted = True
-        os.write(self.told, b'x')
+        os.write(self.ends[1], b'x')
+
+    def close(self):
+        for end in self.ends or ():
+            os.close(end)
 
 
 class Context:
@@ -78,8 +85,7 @@ class Context:
 
     @property
     def signal(self):
-        self._stop.is_used = True
-        return self._stop
+        return self._stop.open()
 
     def progress(self, data):
         payload = dumps(data)
@@ -179,8 +185,7 @@ def main():
             kind, payload = failure(error)
         flush()
         send(kind, payload)
-        os.close(stop.heard)
-        os.close(stop.told)
+        stop.close()
         if not asked.get('resident'):
             signal.pause()
 

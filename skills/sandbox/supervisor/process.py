@@ -1,14 +1,39 @@
 """One process and its pipes: how it is started with nothing of ours in its hands. Who starts it, when, and what it says is for others."""
-import ctypes
 import fcntl
 import os
 import resource
-import signal
+import sys
 
-from wire import HEADER
+from frame import HEADER
 
-libc = ctypes.CDLL(None)
-DUMPABLE = 4
+HERE = os.path.dirname(os.path.abspath(__file__))
+PR_SET_DUMPABLE = 4
+libc = None
+
+
+def hide():
+    """What we hold in memory is not for other processes of our user (prctl(2), proc(5))."""
+    global libc
+    # Here and below: what takes long to load is loaded when a first process is on its way.
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def plain(work):
+    """The environment of a process that has no way out."""
+    path = os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')
+    return {'PATH': path, 'HOME': work, 'TMPDIR': work, 'LANG': 'C.UTF-8'}
+
+
+def waiting(language, env, work):
+    """A process that waits on descriptor 4 for its call."""
+    if language == 'python':
+        command = [sys.executable, '-I', '-S', '-B', HERE + '/child.py']
+    else:
+        command = ['node', '--disable-proto=delete', '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', HERE + '/child.mjs']
+    return Child(command, env, work)
 
 
 class Child:
@@ -33,11 +58,14 @@ class Child:
 
     def become(self, inner, command, env, cwd, limits):
         try:
+            import signal
+
             os.setsid()
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
-            libc.prctl(DUMPABLE, 1, 0, 0, 0)  # Otherwise the next line may not be written. Nothing of a skill runs now.
+            if libc is not None:
+                libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # Otherwise the next line may not be written. Nothing of a skill runs now.
             with open('/proc/self/oom_score_adj', 'w') as file:
                 file.write('1000')
             for at, end in enumerate([fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in inner]):

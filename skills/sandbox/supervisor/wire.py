@@ -1,18 +1,13 @@
 """
-The conversation with the gateway: frames as in `skills/sandbox/frame.ts`, read and written without ever waiting. What a frame asks for is
+The conversation with the gateway: frames as in `frame.py`, read and written without ever waiting. What a frame asks for is
 done elsewhere.
 """
 import json
 import os
 import selectors
-import struct
 import sys
 
-GREETING, MARK_BYTES, HEADER = b'\0openclaw\0skill\0', 16, struct.Struct('>IBI')
-HELLO, LOAD, INVOKE, CANCEL, RETURNED, ACK, PING, BYE = range(1, 9)
-READY, LOADED, PROGRESS, LOG, RESULT, ERROR, IDLE, CALL, PONG = range(65, 74)
-SMALL, MEGA = 65_536, 1_048_576
-BOUNDS = {LOAD: 8 * MEGA, INVOKE: MEGA + SMALL, RETURNED: MEGA + SMALL, CALL: MEGA + SMALL, RESULT: MEGA, PROGRESS: 16_384}
+from frame import BOUNDS, BYE, GREETING, HEADER, MARK_BYTES, SMALL
 
 
 def dumps(value):

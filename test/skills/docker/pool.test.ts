@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { maxCallsOf } from '../../../skills/sandbox/docker/parking.ts'
 import { Pool, type Claimed, type Member } from '../../../skills/sandbox/docker/pool.ts'
 import type { Profile } from '../../../skills/sandbox/docker/profile.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -83,8 +84,8 @@ function setUp({ max = 4, parked = 0, starters = 4, maxQueued = 100, isHeld = fa
       return piece
     },
   })
-  const claim = (lease: string | null, { group = lease ?? 'g', of = A, signal = never } = {}): Promise<Claimed<Piece>> =>
-    pool.claim({ profile: of, lease, group, signal })
+  const claim = (lease: string | null, { group = lease ?? 'g', of = A, signal = never, maxCalls = 100 } = {}): Promise<Claimed<Piece>> =>
+    pool.claim({ profile: of, lease, maxCalls, group, signal })
   const given = async (lease: string | null, more?: Parameters<typeof claim>[1]): Promise<Claimed<Piece> & { readonly is: 'given' }> => {
     const claimed = await claim(lease, more)
     assert.ok(claimed.is === 'given', JSON.stringify(claimed))
@@ -138,12 +139,12 @@ describe('the pool of sandboxes', () => {
     assert.equal(member.isDestroyed, true)
   })
 
-  test('a lease is recycled after a hundred calls, ten minutes of rest, and an hour', async () => {
+  test('a lease is recycled after as many calls as it may have, ten minutes of rest, and an hour', async () => {
     const { pool, given, clock } = setUp()
-    let last = await given('x')
-    for (let call = 1; call < 100; call++) {
+    let last = await given('x', { maxCalls: 7 })
+    for (let call = 1; call < 7; call++) {
       pool.release(last.member, { isReusable: true })
-      const next = await given('x')
+      const next = await given('x', { maxCalls: 7 })
       assert.equal(next.member, last.member)
       last = next
     }
@@ -163,6 +164,13 @@ describe('the pool of sandboxes', () => {
     clock.advance(3_601_000)
     pool.release(old.member, { isReusable: true })
     assert.equal(old.member.isDestroyed, true)
+  })
+
+  test('a hundred calls share a container, and many more a process that stays', () => {
+    assert.equal(maxCallsOf('lease', { language: 'python' }), 100)
+    assert.equal(maxCallsOf('fresh', { language: 'node' }), 100)
+    assert.equal(maxCallsOf('resident', { language: 'shell' }), 100)
+    assert.equal(maxCallsOf('resident', { language: 'node' }), 100_000)
   })
 
   test('one that breaks while it serves nobody goes', async () => {

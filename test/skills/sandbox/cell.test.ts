@@ -95,10 +95,31 @@ describe('a cell', () => {
     await far.say(FROM.idle, 1, { clean: true })
     assert.equal(await cell.idle(), true)
     assert.deepEqual(cell.state, { is: 'held', key: 'key-1' })
-    await cell.ack(1)
+    const acknowledged = cell.ack(1)
     await turn()
-    assert.equal(far.sent(TO.ack).length, 1)
-    assert.equal(cell.state.is, 'idle')
+    assert.deepEqual([far.sent(TO.ack).length, cell.state.is], [0, 'held'])
+    far.clock.advance(20)
+    await acknowledged
+    await turn()
+    assert.deepEqual([far.sent(TO.ack).length, cell.state.is], [1, 'idle'])
+  })
+
+  test('does not send an acknowledgement that the next call makes needless', async () => {
+    const cell = await far.greet()
+    const { ended } = await far.invoke()
+    await far.say(FROM.result, 1, '1')
+    await far.say(FROM.idle, 1, { clean: true })
+    const { call } = await ended
+    const acknowledged = cell.ack(call)
+    await turn()
+    const { ended: second } = await far.invoke()
+    await far.say(FROM.result, 2, '2')
+    await second
+    await far.say(FROM.idle, 2, { clean: true })
+    far.clock.advance(20)
+    await acknowledged
+    await turn()
+    assert.deepEqual([far.sent(TO.ack).length, cell.state.is], [0, 'held'], 'the outcome of the second is not on record')
   })
 
   test('what is acknowledged after another call began is of no matter to that', async () => {
