@@ -17,6 +17,7 @@ import type {
   SessionKey,
   Skills,
   Store,
+  Tracer,
 } from '#contract'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
@@ -56,6 +57,7 @@ export interface GatewayParts {
   readonly log: Log
   readonly clock: Clock
   readonly metrics: Metrics
+  readonly tracer: Tracer
   readonly metricsText: () => Promise<string>
   readonly random: () => number
 }
@@ -86,7 +88,7 @@ export class Gateway implements Lifecycle {
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
   constructor(parts: GatewayParts) {
-    const { config, store, clock, log, metrics, random, agents, skills, dir } = parts
+    const { config, store, clock, log, metrics, tracer, random, agents, skills, dir } = parts
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
@@ -101,6 +103,7 @@ export class Gateway implements Lifecycle {
         clock,
         log,
         metrics,
+        tracer,
         access: this.#access,
         roster: this.#roster,
         feed: this.#feed,
@@ -127,7 +130,7 @@ export class Gateway implements Lifecycle {
       },
       parts.channels,
     )
-    const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
+    const shared = { store, clock, log, metrics, tracer, random, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
       { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },

@@ -3,15 +3,17 @@
  * and ends on a signal. The only file of the hub that sees both sides.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InvalidError, OpenClawError, describeError } from '#contract'
-import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store } from '#contract'
+import { InvalidError, OpenClawError, describeError, noTracer } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store, Tracer } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
 import { SkillSet } from '../skills/skills.ts'
 import { defaultPolicy } from './config/access.ts'
+import type { Config, TracingConfig } from './config/config.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
@@ -21,6 +23,7 @@ import { createLog } from './observe/log.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
 import { Redactor } from './observe/redact.ts'
+import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { SqliteStore } from './store/sqlite.ts'
 
@@ -66,6 +69,8 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const log = createLog({ ...config.log, version, redactor })
   const metrics = new Registry()
   const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
+  const tracing = await startTracing(config, { version, redactor, clock, log, metrics })
+  const { tracer } = tracing
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
   const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
@@ -78,6 +83,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     clock,
     log,
     metrics,
+    tracer,
     random: Math.random,
     isPublicAddress,
     emit: (name, data) => gateway.tell(name, data),
@@ -90,6 +96,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     log,
     clock,
     metrics,
+    tracer,
     random: Math.random,
     metricsText: () => metrics.text(),
     store,
@@ -134,11 +141,22 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     async stop() {
       watching.abort()
       await gateway.stop()
+      await tracing.stop()
       await vitals.stop()
       await rm(addressFile, { force: true })
       await log.flush()
     },
   }
+}
+
+interface Telling extends Omit<TracingOptions, keyof TracingConfig | 'node'> {}
+
+/** Without a collector nothing of OpenTelemetry is loaded. */
+async function startTracing({ tracing }: Config, telling: Telling): Promise<{ readonly tracer: Tracer; stop(): Promise<void> }> {
+  if (tracing === null) return { tracer: noTracer, stop: async () => undefined }
+  const { Tracing } = await import('./observe/trace.ts')
+  const tracer = new Tracing({ ...tracing, ...telling, node: hostname() })
+  return { tracer, stop: () => tracer.stop() }
 }
 
 /** Runs until SIGTERM or SIGINT, which drain; a second one ends it at once: what was accepted goes on at the next start. */

@@ -27,6 +27,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       maxConnections: server.max_connections,
     },
     log: settings.log,
+    tracing: tracingConfig(settings),
     agents,
     routes,
     fallback: settings.fallback === undefined ? (only ?? null) : settings.fallback,
@@ -44,6 +45,11 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     shutdown: { drainMs: ms(settings.shutdown.drain) },
     retention: { messagesMs: ms(settings.retention.messages) },
   })
+}
+
+function tracingConfig({ observability }: Settings): Config['tracing'] {
+  const { endpoint, service_name, sample_ratio } = observability.opentelemetry
+  return endpoint === null ? null : { endpoint, serviceName: service_name, sampleRatio: sample_ratio }
 }
 
 const ms = (wait: string | number): number => durationMs(wait) ?? 0

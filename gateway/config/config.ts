@@ -9,6 +9,8 @@ export interface Config {
   readonly version: string | null
   readonly server: ServerConfig
   readonly log: LogConfig
+  /** null: no traces. */
+  readonly tracing: TracingConfig | null
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
   readonly routes: readonly ConfiguredRoute[]
@@ -41,6 +43,14 @@ export type LogFormat = 'json' | 'text'
 export interface LogConfig {
   readonly level: LogLevel
   readonly format: LogFormat
+}
+
+export interface TracingConfig {
+  /** Of the collector. */
+  readonly endpoint: string
+  readonly serviceName: string
+  /** 0 to 1. */
+  readonly sampleRatio: number
 }
 
 /** The most specific rule wins; among equals the first. */

@@ -3,8 +3,8 @@
  * again later, given up with a letter, or handed back unharmed. Who is next is `lanes.ts`, who waits `lookout.ts`, and leases are `renewal.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey } from '#contract'
+import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Span } from '#contract'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
@@ -48,6 +48,12 @@ class Stop extends Error {
 interface Running {
   readonly turn: RunningTurn
   readonly stop: AbortController
+}
+
+interface Failed {
+  readonly turn: RunningTurn
+  readonly claimed: ClaimedTurn
+  readonly traceparent: string | undefined
 }
 
 export class Dispatch {
@@ -192,14 +198,37 @@ export class Dispatch {
         }
         return true
       case 'claimed':
-        return this.#run(claim.turn, agent)
+        return this.#traced(claim.turn, agent, now)
     }
   }
 
-  async #run(claimed: ClaimedTurn, agent: AgentDefinition): Promise<boolean> {
+  /** The turn and all that it leads to hang below its newest message; the others of a collected turn are linked. */
+  async #traced(claimed: ClaimedTurn, agent: AgentDefinition, startedAt: number): Promise<boolean> {
+    const { tracer } = this.#parts
+    const [parent, ...links] = claimed.messages.map(({ envelope }) => envelope.metadata.traceparent).reverse()
+    const attributes = {
+      'gen_ai.agent.name': agent.name,
+      'openclaw.turn.id': claimed.id,
+      'openclaw.attempt': claimed.attempt,
+      'openclaw.resumed': claimed.resumed,
+    }
+    const span = tracer.span('agent.dispatch', { parent, links, startedAt, attributes })
+    const run = tracer.span('agent.run', {
+      parent: span.traceparent,
+      attributes: { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': agent.name, 'openclaw.turn.id': claimed.id },
+    })
+    try {
+      return await this.#run(claimed, agent, run)
+    } finally {
+      run.end()
+      span.end()
+    }
+  }
+
+  async #run(claimed: ClaimedTurn, agent: AgentDefinition, span: Span): Promise<boolean> {
     const { clock, agents } = this.#parts
     const stop = new AbortController()
-    const turn = new RunningTurn(this.#parts, claimed, agent, stop.signal)
+    const turn = new RunningTurn(this.#parts, claimed, agent, { signal: stop.signal, traceparent: span.traceparent })
     const startedAt = clock.now()
     const cancelDeadline = clock.after(agent.limits.turnTimeoutMs, () => stop.abort(new Stop('deadline')))
     this.#running.set(claimed.session, { turn, stop })
@@ -211,7 +240,9 @@ export class Dispatch {
       await turn.finish(await agents.run(turn))
       return turn.ended?.more ?? claimed.more
     } catch (error) {
-      return await this.#failed(turn, claimed, stop.signal.aborted ? stop.signal.reason : error)
+      const why: unknown = stop.signal.aborted ? stop.signal.reason : error
+      span.end(why instanceof Stop ? why.why : describeError(why).code)
+      return await this.#failed({ turn, claimed, traceparent: span.traceparent }, why)
     } finally {
       stopTyping()
       cancelDeadline()
@@ -224,7 +255,7 @@ export class Dispatch {
   }
 
   /** Never rejects for a reason of the turn; rejects when the store cannot be had. */
-  async #failed(turn: RunningTurn, claimed: ClaimedTurn, error: unknown): Promise<boolean> {
+  async #failed({ turn, claimed, traceparent }: Failed, error: unknown): Promise<boolean> {
     const { store, clock, log, random, patience } = this.#parts
     // The end was committed, and what came after it went wrong: it is over all the same.
     if (turn.ended !== null) return turn.ended.more
@@ -247,7 +278,8 @@ export class Dispatch {
     this.#metrics.failed.inc([turn.agent.name])
     const isFinal = (error instanceof OpenClawError && !error.retryable) || claimed.attempt >= this.#options.retry.attempts
     const now = clock.now()
-    const fields = { turn: turn.id, agent: turn.agent.name, attempt: claimed.attempt, 'error.code': failure.code }
+    const known = { turn: turn.id, agent: turn.agent.name, attempt: claimed.attempt, 'error.code': failure.code }
+    const fields = { ...known, ...traceFields(traceparent) }
     if (isFinal) {
       const { more } = await patience.persist(() => store.turns.fail(turn.ref, failure, { deadLetter: newDeadLetterId(now) }, now))
       log.error(fields, `A turn was given up: ${failure.message}`)

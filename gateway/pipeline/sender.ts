@@ -2,8 +2,8 @@
  * One part and its platform (T6, T7): sent, asked after, or given up, each attempt bracketed by two rows. An outcome that
  * nobody knows is never sent blindly a second time, and never hidden. Which part is next is deliver.ts's and lane-queue.ts's.
  */
-import { ChannelFault, describeError } from '#contract'
-import type { Capabilities, Channel, Clock, Counter, DeliveryEnd, Log, Metrics, OutboxItem, Store } from '#contract'
+import { ChannelFault, describeError, traceFields } from '#contract'
+import type { Capabilities, Channel, Clock, Counter, DeliveryEnd, Log, Metrics, OutboxItem, Store, Tracer } from '#contract'
 import type { Channels } from './channels.ts'
 import { CONFIRM_AFTER_MS, afterAnswer, afterSend, afterSilence, expired, faultOf, unknown } from './delivery-end.ts'
 import type { EndContext } from './delivery-end.ts'
@@ -23,6 +23,7 @@ export interface SenderParts {
   readonly random: () => number
   readonly rates: Rates
   readonly news: News
+  readonly tracer: Tracer
 }
 
 export interface SenderOptions {
@@ -92,14 +93,24 @@ export class Sender {
   }
 
   async #send(channel: Channel, item: OutboxItem): Promise<Settled> {
-    const { store, clock, patience } = this.#parts
+    const { store, clock, patience, tracer } = this.#parts
     const attempt = await patience.persist(() => store.outbox.sending(item.id, clock.now()))
-    const part = { ...item, attempt }
+    const attributes = {
+      'openclaw.channel': item.channel,
+      'openclaw.message.id': item.messageId ?? undefined,
+      'openclaw.attempt': attempt,
+      'openclaw.part': item.index + 1,
+    }
+    const span = tracer.span('channel.egress', { parent: item.traceparent, kind: 'producer', attributes })
+    const { traceparent } = span
+    const part = { ...item, attempt, ...(traceparent !== undefined && { traceparent }) }
     let end: DeliveryEnd
     try {
       const { id } = await this.#call((signal) => channel.send(part, signal))
+      span.end()
       end = { status: 'sent', platformId: id }
     } catch (error) {
+      span.end(describeError(error).code)
       this.#heed(error, part)
       end = afterSend(error, part, this.#context(channel))
     }
@@ -180,7 +191,8 @@ export class Sender {
 
   #tell(item: OutboxItem, end: Exclude<DeliveryEnd, { status: 'sent' }>): void {
     const { log, clock } = this.#parts
-    const fields = { channel: item.channel, delivery: item.id, message_id: item.messageId, 'error.code': end.failure.code }
+    const known = { channel: item.channel, delivery: item.id, message_id: item.messageId, 'error.code': end.failure.code }
+    const fields = { ...known, ...traceFields(item.traceparent) }
     switch (end.status) {
       case 'retry':
         if (end.counted) this.#retries.inc(['delivery'])

@@ -3,7 +3,7 @@
  * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
  * and retrying are `dispatch.ts`.
  */
-import { DEFAULT_TENANT, newDeliveryId, toolText } from '#contract'
+import { DEFAULT_TENANT, describeError, newDeliveryId, toolText } from '#contract'
 import type {
   Address,
   AgentDefinition,
@@ -25,8 +25,10 @@ import type {
   SkillOutcome,
   SkillRunner,
   StepDone,
+  StepOutcome,
   StepSpec,
   Store,
+  Tracer,
   Turn,
   TurnEnd,
   TurnId,
@@ -45,6 +47,13 @@ export interface TurnParts {
   readonly feed: Feed
   readonly clock: Clock
   readonly patience: Patience
+  readonly tracer: Tracer
+}
+
+/** What cuts it, and what goes on from it: the trace context of its run. */
+export interface TurnTies {
+  readonly signal: AbortSignal
+  readonly traceparent: string | undefined
 }
 
 export class RunningTurn implements Turn {
@@ -57,6 +66,7 @@ export class RunningTurn implements Turn {
   readonly signal: AbortSignal
   readonly #parts: TurnParts
   readonly #ref: TurnRef
+  readonly #traceparent: string | undefined
   readonly #steps: Map<string, RecordedStep>
   readonly #chosen: ReadonlyMap<string, ChosenSkill>
   readonly #joined: ClaimedMessage[] = []
@@ -66,7 +76,7 @@ export class RunningTurn implements Turn {
   #ended: Ended | null = null
   #waitingUntil: number | null = null
 
-  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, signal: AbortSignal) {
+  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, { signal, traceparent }: TurnTies) {
     this.#parts = parts
     this.#claimed = claimed
     this.#begun = claimed.begun
@@ -78,6 +88,7 @@ export class RunningTurn implements Turn {
     this.envelopes = claimed.messages.map((message) => message.envelope)
     this.history = claimed.history
     this.signal = signal
+    this.#traceparent = traceparent
     this.#chosen = chooseSkills(agent.skills, parts.skills)
     this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
@@ -135,7 +146,7 @@ export class RunningTurn implements Turn {
     if (done === undefined) this.#joined.push(...started.joined)
     for (const message of started.joined) this.announce(message, 'running', null)
     const joined = started.joined.map((message) => message.envelope)
-    const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
+    const outcome = await this.#call(spec, { attempt: started.attempt, joined })
     const end = outcome.ending === null ? null : this.#end(outcome.ending, [])
     const stepDone: StepDone = {
       ...this.#ref,
@@ -151,9 +162,52 @@ export class RunningTurn implements Turn {
       end,
       now: clock.now(),
     }
-    const ended = await patience.persist(() => store.turns.finishStep(stepDone))
+    const ended = await this.#kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
+  }
+
+  /** The model call itself, as a span with what it cost and nothing of what was said (OpenTelemetry GenAI semantic conventions). */
+  async #call(
+    spec: StepSpec,
+    { attempt, joined }: { readonly attempt: number; readonly joined: readonly Envelope[] },
+  ): Promise<StepOutcome> {
+    const span = this.#parts.tracer.span('llm.call', {
+      parent: this.#traceparent,
+      kind: 'client',
+      attributes: {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.agent.name': this.agent.name,
+        'openclaw.step': spec.key,
+        'openclaw.attempt': attempt,
+      },
+    })
+    try {
+      const { traceparent } = span
+      const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt, joined, traceparent })
+      const { usage } = outcome
+      span.set({
+        'gen_ai.provider.name': usage?.provider,
+        'gen_ai.request.model': usage?.model,
+        'gen_ai.usage.input_tokens': usage?.inputTokens,
+        'gen_ai.usage.output_tokens': usage?.outputTokens,
+      })
+      span.end()
+      return outcome
+    } catch (error) {
+      span.end(describeError(error).code)
+      throw error
+    }
+  }
+
+  /** A commit of the turn, waiting for the disk included. */
+  async #kept<Result>(what: string, commit: () => Promise<Result>): Promise<Result> {
+    const span = this.#parts.tracer.span('state.op', { parent: this.#traceparent, attributes: { 'openclaw.step': what } })
+    try {
+      return await commit()
+    } finally {
+      span.end()
+    }
   }
 
   async skill(call: SkillCall): Promise<SkillOutcome> {
@@ -164,7 +218,7 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const chosen = this.#chosen.get(call.skill)
     const effect = chosen?.descriptor.effect ?? 'none'
-    const { traceparent } = this.#last().envelope.metadata
+    const traceparent = this.#traceparent
     const run = {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
@@ -228,7 +282,7 @@ export class RunningTurn implements Turn {
 
   async endAs(end: TurnEnd): Promise<void> {
     const { store, clock, patience } = this.#parts
-    this.#close(end, await patience.persist(() => store.turns.end(this.#ref, end, clock.now())))
+    this.#close(end, await this.#kept('end', () => patience.persist(() => store.turns.end(this.#ref, end, clock.now()))))
   }
 
   /** Tells those who watch what became of the turn's messages. */
@@ -268,7 +322,7 @@ export class RunningTurn implements Turn {
       end: null,
       now: clock.now(),
     }
-    await patience.persist(() => store.turns.finishStep(stepDone))
+    await this.#kept(stepDone.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     return outcome
   }
 
@@ -328,8 +382,16 @@ export class RunningTurn implements Turn {
         text: rendered.text,
       })
     })
+    if (end.deliveries.some(({ status }) => status === 'sent')) this.#collected(end.deliveries.length)
     if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
     this.announceAll('done', end.reason?.code ?? null)
+  }
+
+  /** Where replies are collected, being stored is being delivered. */
+  #collected(parts: number): void {
+    const { id, channel, metadata } = this.#last().envelope
+    const attributes = { 'openclaw.channel': channel, 'openclaw.message.id': id, 'openclaw.parts': parts }
+    this.#parts.tracer.span('channel.egress', { parent: metadata.traceparent, kind: 'producer', attributes }).end()
   }
 }
 
