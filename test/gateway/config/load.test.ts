@@ -31,6 +31,7 @@ test('without a file and environment every setting has its default', async (t) =
       maxConnections: 20_000,
     },
     log: { level: 'info', format: 'json' },
+    tracing: null,
     routes: [],
     fallback: 'assistant',
     channels: [],
