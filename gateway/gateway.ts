@@ -27,6 +27,7 @@ import { HttpServer } from './http/server.ts'
 import type { ChannelView, Services } from './http/services.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
+import { measureAgents } from './pipeline/agent-metrics.ts'
 import { Channels } from './pipeline/channels.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
@@ -58,6 +59,8 @@ export interface GatewayParts {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly tracer: Tracer
+  /** How often a gateway was started in this folder; 0: not known yet. */
+  readonly starts: () => number
   readonly metricsText: () => Promise<string>
   readonly random: () => number
 }
@@ -166,6 +169,14 @@ export class Gateway implements Lifecycle {
       clock,
       log,
       metrics,
+    })
+    measureAgents({
+      metrics,
+      clock,
+      roster: this.#roster,
+      runningOf: (agent) => this.#dispatch.runningOf(agent),
+      isUp: () => this.#phase === 'open' && store.health().ok,
+      starts: parts.starts,
     })
     measureQueues({ metrics, store, running: () => this.#dispatch.running })
   }

@@ -23,6 +23,7 @@ import { createLog } from './observe/log.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
 import { Redactor } from './observe/redact.ts'
+import { countStart } from './observe/starts.ts'
 import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { SqliteStore } from './store/sqlite.ts'
@@ -88,6 +89,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     isPublicAddress,
     emit: (name, data) => gateway.tell(name, data),
   })
+  let starts = 0
   const gateway: Gateway = new Gateway({
     config,
     channels,
@@ -98,6 +100,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     metrics,
     tracer,
     random: Math.random,
+    starts: () => starts,
     metricsText: () => metrics.text(),
     store,
     agents: (around.agents ?? same)(agents),
@@ -106,6 +109,8 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   })
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   await Promise.all([gateway.start(), vitals.start(), agents.start()])
+  // Not before the folder is known to be ours.
+  starts = await countStart(join(dir, '.openclaw'))
   const addressFile = join(dir, '.openclaw', 'gateway.json')
   await writeFile(addressFile, JSON.stringify({ pid: process.pid, url: gateway.url, startedAt: new Date().toISOString() }), { mode: 0o600 })
   for (const line of greeting(gateway, version, file)) print(line)

@@ -89,7 +89,7 @@ export class SpanQueue implements SpanProcessor {
     const { exporter, log } = this.#options
     const isTaken = await new Promise<boolean>((resolve) => {
       try {
-        exporter.export(batch, ({ code }) => resolve(code === TAKEN))
+        exporter.export(batch, ({ code }) => resolve(Number(code) === TAKEN))
       } catch {
         resolve(false)
       }

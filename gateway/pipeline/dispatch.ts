@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Span } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Tracer } from '#contract'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
@@ -12,8 +12,8 @@ import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
-import { turnMetrics } from './turn-metrics.ts'
-import type { TurnMetrics } from './turn-metrics.ts'
+import { TurnMetrics } from './turn-metrics.ts'
+import { TurnTrace } from './turn-trace.ts'
 import { RunningTurn } from './turn.ts'
 import type { TurnParts } from './turn.ts'
 import { Typing } from './typing.ts'
@@ -31,6 +31,7 @@ export interface DispatchParts extends TurnParts {
   readonly metrics: Metrics
   readonly random: () => number
   readonly pressure: Pressure
+  readonly tracer: Tracer
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -71,7 +72,7 @@ export class Dispatch {
   constructor(parts: DispatchParts, options: DispatchOptions) {
     this.#parts = parts
     this.#options = options
-    this.#metrics = turnMetrics(parts.metrics)
+    this.#metrics = new TurnMetrics(parts.metrics)
     this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
@@ -202,47 +203,36 @@ export class Dispatch {
     }
   }
 
-  /** The turn and all that it leads to hang below its newest message; the others of a collected turn are linked. */
   async #traced(claimed: ClaimedTurn, agent: AgentDefinition, startedAt: number): Promise<boolean> {
-    const { tracer } = this.#parts
-    const [parent, ...links] = claimed.messages.map(({ envelope }) => envelope.metadata.traceparent).reverse()
-    const attributes = {
-      'gen_ai.agent.name': agent.name,
-      'openclaw.turn.id': claimed.id,
-      'openclaw.attempt': claimed.attempt,
-      'openclaw.resumed': claimed.resumed,
-    }
-    const span = tracer.span('agent.dispatch', { parent, links, startedAt, attributes })
-    const run = tracer.span('agent.run', {
-      parent: span.traceparent,
-      attributes: { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': agent.name, 'openclaw.turn.id': claimed.id },
-    })
+    const trace = new TurnTrace(this.#parts.tracer, { claimed, agent, startedAt })
     try {
-      return await this.#run(claimed, agent, run)
+      return await this.#run(claimed, agent, trace)
     } finally {
-      run.end()
-      span.end()
+      trace.end(null)
     }
   }
 
-  async #run(claimed: ClaimedTurn, agent: AgentDefinition, span: Span): Promise<boolean> {
-    const { clock, agents } = this.#parts
+  async #run(claimed: ClaimedTurn, agent: AgentDefinition, trace: TurnTrace): Promise<boolean> {
+    const { clock, agents, channels } = this.#parts
     const stop = new AbortController()
-    const turn = new RunningTurn(this.#parts, claimed, agent, { signal: stop.signal, traceparent: span.traceparent })
+    const turn = new RunningTurn(this.#parts, claimed, agent, { signal: stop.signal, trace })
     const startedAt = clock.now()
     const cancelDeadline = clock.after(agent.limits.turnTimeoutMs, () => stop.abort(new Stop('deadline')))
     this.#running.set(claimed.session, { turn, stop })
     this.#metrics.runs.inc([agent.name])
+    if (claimed.attempt === 1 && !claimed.resumed) this.#metrics.waited(turn.taken, clock.now())
     turn.announceAll('running', null)
     if (claimed.resumed) turn.say(null)
     const stopTyping = this.#typing.begin({ ...turn.destination, maxMs: agent.limits.turnTimeoutMs })
     try {
       await turn.finish(await agents.run(turn))
+      if (turn.waitingUntil === null)
+        this.#metrics.done(turn, { startedAt, now: clock.now(), isCollected: channels.isCollected(turn.destination.channel) })
       return turn.ended?.more ?? claimed.more
     } catch (error) {
       const why: unknown = stop.signal.aborted ? stop.signal.reason : error
-      span.end(why instanceof Stop ? why.why : describeError(why).code)
-      return await this.#failed({ turn, claimed, traceparent: span.traceparent }, why)
+      trace.end(why instanceof Stop ? why.why : describeError(why).code)
+      return await this.#failed({ turn, claimed, traceparent: trace.traceparent }, why)
     } finally {
       stopTyping()
       cancelDeadline()

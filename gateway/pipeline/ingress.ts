@@ -12,6 +12,7 @@ import type {
   Counter,
   Envelope,
   Failure,
+  Histogram,
   Inbound,
   Log,
   Metrics,
@@ -24,6 +25,7 @@ import type {
 } from '#contract'
 import type { Access } from './access.ts'
 import type { Feed } from './feed.ts'
+import { messageLatency } from './latency.ts'
 import type { Pressure } from './pressure.ts'
 import type { Roster } from './roster.ts'
 import type { Router } from './route.ts'
@@ -54,6 +56,7 @@ export class Ingress {
   readonly #parts: IngressParts
   readonly #messages: Counter
   readonly #refused: Counter
+  readonly #latency: Histogram
   #router: Router
   #sessions: SessionKeys
   #isOpen = true
@@ -67,6 +70,7 @@ export class Ingress {
       help: 'Messages by channel, direction and what became of them.',
       labels: ['channel', 'direction', 'status'],
     })
+    this.#latency = messageLatency(parts.metrics)
     this.#refused = parts.metrics.counter({
       name: 'openclaw_refused_total',
       help: 'Messages that the access rules refused, by channel and reason.',
@@ -286,8 +290,9 @@ export class Ingress {
   }
 
   #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
-    const { feed, log, onReady, pressure } = this.#parts
+    const { feed, log, onReady, pressure, clock } = this.#parts
     pressure.accepted()
+    this.#latency.observe(Math.max(0, clock.now() - acceptance.acceptedAt) / 1_000, [acceptance.envelope.channel, 'accept'])
     const { envelope, lane, session, dead, isNews } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({

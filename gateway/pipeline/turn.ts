@@ -3,7 +3,7 @@
  * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
  * and retrying are `dispatch.ts`.
  */
-import { DEFAULT_TENANT, describeError, newDeliveryId, toolText } from '#contract'
+import { DEFAULT_TENANT, newDeliveryId, toolText } from '#contract'
 import type {
   Address,
   AgentDefinition,
@@ -25,10 +25,8 @@ import type {
   SkillOutcome,
   SkillRunner,
   StepDone,
-  StepOutcome,
   StepSpec,
   Store,
-  Tracer,
   Turn,
   TurnEnd,
   TurnId,
@@ -39,6 +37,7 @@ import type { Feed } from './feed.ts'
 import type { Patience } from './patience.ts'
 import { chooseSkills } from './skill-choice.ts'
 import type { ChosenSkill } from './skill-choice.ts'
+import type { TurnTrace } from './turn-trace.ts'
 
 export interface TurnParts {
   readonly store: Store
@@ -47,13 +46,12 @@ export interface TurnParts {
   readonly feed: Feed
   readonly clock: Clock
   readonly patience: Patience
-  readonly tracer: Tracer
 }
 
-/** What cuts it, and what goes on from it: the trace context of its run. */
+/** What cuts it, and what is told of it. */
 export interface TurnTies {
   readonly signal: AbortSignal
-  readonly traceparent: string | undefined
+  readonly trace: TurnTrace
 }
 
 export class RunningTurn implements Turn {
@@ -66,7 +64,7 @@ export class RunningTurn implements Turn {
   readonly signal: AbortSignal
   readonly #parts: TurnParts
   readonly #ref: TurnRef
-  readonly #traceparent: string | undefined
+  readonly #trace: TurnTrace
   readonly #steps: Map<string, RecordedStep>
   readonly #chosen: ReadonlyMap<string, ChosenSkill>
   readonly #joined: ClaimedMessage[] = []
@@ -75,8 +73,9 @@ export class RunningTurn implements Turn {
   #begun: string | null
   #ended: Ended | null = null
   #waitingUntil: number | null = null
+  #replyParts = 0
 
-  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, { signal, traceparent }: TurnTies) {
+  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, { signal, trace }: TurnTies) {
     this.#parts = parts
     this.#claimed = claimed
     this.#begun = claimed.begun
@@ -88,7 +87,7 @@ export class RunningTurn implements Turn {
     this.envelopes = claimed.messages.map((message) => message.envelope)
     this.history = claimed.history
     this.signal = signal
-    this.#traceparent = traceparent
+    this.#trace = trace
     this.#chosen = chooseSkills(agent.skills, parts.skills)
     this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
@@ -112,6 +111,16 @@ export class RunningTurn implements Turn {
   /** When a turn that ended in waiting goes on. */
   get waitingUntil(): number | null {
     return this.#waitingUntil
+  }
+
+  /** The messages it is about, those that joined included. */
+  get taken(): readonly Envelope[] {
+    return this.#messages().map(({ envelope }) => envelope)
+  }
+
+  /** Of how many parts its reply is. */
+  get replyParts(): number {
+    return this.#replyParts
   }
 
   say(text: string | null): void {
@@ -146,7 +155,7 @@ export class RunningTurn implements Turn {
     if (done === undefined) this.#joined.push(...started.joined)
     for (const message of started.joined) this.announce(message, 'running', null)
     const joined = started.joined.map((message) => message.envelope)
-    const outcome = await this.#call(spec, { attempt: started.attempt, joined })
+    const outcome = await this.#trace.call(spec, { idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
     const end = outcome.ending === null ? null : this.#end(outcome.ending, [])
     const stepDone: StepDone = {
       ...this.#ref,
@@ -162,52 +171,9 @@ export class RunningTurn implements Turn {
       end,
       now: clock.now(),
     }
-    const ended = await this.#kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
+    const ended = await this.#trace.kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
-  }
-
-  /** The model call itself, as a span with what it cost and nothing of what was said (OpenTelemetry GenAI semantic conventions). */
-  async #call(
-    spec: StepSpec,
-    { attempt, joined }: { readonly attempt: number; readonly joined: readonly Envelope[] },
-  ): Promise<StepOutcome> {
-    const span = this.#parts.tracer.span('llm.call', {
-      parent: this.#traceparent,
-      kind: 'client',
-      attributes: {
-        'gen_ai.operation.name': 'chat',
-        'gen_ai.agent.name': this.agent.name,
-        'openclaw.step': spec.key,
-        'openclaw.attempt': attempt,
-      },
-    })
-    try {
-      const { traceparent } = span
-      const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt, joined, traceparent })
-      const { usage } = outcome
-      span.set({
-        'gen_ai.provider.name': usage?.provider,
-        'gen_ai.request.model': usage?.model,
-        'gen_ai.usage.input_tokens': usage?.inputTokens,
-        'gen_ai.usage.output_tokens': usage?.outputTokens,
-      })
-      span.end()
-      return outcome
-    } catch (error) {
-      span.end(describeError(error).code)
-      throw error
-    }
-  }
-
-  /** A commit of the turn, waiting for the disk included. */
-  async #kept<Result>(what: string, commit: () => Promise<Result>): Promise<Result> {
-    const span = this.#parts.tracer.span('state.op', { parent: this.#traceparent, attributes: { 'openclaw.step': what } })
-    try {
-      return await commit()
-    } finally {
-      span.end()
-    }
   }
 
   async skill(call: SkillCall): Promise<SkillOutcome> {
@@ -218,7 +184,7 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const chosen = this.#chosen.get(call.skill)
     const effect = chosen?.descriptor.effect ?? 'none'
-    const traceparent = this.#traceparent
+    const { traceparent } = this.#trace
     const run = {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
@@ -282,7 +248,7 @@ export class RunningTurn implements Turn {
 
   async endAs(end: TurnEnd): Promise<void> {
     const { store, clock, patience } = this.#parts
-    this.#close(end, await this.#kept('end', () => patience.persist(() => store.turns.end(this.#ref, end, clock.now()))))
+    this.#close(end, await this.#trace.kept('end', () => patience.persist(() => store.turns.end(this.#ref, end, clock.now()))))
   }
 
   /** Tells those who watch what became of the turn's messages. */
@@ -322,7 +288,7 @@ export class RunningTurn implements Turn {
       end: null,
       now: clock.now(),
     }
-    await this.#kept(stepDone.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
+    await this.#trace.kept(stepDone.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     return outcome
   }
 
@@ -364,6 +330,7 @@ export class RunningTurn implements Turn {
       this.announceAll('waiting', end.reason.code)
       return
     }
+    this.#replyParts = end.deliveries.length
     const { feed, channels } = this.#parts
     end.deliveries.forEach((delivery, at) => {
       const { id, messageId, channel, lane, index, of, rendered } = delivery
@@ -382,16 +349,9 @@ export class RunningTurn implements Turn {
         text: rendered.text,
       })
     })
-    if (end.deliveries.some(({ status }) => status === 'sent')) this.#collected(end.deliveries.length)
+    if (end.deliveries.some(({ status }) => status === 'sent')) this.#trace.collected(this.#last().envelope, end.deliveries.length)
     if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
     this.announceAll('done', end.reason?.code ?? null)
-  }
-
-  /** Where replies are collected, being stored is being delivered. */
-  #collected(parts: number): void {
-    const { id, channel, metadata } = this.#last().envelope
-    const attributes = { 'openclaw.channel': channel, 'openclaw.message.id': id, 'openclaw.parts': parts }
-    this.#parts.tracer.span('channel.egress', { parent: metadata.traceparent, kind: 'producer', attributes }).end()
   }
 }
 

@@ -77,8 +77,8 @@ describe('traces', { timeout: 120_000 }, () => {
     const kept = String(metadata['traceparent'])
     const dispatched = collector.spans.slice(told).filter(({ name }) => name === 'agent.dispatch' || name === 'channel.egress')
     assert.deepEqual(
-      dispatched.map(({ name, traceId, parentSpanId }) => [name, traceId, parentSpanId]).sort(),
-      ['agent.dispatch', 'channel.egress'].map((name) => [name, TRACE, kept.slice(36, 52)]),
+      dispatched.map(({ name, traceId, parentSpanId }) => `${name} ${traceId} ${parentSpanId}`).sort(),
+      ['agent.dispatch', 'channel.egress'].map((name) => `${name} ${TRACE} ${kept.slice(36, 52)}`),
     )
   })
 
