@@ -67,7 +67,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const version = await packageVersion()
   const redactor = new Redactor()
   for (const secret of loaded.secrets) redactor.add(secret)
-  const log = createLog({ ...config.log, version, redactor })
+  const log = createLog({ ...config.log, version, node: hostname(), redactor })
   const metrics = new Registry()
   const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
   const tracing = await startTracing(config, { version, redactor, clock, log, metrics })

@@ -76,7 +76,7 @@ export class Upgrades {
       route: route?.path ?? 'none',
       status,
       startedAt,
-      principal: principal?.id ?? null,
+      principal,
       traceparent: undefined,
       error,
     })

@@ -12,6 +12,7 @@ import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
+import { sessionHash } from './session-key.ts'
 import { TurnMetrics } from './turn-metrics.ts'
 import { TurnTrace } from './turn-trace.ts'
 import { RunningTurn } from './turn.ts'
@@ -145,7 +146,7 @@ export class Dispatch {
     } catch (error) {
       // The store cannot be had: what waits stays where it is, and no attempt is counted.
       this.#parts.log.warn(
-        { session_key: session, 'error.code': describeError(error).code },
+        { session_hash: sessionHash(session), 'error.code': describeError(error).code },
         'A turn could not be begun; it will be tried again.',
       )
       this.#lookout.wake(this.#parts.clock.now() + (error instanceof UnavailableError ? error.retryAfterMs : 1_000))
@@ -159,7 +160,7 @@ export class Dispatch {
     const agent = roster.find(agentName)
     if (agent === null) {
       // Removed from the configuration while messages wait: they wait until it is back.
-      log.warn({ agent: agentName, session_key: session }, 'Messages wait for an agent that is not configured.')
+      log.warn({ agent: agentName, session_hash: sessionHash(session) }, 'Messages wait for an agent that is not configured.')
       return false
     }
     const now = clock.now()
@@ -182,7 +183,7 @@ export class Dispatch {
         if (claim.dueAt !== null) this.#lookout.wake(claim.dueAt)
         return false
       case 'dead':
-        log.error({ session_key: session, 'error.code': claim.reason.code }, claim.reason.message)
+        log.error({ session_hash: sessionHash(session), 'error.code': claim.reason.code }, claim.reason.message)
         this.#metrics.failed.inc([agent.name])
         for (const { envelope, lane } of claim.messages) {
           const { id, channel } = envelope
