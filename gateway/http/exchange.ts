@@ -40,6 +40,10 @@ export class Exchange implements HttpRequest {
     return this.request.socket.bytesWritten - this.#writtenBefore
   }
 
+  get ip(): string {
+    return this.request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === null) {
       const abort = (this.#abort = new AbortController())
