@@ -41,6 +41,7 @@ const WANTED: readonly Wanted[] = [
     neededFor: 'test/channels/kafka',
   },
   { name: 'bubblewrap', variable: 'BWRAP_PATH', programs: ['/usr/bin/bwrap'], neededFor: 'test/skills/sandbox/bubblewrap' },
+  { name: 'promtool', variable: 'PROMTOOL_PATH', programs: ['promtool'], neededFor: 'test/deploy' },
   {
     name: 'Docker',
     variable: 'OPENCLAW_TEST_DOCKER',
