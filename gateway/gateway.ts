@@ -28,6 +28,7 @@ import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
 import type { ChannelView, Services } from './http/services.ts'
+import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
 import { measureAgents } from './pipeline/agent-metrics.ts'
@@ -63,6 +64,8 @@ export interface GatewayParts {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly tracer: Tracer
+  /** By how much the event loop was late of late. */
+  readonly lateMs: () => number
   /** How often a gateway was started in this folder; 0: not known yet. */
   readonly starts: () => number
   readonly metricsText: () => Promise<string>
@@ -304,7 +307,10 @@ export class Gateway implements Lifecycle {
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
-      probes: () => this.#probes(),
+      probes: () => ({
+        ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
+        channels: this.#channels.list(),
+      }),
     }
   }
 
@@ -315,21 +321,6 @@ export class Gateway implements Lifecycle {
       denied: (deed) => trail.denied(deed),
       onEntry: (listen) => trail.onEntry(listen),
       verify: (tenant) => this.#audit.verify(tenant),
-    }
-  }
-
-  #probes(): ReturnType<Services['probes']> {
-    const store = this.#parts.store.health()
-    const parts = [
-      { name: 'store', ok: store.ok, detail: store.ok ? null : `${store.code ?? 'STORE_FAILED'}: ${store.detail ?? ''}` },
-      { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
-    ]
-    return {
-      live: true,
-      started: this.#phase === 'open' || this.#phase === 'draining',
-      ready: parts.every((part) => part.ok),
-      parts,
-      channels: this.#channels.list(),
     }
   }
 

@@ -22,6 +22,7 @@ import { Gateway } from './gateway.ts'
 import { isPublicAddress } from './guarded/address.ts'
 import { loadSecret } from './http/signer.ts'
 import { createLog } from './observe/log.ts'
+import { LoopLag } from './observe/loop-lag.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
 import { Redactor } from './observe/redact.ts'
@@ -96,6 +97,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     emit: (name, data) => gateway.tell(name, data),
   })
   let starts = 0
+  const lag = new LoopLag(clock)
   const gateway: Gateway = new Gateway({
     config,
     channels,
@@ -107,6 +109,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     tracer,
     random: Math.random,
     starts: () => starts,
+    lateMs: () => lag.lateMs(),
     metricsText: () => metrics.text(),
     store,
     audit: { trail, key: auditKey.export() },
@@ -114,7 +117,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     skills: around.skills === undefined ? skills : withRunner(skills, around.skills(skills.runner)),
     consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
   })
-  await Promise.all([gateway.start(), vitals.start(), agents.start()])
+  await Promise.all([gateway.start(), vitals.start(), lag.start(), agents.start()])
   // Not before the folder is known to be ours.
   starts = await countStart(join(dir, '.openclaw'))
   const addressFile = join(dir, '.openclaw', 'gateway.json')
@@ -154,6 +157,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       await gateway.stop()
       await tracing.stop()
       await vitals.stop()
+      await lag.stop()
       await rm(addressFile, { force: true })
       await log.flush()
     },
