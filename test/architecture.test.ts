@@ -52,6 +52,7 @@ const rules: ImportRules = {
     jose: ['gateway/http', 'skills'],
     helmet: ['gateway/http'],
     uqr: ['gateway/http'],
+    'lru-cache': ['gateway/http'],
     pino: ['gateway/observe'],
     '@opentelemetry/api': ['gateway/observe'],
     '@opentelemetry/exporter-trace-otlp-http': ['gateway/observe'],

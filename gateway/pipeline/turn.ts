@@ -40,6 +40,8 @@ import type { ChosenSkill } from './skill-choice.ts'
 import type { TurnTrace } from './turn-trace.ts'
 
 export interface TurnParts {
+  /** Tokens that an agent's model took. */
+  readonly spend: (agent: string, tokens: number) => void
   readonly store: Store
   readonly skills: SkillRunner
   readonly channels: Channels
@@ -172,6 +174,7 @@ export class RunningTurn implements Turn {
       now: clock.now(),
     }
     const ended = await this.#trace.kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
+    if (outcome.usage !== null) this.#parts.spend(this.agent.name, outcome.usage.inputTokens + outcome.usage.outputTokens)
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
   }
