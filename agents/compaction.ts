@@ -4,7 +4,7 @@
  * never fails a turn.
  */
 import { hash } from 'node:crypto'
-import type { Message, Turn, Usage } from '#contract'
+import type { Message, StepSpec, Turn, Usage } from '#contract'
 import { ModelError } from '#contract'
 import { cut, tokensOf, unitsOf } from './context.ts'
 import type { Answer, Ask } from './models/router.ts'
@@ -35,8 +35,8 @@ export async function compact(options: CompactionOptions): Promise<readonly Mess
     kind: 'compact',
     key: 'compact:1',
     requestHash: hash('sha256', transcript),
-    run: async ({ idempotencyKey }) => {
-      const { text, name, usage } = await summarise(options, idempotencyKey)
+    run: async (call) => {
+      const { text, name, usage } = await summarise(options, call)
       return { result: { text }, name, messages: [], usage, planned: [], ending: null, summary: text }
     },
   })
@@ -49,12 +49,14 @@ interface Summary {
   readonly usage: Usage | null
 }
 
-async function summarise(options: CompactionOptions, idempotencyKey: string): Promise<Summary> {
+type Call = Parameters<StepSpec['run']>[0]
+
+async function summarise(options: CompactionOptions, call: Call): Promise<Summary> {
   const { history, maxTokens } = options
   const units = unitsOf(history)
   const recent = takeNewest(units, maxTokens * RECENT_RATIO)
   const older = history.slice(0, history.length - recent.length)
-  const written = older.length === 0 ? null : await ask(options, older, idempotencyKey)
+  const written = older.length === 0 ? null : await ask(options, older, call)
   if (written !== null) {
     const text = compose(written.text, recent)
     const summary: Message = { role: 'summary', text }
@@ -63,7 +65,7 @@ async function summarise(options: CompactionOptions, idempotencyKey: string): Pr
   return { text: trimmed(history, maxTokens), name: written?.name ?? 'builtin/trim', usage: written?.usage ?? null }
 }
 
-async function ask(options: CompactionOptions, older: readonly Message[], idempotencyKey: string): Promise<Summary | null> {
+async function ask(options: CompactionOptions, older: readonly Message[], { idempotencyKey, traceparent }: Call): Promise<Summary | null> {
   if (options.chain.length === 0) return null
   const { turn, maxTokens } = options
   const text = cut(older.map(line).join('\n'), Math.floor(maxTokens * 0.75 * 4))
@@ -78,6 +80,8 @@ async function ask(options: CompactionOptions, older: readonly Message[], idempo
         maxOutputTokens: Math.max(256, Math.min(turn.agent.limits.maxOutputTokens, Math.floor(maxTokens / 4))),
       },
       idempotencyKey,
+      agent: turn.agent.name,
+      traceparent,
       signal: turn.signal,
       onText: () => {},
       onVoid: () => {},

@@ -109,7 +109,7 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
     kind: 'llm',
     key: n === 1 ? FIRST_STEP : `llm:${n}`,
     requestHash: hash('sha256', JSON.stringify([thought.chain, prompt.system, prompt.tools, messagesWith([])])),
-    run: async ({ idempotencyKey, joined }) => {
+    run: async ({ idempotencyKey, joined, traceparent }) => {
       const { name, completion, usage } = await thought.complete({
         chain: thought.chain,
         prompt: {
@@ -120,6 +120,8 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
           maxOutputTokens: turn.agent.limits.maxOutputTokens,
         },
         idempotencyKey,
+        agent: turn.agent.name,
+        traceparent,
         signal: turn.signal,
         onText: (text) => speech.say(text),
         onVoid: () => speech.void(),

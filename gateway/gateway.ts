@@ -18,6 +18,7 @@ import type {
   SessionKey,
   Skills,
   Store,
+  Tracer,
 } from '#contract'
 import { AuditKeeper } from './audit/keeper.ts'
 import type { AuditTrail } from './audit/trail.ts'
@@ -31,8 +32,10 @@ import { Roles } from './http/roles.ts'
 import { HttpServer } from './http/server.ts'
 import type { ChannelView, Services } from './http/services.ts'
 import { Tokens } from './http/token/tokens.ts'
+import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
+import { measureAgents } from './pipeline/agent-metrics.ts'
 import { Channels } from './pipeline/channels.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
@@ -64,6 +67,11 @@ export interface GatewayParts {
   readonly log: Log
   readonly clock: Clock
   readonly metrics: Metrics
+  readonly tracer: Tracer
+  /** By how much the event loop was late of late. */
+  readonly lateMs: () => number
+  /** How often a gateway was started in this folder; 0: not known yet. */
+  readonly starts: () => number
   readonly metricsText: () => Promise<string>
   readonly random: () => number
 }
@@ -97,7 +105,7 @@ export class Gateway implements Lifecycle {
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
   constructor(parts: GatewayParts) {
-    const { config, store, clock, log, metrics, random, agents, skills, dir } = parts
+    const { config, store, clock, log, metrics, tracer, random, agents, skills, dir } = parts
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
@@ -112,6 +120,7 @@ export class Gateway implements Lifecycle {
         clock,
         log,
         metrics,
+        tracer,
         access: this.#access,
         roster: this.#roster,
         feed: this.#feed,
@@ -138,7 +147,7 @@ export class Gateway implements Lifecycle {
       },
       parts.channels,
     )
-    const shared = { store, clock, log, metrics, random, patience: this.#patience, channels: this.#channels }
+    const shared = { store, clock, log, metrics, tracer, random, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
       { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
@@ -195,6 +204,14 @@ export class Gateway implements Lifecycle {
       clock,
       log,
       metrics,
+    })
+    measureAgents({
+      metrics,
+      clock,
+      roster: this.#roster,
+      runningOf: (agent) => this.#dispatch.runningOf(agent),
+      isUp: () => this.#phase === 'open' && store.health().ok,
+      starts: parts.starts,
     })
     measureQueues({ metrics, store, running: () => this.#dispatch.running })
   }
@@ -315,7 +332,10 @@ export class Gateway implements Lifecycle {
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
-      probes: () => this.#probes(),
+      probes: () => ({
+        ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
+        channels: this.#channels.list(),
+      }),
     }
   }
 
@@ -326,21 +346,6 @@ export class Gateway implements Lifecycle {
       denied: (deed) => trail.denied(deed),
       onEntry: (listen) => trail.onEntry(listen),
       verify: (tenant) => this.#audit.verify(tenant),
-    }
-  }
-
-  #probes(): ReturnType<Services['probes']> {
-    const store = this.#parts.store.health()
-    const parts = [
-      { name: 'store', ok: store.ok, detail: store.ok ? null : `${store.code ?? 'STORE_FAILED'}: ${store.detail ?? ''}` },
-      { name: 'lifecycle', ok: this.#phase === 'open', detail: this.#phase === 'open' ? null : this.#phase },
-    ]
-    return {
-      live: true,
-      started: this.#phase === 'open' || this.#phase === 'draining',
-      ready: parts.every((part) => part.ok),
-      parts,
-      channels: this.#channels.list(),
     }
   }
 

@@ -3,16 +3,18 @@
  * and ends on a signal. The only file of the hub that sees both sides.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InvalidError, OpenClawError, describeError } from '#contract'
-import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store } from '#contract'
+import { InvalidError, OpenClawError, describeError, noTracer } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store, Tracer } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
 import { SkillSet } from '../skills/skills.ts'
 import { AuditTrail } from './audit/trail.ts'
 import { defaultPolicy } from './config/access.ts'
+import type { Config, TracingConfig } from './config/config.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
@@ -20,9 +22,12 @@ import { Gateway } from './gateway.ts'
 import { isPublicAddress } from './guarded/address.ts'
 import { loadSecret } from './http/signer.ts'
 import { createLog } from './observe/log.ts'
+import { LoopLag } from './observe/loop-lag.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
 import { Redactor } from './observe/redact.ts'
+import { countStart } from './observe/starts.ts'
+import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { SqliteStore } from './store/sqlite.ts'
 
@@ -65,9 +70,11 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const version = await packageVersion()
   const redactor = new Redactor()
   for (const secret of loaded.secrets) redactor.add(secret)
-  const log = createLog({ ...config.log, version, redactor })
+  const log = createLog({ ...config.log, version, node: hostname(), redactor })
   const metrics = new Registry()
   const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
+  const tracing = await startTracing(config, { version, redactor, clock, log, metrics })
+  const { tracer } = tracing
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
   const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
@@ -84,10 +91,13 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     clock,
     log,
     metrics,
+    tracer,
     random: Math.random,
     isPublicAddress,
     emit: (name, data) => gateway.tell(name, data),
   })
+  let starts = 0
+  const lag = new LoopLag(clock)
   const gateway: Gateway = new Gateway({
     config,
     channels,
@@ -96,7 +106,10 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     log,
     clock,
     metrics,
+    tracer,
     random: Math.random,
+    starts: () => starts,
+    lateMs: () => lag.lateMs(),
     metricsText: () => metrics.text(),
     store,
     audit: { trail, key: auditKey.export() },
@@ -104,7 +117,9 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     skills: around.skills === undefined ? skills : withRunner(skills, around.skills(skills.runner)),
     consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
   })
-  await Promise.all([gateway.start(), vitals.start(), agents.start()])
+  await Promise.all([gateway.start(), vitals.start(), lag.start(), agents.start()])
+  // Not before the folder is known to be ours.
+  starts = await countStart(join(dir, '.openclaw'))
   const addressFile = join(dir, '.openclaw', 'gateway.json')
   await writeFile(addressFile, JSON.stringify({ pid: process.pid, url: gateway.url, startedAt: new Date().toISOString() }), { mode: 0o600 })
   for (const line of greeting(gateway, version, file)) print(line)
@@ -140,11 +155,23 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     async stop() {
       watching.abort()
       await gateway.stop()
+      await tracing.stop()
       await vitals.stop()
+      await lag.stop()
       await rm(addressFile, { force: true })
       await log.flush()
     },
   }
+}
+
+interface Telling extends Omit<TracingOptions, keyof TracingConfig | 'node'> {}
+
+/** Without a collector nothing of OpenTelemetry is loaded. */
+async function startTracing({ tracing }: Config, telling: Telling): Promise<{ readonly tracer: Tracer; stop(): Promise<void> }> {
+  if (tracing === null) return { tracer: noTracer, stop: async () => undefined }
+  const { Tracing } = await import('./observe/trace.ts')
+  const tracer = new Tracing({ ...tracing, ...telling, node: hostname() })
+  return { tracer, stop: () => tracer.stop() }
 }
 
 /** Runs until SIGTERM or SIGINT, which drain; a second one ends it at once: what was accepted goes on at the next start. */

@@ -3,7 +3,7 @@
  * something to look after; what there is to run is the catalogue's.
  */
 import { newRunId } from '#contract'
-import type { Clock, Fault, Log, Metrics, SkillRun, Store } from '#contract'
+import type { Clock, Fault, Log, Metrics, SkillRun, Store, Tracer } from '#contract'
 import type { Bundle } from './bundle/bundle.ts'
 import type { Catalogue } from './catalogue/catalogue.ts'
 import type { Execution } from './runner/execution.ts'
@@ -30,6 +30,7 @@ export interface EngineOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracer: Tracer
   /** 0 to 1. */
   readonly random: () => number
   readonly isPublicAddress: (address: string) => boolean

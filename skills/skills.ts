@@ -15,6 +15,7 @@ import type {
   SkillRuns,
   Skills,
   Store,
+  Tracer,
 } from '#contract'
 import { bundled } from './bundled/bundled.ts'
 import { shipped } from './catalogue/bundled.ts'
@@ -36,6 +37,7 @@ export interface SkillSetOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracer: Tracer
   /** 0 to 1. */
   readonly random: () => number
   /** What everybody can reach, so that skills may. */

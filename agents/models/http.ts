@@ -55,6 +55,7 @@ export class HttpModel implements Model {
     return new Promise((resolve, reject) => {
       const exchange = new Exchange({ reader, signal, clock: this.#clock, timeoutMs: request.timeoutMs, resolve, reject })
       const headers = [...this.#headers, 'idempotency-key', request.idempotencyKey]
+      if (request.traceparent !== undefined) headers.push('traceparent', request.traceparent)
       try {
         pool.dispatch({ path: this.#path, method: 'POST', headers, body }, exchange)
       } catch (error) {

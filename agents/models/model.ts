@@ -30,6 +30,8 @@ export interface ModelRequest extends Prompt {
   /** The model's id at its provider. */
   readonly model: string
   readonly idempotencyKey: string
+  /** W3C trace context, told to the provider. */
+  readonly traceparent?: string | undefined
   /** Bound of the whole call. */
   readonly timeoutMs: number
 }

@@ -39,6 +39,9 @@ export interface Ask {
   readonly chain: readonly string[]
   readonly prompt: Prompt
   readonly idempotencyKey: string
+  /** Whose call it is, for what is counted. */
+  readonly agent: string
+  readonly traceparent?: string | undefined
   readonly signal: AbortSignal
   readonly onText: (text: string) => void
   /** Text that came is void: another call is about to be made. */
@@ -81,7 +84,7 @@ export class Router {
     for (const name of ask.chain) {
       if (!this.#breaker.admits(splitName(name).provider, startedAt)) continue
       const result = await this.#tryModel(name, ask, until)
-      if ('completion' in result) return this.#answer(name, result.completion, startedAt)
+      if ('completion' in result) return this.#answer({ name, agent: ask.agent, startedAt }, result.completion)
       faults.push(result)
       if (clock.now() >= until) break
     }
@@ -89,7 +92,7 @@ export class Router {
     // All of them rest: failing without having tried would make the rest last for ever.
     if (faults.length === 0 && primary !== undefined) {
       const result = await this.#tryModel(primary, ask, until)
-      if ('completion' in result) return this.#answer(primary, result.completion, startedAt)
+      if ('completion' in result) return this.#answer({ name: primary, agent: ask.agent, startedAt }, result.completion)
       faults.push(result)
     }
     throw exhausted(faults)
@@ -136,6 +139,7 @@ export class Router {
           model,
           // A provider that remembers keys must not give one model's answer for another's.
           idempotencyKey: name === ask.chain[0] ? ask.idempotencyKey : `${ask.idempotencyKey}:${name}`,
+          traceparent: ask.traceparent,
           timeoutMs: Math.max(1, Math.min(config.timeoutMs, until - clock.now())),
         },
         ask.signal,
@@ -190,7 +194,7 @@ export class Router {
     return provider
   }
 
-  #answer(name: string, completion: Completion, startedAt: number): Answer {
+  #answer({ name, agent, startedAt }: { name: string; agent: string; startedAt: number }, completion: Completion): Answer {
     const { provider, model } = splitName(name)
     const { tokens } = completion
     let price = this.#prices.get(name)
@@ -207,7 +211,7 @@ export class Router {
       costNano: costNano(price, tokens),
       latencyMs: this.#options.clock.now() - startedAt,
     }
-    this.#meter.answered(name, usage)
+    this.#meter.answered({ name, agent }, usage)
     return { name, completion, usage }
   }
 }

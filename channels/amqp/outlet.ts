@@ -67,7 +67,12 @@ export class Outlet {
       contentEncoding: 'utf-8',
       timestamp: Math.floor(this.#parts.host.clock.now() / 1_000),
       appId: 'openclaw',
-      headers: { [DELIVERY_HEADER]: part.id, [ORIGIN_HEADER]: this.#parts.origin, 'x-openclaw-part': `${part.index + 1}/${part.of}` },
+      headers: {
+        [DELIVERY_HEADER]: part.id,
+        [ORIGIN_HEADER]: this.#parts.origin,
+        'x-openclaw-part': `${part.index + 1}/${part.of}`,
+        ...(part.traceparent !== undefined && { traceparent: part.traceparent }),
+      },
       ...(part.to.correlation === undefined ? {} : { correlationId: part.to.correlation }),
       ...(livesMs === null ? {} : { expiration: String(Math.ceil(livesMs)) }),
     }

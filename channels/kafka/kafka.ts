@@ -81,6 +81,7 @@ class KafkaChannel implements Channel {
     ]
     if (correlation !== undefined) headers.push(['correlation-id', correlation])
     if (part.messageId !== null) headers.push(['openclaw-message', part.messageId])
+    if (part.traceparent !== undefined) headers.push(['traceparent', part.traceparent])
     if (part.of > 1) headers.push(['openclaw-part', `${part.index + 1}/${part.of}`])
     try {
       return { id: await client.produce({ topic, key: part.lane, value: part.rendered.text, headers }, signal) }

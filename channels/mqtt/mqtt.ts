@@ -69,7 +69,7 @@ class MqttChannel implements Channel {
     await this.#running
   }
 
-  async send({ id, to, rendered }: Part, signal: AbortSignal): Promise<Sent> {
+  async send({ id, to, rendered, traceparent }: Part, signal: AbortSignal): Promise<Sent> {
     const { mayReplyTo, replyTopic } = this.#settings
     const topic = to.chat === '' ? replyTopic : to.chat
     if (topic === null) return { id: null }
@@ -81,7 +81,7 @@ class MqttChannel implements Channel {
     }
     if (this.#connection === null)
       throw new ChannelFault('The broker is not connected.', { code: 'MQTT_UNREACHABLE', fault: { is: 'transient', maybeSent: false } })
-    const userProperties = { [DELIVERY]: id, [ORIGIN]: this.#clientId }
+    const userProperties = { [DELIVERY]: id, [ORIGIN]: this.#clientId, ...(traceparent !== undefined && { traceparent }) }
     await this.#connection.publish({ topic, payload: rendered.text, correlation: to.correlation, userProperties }, signal)
     return { id: null }
   }

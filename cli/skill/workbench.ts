@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DEFAULT_TENANT } from '#contract'
+import { DEFAULT_TENANT, noTracer } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillDescriptor, SkillTest } from '#contract'
 import { isPublicAddress } from '../../gateway/guarded/address.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
@@ -47,6 +47,7 @@ export class Workbench {
       clock: CLOCK,
       log: SILENT,
       metrics: UNMEASURED,
+      tracer: noTracer,
       random: Math.random,
       dir: join(dir, '.openclaw'),
       env,

@@ -33,6 +33,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     },
     ...identityConfig(settings),
     log: settings.log,
+    tracing: tracingConfig(settings),
     agents,
     routes,
     fallback: settings.fallback === undefined ? (only ?? null) : settings.fallback,
@@ -51,6 +52,11 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     retention: { messagesMs: ms(settings.retention.messages), auditMs: ms(settings.retention.audit) },
     audit: { checkpointFile: settings.audit.checkpoint_file },
   })
+}
+
+function tracingConfig({ observability }: Settings): Config['tracing'] {
+  const { endpoint, service_name, sample_ratio } = observability.opentelemetry
+  return endpoint === null ? null : { endpoint, serviceName: service_name, sampleRatio: sample_ratio }
 }
 
 const ms = (wait: string | number): number => durationMs(wait) ?? 0

@@ -11,6 +11,8 @@ export interface Config extends IdentityConfig {
   readonly version: string | null
   readonly server: ServerConfig
   readonly log: LogConfig
+  /** null: no traces. */
+  readonly tracing: TracingConfig | null
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
   readonly routes: readonly ConfiguredRoute[]
@@ -50,6 +52,14 @@ export type LogFormat = 'json' | 'text'
 export interface LogConfig {
   readonly level: LogLevel
   readonly format: LogFormat
+}
+
+export interface TracingConfig {
+  /** Of the collector. */
+  readonly endpoint: string
+  readonly serviceName: string
+  /** 0 to 1. */
+  readonly sampleRatio: number
 }
 
 /** The most specific rule wins; among equals the first. */

@@ -13,6 +13,9 @@ const OVERRIDES: { readonly [name: string]: string } = {
   OPENCLAW_RATE_PER_KEY: 'server.rate_limits.per_key',
   OPENCLAW_LOG_LEVEL: 'log.level',
   OPENCLAW_LOG_FORMAT: 'log.format',
+  // The second name wins where both are set, because it is ours.
+  OTEL_ENDPOINT: 'observability.opentelemetry.endpoint',
+  OPENCLAW_OTEL_ENDPOINT: 'observability.opentelemetry.endpoint',
 }
 /** Variable → the provider it is the key of. The file has the last word. */
 const PROVIDER_KEYS: { readonly [name: string]: string } = { OPENAI_API_KEY: 'openai', ANTHROPIC_API_KEY: 'anthropic' }

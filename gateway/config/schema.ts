@@ -90,6 +90,25 @@ export const configSchema: JsonObject = {
       level: choice('Least level written', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
       format: choice('One JSON object a line, or text for people', ['json', 'text'], 'json'),
     }),
+    observability: object('What others see of the gateway', {
+      opentelemetry: object('Traces, sent to a collector as OTLP over HTTP', {
+        endpoint: {
+          type: ['string', 'null'],
+          format: 'uri',
+          pattern: '^https?://',
+          default: null,
+          description: 'Where the collector is, `http://127.0.0.1:4318`; null: nothing is recorded',
+        },
+        service_name: text('What the gateway is called there', 'openclaw-agents'),
+        sample_ratio: {
+          type: 'number',
+          minimum: 0,
+          maximum: 1,
+          default: 1,
+          description: 'Share of the traces begun here that are recorded; a trace that comes with a decision keeps it',
+        },
+      }),
+    }),
     agents: map('Agents by name; none: one called `assistant`', agentSchema, NAME),
     routes: list('Which agent gets a message; the most specific rule wins', route),
     rules: { type: 'array', items: route, description: 'Another name for `routes`' },

@@ -29,6 +29,9 @@ export interface Settings extends IdentitySettings {
     readonly max_connections: number
   }
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
+  readonly observability: {
+    readonly opentelemetry: { readonly endpoint: string | null; readonly service_name: string; readonly sample_ratio: number }
+  }
   readonly agents: { readonly [name: string]: AgentSettings }
   readonly routes: readonly RouteSettings[]
   readonly rules?: readonly RouteSettings[]

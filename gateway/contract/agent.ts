@@ -100,7 +100,13 @@ export interface StepSpec {
    * (steer), already part of the session. What is thrown ends the attempt: `retryable` errors come back later by
    * the hub's retry policy, all others make a dead letter.
    */
-  run(call: { readonly idempotencyKey: string; readonly attempt: number; readonly joined: readonly Envelope[] }): Promise<StepOutcome>
+  run(call: {
+    readonly idempotencyKey: string
+    readonly attempt: number
+    readonly joined: readonly Envelope[]
+    /** W3C trace context for whoever is called. */
+    readonly traceparent: string | undefined
+  }): Promise<StepOutcome>
 }
 
 /** What a step leaves behind, committed at once. */

@@ -192,6 +192,8 @@ export interface Part {
   readonly index: number
   readonly of: number
   readonly attempt: number
+  /** W3C trace context of what led to it, for protocols that have a place for it. */
+  readonly traceparent?: string
 }
 
 export interface Sent {

@@ -46,6 +46,14 @@ function unique(prefix: string, at: number): string {
   return `${prefix}-${time}${random}`
 }
 
+/** When it was made, epoch milliseconds. */
+export function timeOf(id: MessageId | DeliveryId): number {
+  const start = id.indexOf('-') + 1
+  let at = 0
+  for (let i = start; i < start + 10; i++) at = at * 32 + ALPHABET.indexOf(id.charAt(i))
+  return at
+}
+
 /** @param at epoch milliseconds, for the sortable part */
 export const newMessageId = (at: number): MessageId => unique('msg', at) as MessageId
 export const newTurnId = (at: number): TurnId => unique('turn', at) as TurnId

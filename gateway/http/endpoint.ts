@@ -209,7 +209,9 @@ export class Endpoint {
       route: this.route.path,
       status,
       startedAt: exchange.startedAt,
-      principal: exchange.principal === null ? null : exchange.principal.id,
+      principal: exchange.principal,
+      bytesIn: exchange.raw.byteLength,
+      bytesOut: exchange.bytesOut,
       traceparent: exchange.headers['traceparent'],
       error,
     })

@@ -25,6 +25,7 @@ export class Exchange implements HttpRequest {
   body: JsonValue | undefined = undefined
   raw: Uint8Array = NO_BYTES
   principal: Principal | null = null
+  readonly #writtenBefore: number
   /** What is left to the caller, for the answer's header. */
   quota: QuotaFields = NO_QUOTA
   readonly #addresses: ClientAddresses
@@ -39,11 +40,17 @@ export class Exchange implements HttpRequest {
   ) {
     this.request = request
     this.response = response
+    this.#writtenBefore = request.socket.bytesWritten
     this.#addresses = addresses
     const given = request.headers['x-request-id']
     this.id = typeof given === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : newRequestId()
     this.headers = isPlain(request.headers) ? request.headers : plain(request.headers)
     this.params = params === null ? NO_PARAMS : plain(params)
+  }
+
+  /** Of the answer, its header included; a connection serves one request after another. */
+  get bytesOut(): number {
+    return this.request.socket.bytesWritten - this.#writtenBefore
   }
 
   get ip(): string {

@@ -1,5 +1,6 @@
 /** What is measured of each request, and the line that is logged for it. Label lists are made once and used again. */
-import type { Counter, Gauge, Histogram, Log, LogFields, Metrics } from '#contract'
+import { describeError, isTraceparent, traceFields } from '#contract'
+import type { Counter, Gauge, Histogram, Log, LogFields, Metrics, Principal } from '#contract'
 
 const SLOW_MS = 1_000
 
@@ -10,8 +11,11 @@ export interface Served {
   readonly route: string
   readonly status: number
   readonly startedAt: number
-  readonly principal: string | null
+  readonly principal: Principal | null
   readonly traceparent: string | undefined
+  /** Of the request's body, and of the whole answer on the wire. */
+  readonly bytesIn?: number
+  readonly bytesOut?: number
   readonly error?: unknown
 }
 
@@ -76,13 +80,16 @@ function fieldsOf(served: Served, durationMs: number): LogFields {
   const latency = Math.round(durationMs * 100) / 100
   return {
     request_id: served.id,
-    trace_id: served.traceparent === undefined ? undefined : /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(served.traceparent)?.[1],
+    ...(served.traceparent !== undefined && isTraceparent(served.traceparent) ? traceFields(served.traceparent) : {}),
     method: served.method,
     route: served.route,
     status: served.status,
     latency,
     latency_ms: latency,
-    principal: served.principal ?? undefined,
-    error: served.error instanceof Error ? served.error : undefined,
+    bytes_in: served.bytesIn,
+    bytes_out: served.bytesOut,
+    tenant: served.principal?.tenant,
+    principal: served.principal?.id,
+    ...(served.error instanceof Error ? { error: served.error, 'error.code': describeError(served.error).code } : {}),
   }
 }

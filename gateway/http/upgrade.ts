@@ -99,7 +99,7 @@ export class Upgrades {
       route: route?.path ?? 'none',
       status,
       startedAt,
-      principal: principal?.id ?? null,
+      principal,
       traceparent: undefined,
       error,
     })

@@ -13,6 +13,8 @@ export interface LogOptions {
   readonly level: LogLevel
   readonly format: 'json' | 'text'
   readonly version: string
+  /** Which of several gateways it is. */
+  readonly node?: string
   /** Where lines go; default: standard error. */
   readonly destination?: { write(line: string): void }
   readonly redactor?: Redactor
@@ -32,7 +34,7 @@ export function createLog(options: LogOptions): GatewayLog {
   const stderr = options.destination ? null : new StandardError()
   const destination = options.destination ?? stderr ?? process.stderr
   const threshold = { level: LEVELS[options.level] }
-  const base = { service: 'openclaw', version: options.version }
+  const base = { service: 'openclaw', version: options.version, ...(options.node !== undefined && { node_id: options.node }) }
   const writer = options.format === 'json' ? jsonWriter(destination, base, now) : textWriter(destination, {}, now)
   return Object.assign(logOver(writer, redactor, threshold), {
     setLevel: (level: LogLevel) => {

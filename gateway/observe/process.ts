@@ -1,6 +1,6 @@
 /** What the process itself says: memory, processor time, how late the event loop is, and what was built. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { Lifecycle, Metrics } from '#contract'
+import type { Gauge, Lifecycle, Metrics } from '#contract'
 
 /** A timer 50 times a second; finer costs processor time while idle. */
 const RESOLUTION_MS = 20
@@ -43,13 +43,14 @@ export class ProcessMetrics implements Lifecycle {
 
   /** Since the last look. */
   #loop(metrics: Metrics): void {
-    const gauges = ['p50', 'p99', 'max'].map((which) =>
-      metrics.gauge({ name: `nodejs_eventloop_delay_${which}_seconds`, help: `How late the event loop was, ${which} since the last look` }),
-    )
-    const [p50, p99, max] = gauges
-    p50?.collect((set) => set(lateSeconds(this.#delay.percentile(50))))
-    p99?.collect((set) => set(lateSeconds(this.#delay.percentile(99))))
-    max?.collect((set) => {
+    const gauge = (name: string, which: string): Gauge =>
+      metrics.gauge({ name, help: `How late the event loop was, ${which} since the last look` })
+    const p50 = gauge('nodejs_eventloop_delay_p50_seconds', 'p50')
+    const p99 = gauge('nodejs_eventloop_delay_p99_seconds', 'p99')
+    const max = gauge('nodejs_eventloop_delay_max_seconds', 'max')
+    p50.collect((set) => set(lateSeconds(this.#delay.percentile(50))))
+    p99.collect((set) => set(lateSeconds(this.#delay.percentile(99))))
+    max.collect((set) => {
       set(lateSeconds(this.#delay.max))
       this.#delay.reset()
     })

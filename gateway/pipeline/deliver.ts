@@ -4,7 +4,7 @@
  * takes what platforms say later. What happens to one part is sender.ts's.
  */
 import { InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
-import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store } from '#contract'
+import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store, Tracer } from '#contract'
 import type { Channels } from './channels.ts'
 import { LaneQueue } from './lane-queue.ts'
 import type { Pace } from './lane-queue.ts'
@@ -22,6 +22,7 @@ export interface DeliverParts {
   readonly metrics: Metrics
   readonly patience: Patience
   readonly random: () => number
+  readonly tracer: Tracer
 }
 
 export interface DeliverOptions {

@@ -3,8 +3,8 @@
  * again later, given up with a letter, or handed back unharmed. Who is next is `lanes.ts`, who waits `lookout.ts`, and leases are `renewal.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey } from '#contract'
+import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Tracer } from '#contract'
 import { Allowances } from './allowance.ts'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
@@ -13,8 +13,9 @@ import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Roster } from './roster.ts'
-import { turnMetrics } from './turn-metrics.ts'
-import type { TurnMetrics } from './turn-metrics.ts'
+import { sessionHash } from './session-key.ts'
+import { TurnMetrics } from './turn-metrics.ts'
+import { TurnTrace } from './turn-trace.ts'
 import { RunningTurn } from './turn.ts'
 import type { TurnParts } from './turn.ts'
 import { Typing } from './typing.ts'
@@ -32,6 +33,7 @@ export interface DispatchParts extends Omit<TurnParts, 'spend'> {
   readonly metrics: Metrics
   readonly random: () => number
   readonly pressure: Pressure
+  readonly tracer: Tracer
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -51,6 +53,12 @@ interface Running {
   readonly stop: AbortController
 }
 
+interface Failed {
+  readonly turn: RunningTurn
+  readonly claimed: ClaimedTurn
+  readonly traceparent: string | undefined
+}
+
 export class Dispatch {
   readonly #parts: DispatchParts
   readonly #options: DispatchOptions
@@ -67,7 +75,7 @@ export class Dispatch {
   constructor(parts: DispatchParts, options: DispatchOptions) {
     this.#parts = parts
     this.#options = options
-    this.#metrics = turnMetrics(parts.metrics)
+    this.#metrics = new TurnMetrics(parts.metrics)
     this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
@@ -140,7 +148,7 @@ export class Dispatch {
     } catch (error) {
       // The store cannot be had: what waits stays where it is, and no attempt is counted.
       this.#parts.log.warn(
-        { session_key: session, 'error.code': describeError(error).code },
+        { session_hash: sessionHash(session), 'error.code': describeError(error).code },
         'A turn could not be begun; it will be tried again.',
       )
       this.#lookout.wake(this.#parts.clock.now() + (error instanceof UnavailableError ? error.retryAfterMs : 1_000))
@@ -154,7 +162,7 @@ export class Dispatch {
     const agent = roster.find(agentName)
     if (agent === null) {
       // Removed from the configuration while messages wait: they wait until it is back.
-      log.warn({ agent: agentName, session_key: session }, 'Messages wait for an agent that is not configured.')
+      log.warn({ agent: agentName, session_hash: sessionHash(session) }, 'Messages wait for an agent that is not configured.')
       return false
     }
     const now = clock.now()
@@ -182,7 +190,7 @@ export class Dispatch {
         if (claim.dueAt !== null) this.#lookout.wake(claim.dueAt)
         return false
       case 'dead':
-        log.error({ session_key: session, 'error.code': claim.reason.code }, claim.reason.message)
+        log.error({ session_hash: sessionHash(session), 'error.code': claim.reason.code }, claim.reason.message)
         this.#metrics.failed.inc([agent.name])
         for (const { envelope, lane } of claim.messages) {
           const { id, channel } = envelope
@@ -200,26 +208,40 @@ export class Dispatch {
         return true
       case 'claimed':
         this.#allowances.begun(agent, now)
-        return this.#run(claim.turn, agent)
+        return this.#traced(claim.turn, agent, now)
     }
   }
 
-  async #run(claimed: ClaimedTurn, agent: AgentDefinition): Promise<boolean> {
-    const { clock, agents } = this.#parts
+  async #traced(claimed: ClaimedTurn, agent: AgentDefinition, startedAt: number): Promise<boolean> {
+    const trace = new TurnTrace(this.#parts.tracer, { claimed, agent, startedAt })
+    try {
+      return await this.#run(claimed, agent, trace)
+    } finally {
+      trace.end(null)
+    }
+  }
+
+  async #run(claimed: ClaimedTurn, agent: AgentDefinition, trace: TurnTrace): Promise<boolean> {
+    const { clock, agents, channels } = this.#parts
     const stop = new AbortController()
-    const turn = new RunningTurn({ ...this.#parts, spend: this.#spend }, claimed, agent, stop.signal)
+    const turn = new RunningTurn({ ...this.#parts, spend: this.#spend }, claimed, agent, { signal: stop.signal, trace })
     const startedAt = clock.now()
     const cancelDeadline = clock.after(agent.limits.turnTimeoutMs, () => stop.abort(new Stop('deadline')))
     this.#running.set(claimed.session, { turn, stop })
     this.#metrics.runs.inc([agent.name])
+    if (claimed.attempt === 1 && !claimed.resumed) this.#metrics.waited(turn.taken, clock.now())
     turn.announceAll('running', null)
     if (claimed.resumed) turn.say(null)
     const stopTyping = this.#typing.begin({ ...turn.destination, maxMs: agent.limits.turnTimeoutMs })
     try {
       await turn.finish(await agents.run(turn))
+      if (turn.waitingUntil === null)
+        this.#metrics.done(turn, { startedAt, now: clock.now(), isCollected: channels.isCollected(turn.destination.channel) })
       return turn.ended?.more ?? claimed.more
     } catch (error) {
-      return await this.#failed(turn, claimed, stop.signal.aborted ? stop.signal.reason : error)
+      const why: unknown = stop.signal.aborted ? stop.signal.reason : error
+      trace.end(why instanceof Stop ? why.why : describeError(why).code)
+      return await this.#failed({ turn, claimed, traceparent: trace.traceparent }, why)
     } finally {
       stopTyping()
       cancelDeadline()
@@ -232,7 +254,7 @@ export class Dispatch {
   }
 
   /** Never rejects for a reason of the turn; rejects when the store cannot be had. */
-  async #failed(turn: RunningTurn, claimed: ClaimedTurn, error: unknown): Promise<boolean> {
+  async #failed({ turn, claimed, traceparent }: Failed, error: unknown): Promise<boolean> {
     const { store, clock, log, random, patience } = this.#parts
     // The end was committed, and what came after it went wrong: it is over all the same.
     if (turn.ended !== null) return turn.ended.more
@@ -255,7 +277,8 @@ export class Dispatch {
     this.#metrics.failed.inc([turn.agent.name])
     const isFinal = (error instanceof OpenClawError && !error.retryable) || claimed.attempt >= this.#options.retry.attempts
     const now = clock.now()
-    const fields = { turn: turn.id, agent: turn.agent.name, attempt: claimed.attempt, 'error.code': failure.code }
+    const known = { turn: turn.id, agent: turn.agent.name, attempt: claimed.attempt, 'error.code': failure.code }
+    const fields = { ...known, ...traceFields(traceparent) }
     if (isFinal) {
       const { more } = await patience.persist(() => store.turns.fail(turn.ref, failure, { deadLetter: newDeadLetterId(now) }, now))
       log.error(fields, `A turn was given up: ${failure.message}`)

@@ -2,7 +2,7 @@
  * The way in (T0). A message that was handed in is held against the access rules, routed, given its session, and stored with its dedupe key and the
  * channel's own values in one transaction; only then does `accept` resolve and the channel acknowledge.
  */
-import { NotFoundError, UnavailableError, describeError, newDeadLetterId, newMessageId } from '#contract'
+import { NotFoundError, UnavailableError, describeError, isTraceparent, newDeadLetterId, newMessageId, traceFields } from '#contract'
 import type {
   Acceptance,
   AcceptanceResult,
@@ -12,16 +12,20 @@ import type {
   Counter,
   Envelope,
   Failure,
+  Histogram,
   Inbound,
   Log,
   Metrics,
   Refusal,
   SessionKey,
+  Span,
   StateChanges,
   Store,
+  Tracer,
 } from '#contract'
 import type { Access } from './access.ts'
 import type { Feed } from './feed.ts'
+import { messageLatency } from './latency.ts'
 import type { Pressure } from './pressure.ts'
 import type { Roster } from './roster.ts'
 import type { Router } from './route.ts'
@@ -35,15 +39,24 @@ export interface IngressParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracer: Tracer
   readonly pressure: Pressure
   /** A message waits in this session. */
   readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
+}
+
+/** A message on its way to its row. */
+interface Arrival {
+  readonly acceptance: Acceptance
+  readonly agent: AgentDefinition | null
+  readonly span: Span
 }
 
 export class Ingress {
   readonly #parts: IngressParts
   readonly #messages: Counter
   readonly #refused: Counter
+  readonly #latency: Histogram
   #router: Router
   #sessions: SessionKeys
   #isOpen = true
@@ -57,6 +70,7 @@ export class Ingress {
       help: 'Messages by channel, direction and what became of them.',
       labels: ['channel', 'direction', 'status'],
     })
+    this.#latency = messageLatency(parts.metrics)
     this.#refused = parts.metrics.counter({
       name: 'openclaw_refused_total',
       help: 'Messages that the access rules refused, by channel and reason.',
@@ -87,27 +101,41 @@ export class Ingress {
       await this.#keep(channel, state)
       return this.#refuse(channel, reason)
     }
-    const { acceptance, agent } = this.#acceptance(channel, message, state)
-    return this.#told(acceptance, agent, await this.#parts.store.inbox.accept(acceptance))
+    const given = this.#acceptance(channel, message, state)
+    try {
+      return this.#told(given, await this.#parts.store.inbox.accept(given.acceptance))
+    } catch (error) {
+      given.span.end(describeError(error).code)
+      throw error
+    }
   }
 
   /** All that may come in, in one transaction, `state` with the last. */
   async acceptAll(channel: string, messages: readonly Inbound[], state: StateChanges): Promise<readonly Accepted[]> {
     this.#checkOpen()
-    const { store, access } = this.#parts
+    const { access } = this.#parts
     const reasons = messages.map((message) => access.refusal(channel, message))
     const last = reasons.lastIndexOf(null)
     const all = messages.map((message, at) => (reasons[at] === null ? this.#acceptance(channel, message, at === last ? state : {}) : null))
     const taken = all.filter((each) => each !== null)
-    const results = taken.length === 0 ? [] : await store.inbox.acceptAll(taken.map(({ acceptance }) => acceptance))
+    const results = taken.length === 0 ? [] : await this.#acceptTaken(taken)
     await this.#turnAway(channel, messages, reasons)
     if (taken.length === 0) await this.#keep(channel, state)
     let next = 0
     return all.flatMap((each, at) => {
       if (each === null) return this.#refuse(channel, reasons[at] ?? 'stranger')
       const result = results[next++]
-      return result === undefined ? [] : [this.#told(each.acceptance, each.agent, result)]
+      return result === undefined ? [] : [this.#told(each, result)]
     })
+  }
+
+  async #acceptTaken(taken: readonly Arrival[]): Promise<readonly AcceptanceResult[]> {
+    try {
+      return await this.#parts.store.inbox.acceptAll(taken.map(({ acceptance }) => acceptance))
+    } catch (error) {
+      for (const { span } of taken) span.end(describeError(error).code)
+      throw error
+    }
   }
 
   /** Where some of a batch are stored, a code that cannot be kept is no reason to have them all come again. */
@@ -139,13 +167,28 @@ export class Ingress {
       throw new UnavailableError('The gateway is shutting down. Send it again in a moment.', { code: 'DRAINING', retryAfterMs: 5_000 })
   }
 
-  #acceptance(
+  /** From here on the message is traced: what follows, today or after a restart, goes on from what its envelope carries. */
+  #acceptance(channel: string, message: Inbound, state: StateChanges): Arrival {
+    const { tracer } = this.#parts
+    const { traceparent: given } = message.metadata
+    const parent = given !== undefined && isTraceparent(given) ? given : undefined
+    const span = tracer.span('gateway.ingress', { parent, kind: 'consumer', attributes: { 'openclaw.channel': channel } })
+    try {
+      return { ...this.#addressed(channel, message, { state, span }), span }
+    } catch (error) {
+      span.end(describeError(error).code)
+      throw error
+    }
+  }
+
+  #addressed(
     channel: string,
     message: Inbound,
-    state: StateChanges,
-  ): { readonly acceptance: Acceptance; readonly agent: AgentDefinition | null } {
+    { state, span }: { readonly state: StateChanges; readonly span: Span },
+  ): Omit<Arrival, 'span'> {
     const acceptedAt = this.#parts.clock.now()
-    const target = message.dead === undefined ? this.route(channel, message) : { agent: null, reason: message.dead }
+    const { traceparent } = span
+    const target = message.dead === undefined ? this.#traced(channel, message, traceparent) : { agent: null, reason: message.dead }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,
@@ -154,7 +197,8 @@ export class Ingress {
       sender_id: message.sender,
       timestamp: message.at,
       payload: message.payload,
-      metadata: message.metadata,
+      metadata:
+        traceparent === undefined || traceparent === message.metadata.traceparent ? message.metadata : { ...message.metadata, traceparent },
       session: session?.key ?? null,
     }
     const acceptance: Acceptance = {
@@ -176,8 +220,14 @@ export class Ingress {
     return { acceptance, agent: target.agent }
   }
 
-  #told(acceptance: Acceptance, agent: AgentDefinition | null, result: AcceptanceResult): Accepted {
+  #told({ acceptance, agent, span }: Arrival, result: AcceptanceResult): Accepted {
     const { envelope } = acceptance
+    span.set({
+      'openclaw.message.id': envelope.id,
+      'openclaw.acceptance': result.status,
+      'gen_ai.agent.name': acceptance.agent ?? undefined,
+    })
+    span.end(acceptance.dead?.reason.code)
     switch (result.status) {
       case 'conflict':
         return result
@@ -187,6 +237,19 @@ export class Ingress {
       case 'new':
         this.#stored(acceptance, agent)
         return { status: 'new', envelope }
+    }
+  }
+
+  #traced(channel: string, message: Inbound, parent: string | undefined): ReturnType<Ingress['route']> {
+    const span = this.#parts.tracer.span('gateway.route', { parent })
+    try {
+      const target = this.route(channel, message)
+      span.set({ 'gen_ai.agent.name': target.agent?.name })
+      span.end(target.agent === null ? target.reason.code : null)
+      return target
+    } catch (error) {
+      span.end(describeError(error).code)
+      throw error
     }
   }
 
@@ -227,8 +290,9 @@ export class Ingress {
   }
 
   #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
-    const { feed, log, onReady, pressure } = this.#parts
+    const { feed, log, onReady, pressure, clock } = this.#parts
     pressure.accepted()
+    this.#latency.observe(Math.max(0, clock.now() - acceptance.acceptedAt) / 1_000, [acceptance.envelope.channel, 'accept'])
     const { envelope, lane, session, dead, isNews } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({
@@ -241,7 +305,10 @@ export class Ingress {
       status: dead !== null ? 'dead' : isNews ? 'done' : 'queued',
       reason: dead === null ? null : dead.reason.code,
     })
-    if (dead !== null) log.warn({ message_id: envelope.id, channel: envelope.channel, 'error.code': dead.reason.code }, dead.reason.message)
+    if (dead !== null) {
+      const fields = { message_id: envelope.id, channel: envelope.channel, 'error.code': dead.reason.code }
+      log.warn({ ...fields, ...traceFields(envelope.metadata.traceparent) }, dead.reason.message)
+    }
     if (session !== null && agent !== null && !isNews) onReady(session.key, agent)
   }
 }

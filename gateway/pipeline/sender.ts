@@ -2,11 +2,12 @@
  * One part and its platform (T6, T7): sent, asked after, or given up, each attempt bracketed by two rows. An outcome that
  * nobody knows is never sent blindly a second time, and never hidden. Which part is next is deliver.ts's and lane-queue.ts's.
  */
-import { ChannelFault, describeError } from '#contract'
-import type { Capabilities, Channel, Clock, Counter, DeliveryEnd, Log, Metrics, OutboxItem, Store } from '#contract'
+import { ChannelFault, describeError, timeOf, traceFields } from '#contract'
+import type { Capabilities, Channel, Clock, Counter, DeliveryEnd, Histogram, Log, Metrics, OutboxItem, Store, Tracer } from '#contract'
 import type { Channels } from './channels.ts'
 import { CONFIRM_AFTER_MS, afterAnswer, afterSend, afterSilence, expired, faultOf, unknown } from './delivery-end.ts'
 import type { EndContext } from './delivery-end.ts'
+import { messageLatency } from './latency.ts'
 import type { Pace } from './lane-queue.ts'
 import type { News } from './news.ts'
 import type { Patience } from './patience.ts'
@@ -23,6 +24,7 @@ export interface SenderParts {
   readonly random: () => number
   readonly rates: Rates
   readonly news: News
+  readonly tracer: Tracer
 }
 
 export interface SenderOptions {
@@ -49,6 +51,7 @@ export class Sender {
   readonly #messages: Counter
   readonly #retries: Counter
   readonly #confirmations: Counter
+  readonly #latency: Histogram
   readonly #stop = new AbortController()
 
   constructor(parts: SenderParts, options: SenderOptions) {
@@ -61,6 +64,7 @@ export class Sender {
       help: 'Messages by channel, direction and what became of them.',
       labels: ['channel', 'direction', 'status'],
     })
+    this.#latency = messageLatency(metrics)
     this.#retries = metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] })
     this.#confirmations = metrics.counter({
       name: 'openclaw_delivery_confirmations_total',
@@ -92,14 +96,24 @@ export class Sender {
   }
 
   async #send(channel: Channel, item: OutboxItem): Promise<Settled> {
-    const { store, clock, patience } = this.#parts
+    const { store, clock, patience, tracer } = this.#parts
     const attempt = await patience.persist(() => store.outbox.sending(item.id, clock.now()))
-    const part = { ...item, attempt }
+    const attributes = {
+      'openclaw.channel': item.channel,
+      'openclaw.message.id': item.messageId ?? undefined,
+      'openclaw.attempt': attempt,
+      'openclaw.part': item.index + 1,
+    }
+    const span = tracer.span('channel.egress', { parent: item.traceparent, kind: 'producer', attributes })
+    const { traceparent } = span
+    const part = { ...item, attempt, ...(traceparent !== undefined && { traceparent }) }
     let end: DeliveryEnd
     try {
       const { id } = await this.#call((signal) => channel.send(part, signal))
+      span.end()
       end = { status: 'sent', platformId: id }
     } catch (error) {
+      span.end(describeError(error).code)
       this.#heed(error, part)
       end = afterSend(error, part, this.#context(channel))
     }
@@ -170,6 +184,7 @@ export class Sender {
     await patience.persist(() => store.outbox.finish(item.id, end, clock.now()))
     this.#messages.inc([item.channel, 'out', end.status])
     if (end.status === 'sent') {
+      this.#measure(item)
       channels.sent(item.channel)
       await news.sent(item.channel, end.platformId)
       return OVER
@@ -178,9 +193,17 @@ export class Sender {
     return end.status === 'retry' || end.status === 'confirm' ? { is: 'later', at: end.at } : OVER
   }
 
+  #measure({ channel, messageId, index, of, createdAt }: OutboxItem): void {
+    const now = this.#parts.clock.now()
+    this.#latency.observe(Math.max(0, now - createdAt) / 1_000, [channel, 'deliver'])
+    if (messageId === null || index < of - 1) return
+    this.#latency.observe(Math.max(0, now - timeOf(messageId)) / 1_000, [channel, 'total'])
+  }
+
   #tell(item: OutboxItem, end: Exclude<DeliveryEnd, { status: 'sent' }>): void {
     const { log, clock } = this.#parts
-    const fields = { channel: item.channel, delivery: item.id, message_id: item.messageId, 'error.code': end.failure.code }
+    const known = { channel: item.channel, delivery: item.id, message_id: item.messageId, 'error.code': end.failure.code }
+    const fields = { ...known, ...traceFields(item.traceparent) }
     switch (end.status) {
       case 'retry':
         if (end.counted) this.#retries.inc(['delivery'])

@@ -3,8 +3,9 @@
  * percent-encoded, `*` where the agent's scope leaves a part out. A channel is one configured account, so the scopes
  * per-channel-peer and per-account-channel-peer come to the same here.
  */
+import { hash } from 'node:crypto'
 import { asSessionKey } from '#contract'
-import type { AgentDefinition, Inbound, Routing, SessionParts } from '#contract'
+import type { AgentDefinition, Inbound, Routing, SessionKey, SessionParts } from '#contract'
 
 export class SessionKeys {
   readonly #people = new Map<string, string>()
@@ -33,6 +34,9 @@ export class SessionKeys {
     return keyed(parts)
   }
 }
+
+/** What a log says of a session: the same for the same one, and nothing of who it is with. */
+export const sessionHash = (key: SessionKey): string => hash('sha256', key).slice(0, 16)
 
 /** A part that is left out. No text of a sender can be it: a bare `*` from outside is encoded. */
 const ALL = Symbol('*')

@@ -37,6 +37,7 @@ import type { Feed } from './feed.ts'
 import type { Patience } from './patience.ts'
 import { chooseSkills } from './skill-choice.ts'
 import type { ChosenSkill } from './skill-choice.ts'
+import type { TurnTrace } from './turn-trace.ts'
 
 export interface TurnParts {
   /** Tokens that an agent's model took. */
@@ -49,6 +50,12 @@ export interface TurnParts {
   readonly patience: Patience
 }
 
+/** What cuts it, and what is told of it. */
+export interface TurnTies {
+  readonly signal: AbortSignal
+  readonly trace: TurnTrace
+}
+
 export class RunningTurn implements Turn {
   readonly id: TurnId
   readonly agent: AgentDefinition
@@ -59,6 +66,7 @@ export class RunningTurn implements Turn {
   readonly signal: AbortSignal
   readonly #parts: TurnParts
   readonly #ref: TurnRef
+  readonly #trace: TurnTrace
   readonly #steps: Map<string, RecordedStep>
   readonly #chosen: ReadonlyMap<string, ChosenSkill>
   readonly #joined: ClaimedMessage[] = []
@@ -67,8 +75,9 @@ export class RunningTurn implements Turn {
   #begun: string | null
   #ended: Ended | null = null
   #waitingUntil: number | null = null
+  #replyParts = 0
 
-  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, signal: AbortSignal) {
+  constructor(parts: TurnParts, claimed: ClaimedTurn, agent: AgentDefinition, { signal, trace }: TurnTies) {
     this.#parts = parts
     this.#claimed = claimed
     this.#begun = claimed.begun
@@ -80,6 +89,7 @@ export class RunningTurn implements Turn {
     this.envelopes = claimed.messages.map((message) => message.envelope)
     this.history = claimed.history
     this.signal = signal
+    this.#trace = trace
     this.#chosen = chooseSkills(agent.skills, parts.skills)
     this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
@@ -103,6 +113,16 @@ export class RunningTurn implements Turn {
   /** When a turn that ended in waiting goes on. */
   get waitingUntil(): number | null {
     return this.#waitingUntil
+  }
+
+  /** The messages it is about, those that joined included. */
+  get taken(): readonly Envelope[] {
+    return this.#messages().map(({ envelope }) => envelope)
+  }
+
+  /** Of how many parts its reply is. */
+  get replyParts(): number {
+    return this.#replyParts
   }
 
   say(text: string | null): void {
@@ -137,7 +157,7 @@ export class RunningTurn implements Turn {
     if (done === undefined) this.#joined.push(...started.joined)
     for (const message of started.joined) this.announce(message, 'running', null)
     const joined = started.joined.map((message) => message.envelope)
-    const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
+    const outcome = await this.#trace.call(spec, { idempotencyKey: `${this.id}:${spec.key}`, attempt: started.attempt, joined })
     const end = outcome.ending === null ? null : this.#end(outcome.ending, [])
     const stepDone: StepDone = {
       ...this.#ref,
@@ -153,7 +173,7 @@ export class RunningTurn implements Turn {
       end,
       now: clock.now(),
     }
-    const ended = await patience.persist(() => store.turns.finishStep(stepDone))
+    const ended = await this.#trace.kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     if (outcome.usage !== null) this.#parts.spend(this.agent.name, outcome.usage.inputTokens + outcome.usage.outputTokens)
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
@@ -167,7 +187,7 @@ export class RunningTurn implements Turn {
     const { store, skills, clock } = this.#parts
     const chosen = this.#chosen.get(call.skill)
     const effect = chosen?.descriptor.effect ?? 'none'
-    const { traceparent } = this.#last().envelope.metadata
+    const { traceparent } = this.#trace
     const run = {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
@@ -231,7 +251,7 @@ export class RunningTurn implements Turn {
 
   async endAs(end: TurnEnd): Promise<void> {
     const { store, clock, patience } = this.#parts
-    this.#close(end, await patience.persist(() => store.turns.end(this.#ref, end, clock.now())))
+    this.#close(end, await this.#trace.kept('end', () => patience.persist(() => store.turns.end(this.#ref, end, clock.now()))))
   }
 
   /** Tells those who watch what became of the turn's messages. */
@@ -271,7 +291,7 @@ export class RunningTurn implements Turn {
       end: null,
       now: clock.now(),
     }
-    await patience.persist(() => store.turns.finishStep(stepDone))
+    await this.#trace.kept(stepDone.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
     return outcome
   }
 
@@ -313,6 +333,7 @@ export class RunningTurn implements Turn {
       this.announceAll('waiting', end.reason.code)
       return
     }
+    this.#replyParts = end.deliveries.length
     const { feed, channels } = this.#parts
     end.deliveries.forEach((delivery, at) => {
       const { id, messageId, channel, lane, index, of, rendered } = delivery
@@ -331,6 +352,7 @@ export class RunningTurn implements Turn {
         text: rendered.text,
       })
     })
+    if (end.deliveries.some(({ status }) => status === 'sent')) this.#trace.collected(this.#last().envelope, end.deliveries.length)
     if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
     this.announceAll('done', end.reason?.code ?? null)
   }

@@ -33,7 +33,7 @@ interface LetterRow {
   readonly content: string
 }
 
-export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origin' | 'open'>> = {
+export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origin' | 'open' | 'census'>> = {
   list: (sql, filter, before, limit) =>
     sql
       .all<LetterRow>(
@@ -70,6 +70,16 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
       `SELECT count(*) AS count, min(created_at) AS oldest FROM dead_letter WHERE status = 'open'`,
     )
     return { count: row?.count ?? 0, oldestAt: row?.oldest ?? null }
+  },
+  census(sql) {
+    const open = { message: 0, delivery: 0, run: 0 }
+    const rows = sql.all<{ kind: DeadLetterView['kind']; count: number }>(
+      `SELECT kind, count(*) AS count FROM dead_letter WHERE status = 'open' GROUP BY kind`,
+    )
+    for (const { kind, count } of rows) open[kind] = count
+    // Numbers are never given twice (AUTOINCREMENT), so the last one counts those that retention took, too.
+    const last = sql.get<{ seq: number }>(`SELECT seq FROM sqlite_sequence WHERE name = 'dead_letter'`)
+    return { open, ever: last?.seq ?? 0 }
   },
 }
 

@@ -2,7 +2,7 @@
  * T6 and T7: what has to be pushed, what was tried, how it ended. What is posted without a message and what a platform says
  * later is posting.ts's.
  */
-import { ConflictError, asDeliveryId, asMessageId } from '#contract'
+import { ConflictError, asDeliveryId, asMessageId, isTraceparent } from '#contract'
 import type {
   DeadLetterId,
   DeliveryEnd,
@@ -42,6 +42,13 @@ export interface OutboxRow {
   readonly news: DeliveryNews['state'] | null
 }
 
+/** What led to it stands with the message that it answers. */
+interface ItemRow extends OutboxRow {
+  readonly traceparent?: string | null
+}
+const TRACEPARENT = `(SELECT json_extract(c.envelope, '$.metadata.traceparent') FROM inbox i JOIN inbox_content c ON c.seq = i.seq
+  WHERE i.id = outbox.message) AS traceparent`
+
 export const OUTBOX_COLUMNS = `seq, id, status, channel, lane, message, part, parts, attempts, due_at, error_code, error_message, created_at, address,
   rendered, asked, platform_id, done_at, news`
 
@@ -62,8 +69,8 @@ export const outboxLooks: Handlers<Pick<OutboxStore, 'heads' | 'lane' | 'nextDue
       .map(toItem),
   lane: (sql, channel, lane, limit) =>
     sql
-      .all<OutboxRow>(
-        `SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE open = 1 AND channel = ? AND lane = ? ORDER BY seq LIMIT ?`,
+      .all<ItemRow>(
+        `SELECT ${OUTBOX_COLUMNS}, ${TRACEPARENT} FROM outbox WHERE open = 1 AND channel = ? AND lane = ? ORDER BY seq LIMIT ?`,
         channel,
         lane,
         limit,
@@ -86,7 +93,7 @@ export const outboxReads: Handlers<Pick<OutboxStore, 'counts'>> = {
   },
 }
 
-const toItem = (row: OutboxRow): OutboxItem => ({
+const toItem = (row: ItemRow): OutboxItem => ({
   id: asDeliveryId(row.id),
   seq: row.seq,
   messageId: messageOf(row),
@@ -101,6 +108,7 @@ const toItem = (row: OutboxRow): OutboxItem => ({
   asked: row.asked,
   dueAt: row.due_at,
   createdAt: row.created_at,
+  ...(typeof row.traceparent === 'string' && isTraceparent(row.traceparent) && { traceparent: row.traceparent }),
 })
 
 /** null: it was posted without one. */

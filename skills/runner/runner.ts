@@ -2,7 +2,7 @@
  * Runs skills: has them admitted, waits for a place, asks the hooks, runs them in their sandbox, and tells everybody what came of it. One way
  * for all callers: agents, clients, and skills that call skills. What a run needs is `admission.ts`, what is kept of runs `runs.ts`.
  */
-import { DEFAULT_TENANT, describeError, newRunId } from '#contract'
+import { DEFAULT_TENANT, SKILL_CODES, describeError, newRunId } from '#contract'
 import type {
   Clock,
   JsonValue,
@@ -15,6 +15,7 @@ import type {
   SkillRun,
   SkillRunner,
   SkillTimes,
+  Tracer,
 } from '#contract'
 import type { Bundle } from '../bundle/bundle.ts'
 import type { SkillsSettings } from '../settings.ts'
@@ -43,6 +44,7 @@ export interface RunnerOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracer: Tracer
   /** 0 to 1. */
   readonly random: () => number
   /** Runs of agents, of other skills and of hooks, when they have ended. */
@@ -137,7 +139,7 @@ export class Runner implements SkillRunner {
     const signal = AbortSignal.any([run.signal, this.#stopping.signal])
     const execute = (child: SkillRun, family: Family): Promise<SkillOutcome> => this.#within(child, family)
     const execution = await this.#track(adoptRun({ ...run, signal }, { ...this.#options, admission: this.#admission, execute }))
-    if (execution !== null) this.#meter.ended(execution.outcome)
+    if (execution !== null) this.#meter.ended(run.skill, execution)
     return execution
   }
 
@@ -167,7 +169,28 @@ export class Runner implements SkillRunner {
     return execution
   }
 
+  /** One span a run, whoever asked for it; what the skill itself leads to goes on from there. */
   async #execute(
+    run: SkillRun,
+    family: Family,
+    options: ExecuteOptions & { readonly isFirst: boolean; readonly candidate?: Bundle },
+  ): Promise<Execution> {
+    const attributes = { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': run.skill, 'openclaw.caller': run.caller.is }
+    const span = this.#options.tracer.span('skill.execute', { parent: run.traceparent, attributes })
+    const { traceparent } = span
+    let fault: string | null = 'INTERNAL'
+    try {
+      const execution = await this.#perform({ ...run, ...(traceparent !== undefined && { traceparent }) }, family, options)
+      const { outcome, version, attempts } = execution
+      span.set({ 'openclaw.skill.version': version ?? undefined, 'openclaw.attempts': attempts })
+      fault = outcome.status === 'ok' ? null : SKILL_CODES[outcome.code]
+      return execution
+    } finally {
+      span.end(fault)
+    }
+  }
+
+  async #perform(
     run: SkillRun,
     family: Family,
     options: ExecuteOptions & { readonly isFirst: boolean; readonly candidate?: Bundle },
@@ -187,9 +210,9 @@ export class Runner implements SkillRunner {
     }
     const end = (outcome: SkillOutcome): Execution => {
       const { times, ...known } = progress
-      const timed = { ...outcome, times }
-      this.#meter.ended(timed)
-      return { outcome: timed, ...known, startedAt }
+      const execution = { outcome: { ...outcome, times }, ...known, startedAt }
+      this.#meter.ended(run.skill, execution)
+      return execution
     }
     const bundle = candidate ?? (record === null ? null : await this.#admission.load(record))
     if (bundle === null) return end(unknownSkill(run))

@@ -73,9 +73,9 @@ describe('the loop', () => {
       { role: 'system', content: 'You are a test.' },
       { role: 'user', content: 'how are you?' },
     ])
-    assert.equal(bench.metrics.values.get('openclaw_llm_tokens_total{fake/gpt-test,input}'), 20)
-    assert.equal(bench.metrics.values.get('openclaw_llm_cost_usd_total{fake/gpt-test}'), 0.00011)
-    assert.equal(bench.metrics.values.get('openclaw_llm_latency_seconds{fake/gpt-test}'), 1)
+    assert.equal(bench.metrics.values.get('openclaw_llm_tokens_total{main,fake/gpt-test,input}'), 20)
+    assert.equal(bench.metrics.values.get('openclaw_llm_cost_usd_total{main,fake/gpt-test}'), 0.00011)
+    assert.equal(bench.metrics.values.get('openclaw_llm_latency_seconds{main,fake/gpt-test}'), 1)
   })
 
   test('skills that the model calls are planned with its step, run in order, and answered in the next call', async () => {

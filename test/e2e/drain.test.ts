@@ -43,6 +43,7 @@ test('a turn under way ends and is answered, while nothing new is taken in', { t
     [
       ['store', null],
       ['lifecycle', 'draining'],
+      ['event loop', null],
     ],
   )
   const refused = await post(gateway, '/v1/messages', { payload: 'too late' })

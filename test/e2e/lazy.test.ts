@@ -38,6 +38,14 @@ test('what runs and what registers skills is loaded when the first is run or reg
   )
 })
 
+test('nothing of OpenTelemetry is loaded without a collector', { timeout: 30_000 }, async (context) => {
+  const packages = await loadedBy(context, {})
+  assert.deepEqual(
+    packages.filter((name) => name.startsWith('@opentelemetry/')),
+    [],
+  )
+})
+
 test('one that has a broker loads the library of that broker alone', { timeout: 30_000 }, async (context) => {
   const packages = await loadedBy(context, { devices: { kind: 'mqtt', url: 'mqtt://127.0.0.1:9', topic: 'a' } })
   assert.deepEqual(

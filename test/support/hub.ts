@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { noTracer } from '#contract'
 import type {
   AccessPolicy,
   Address,
@@ -27,6 +28,7 @@ import type {
   SkillRun,
   SkillRunner,
   Store,
+  Tracer,
   Turn,
 } from '#contract'
 import { defaultPolicy } from '../../gateway/config/access.ts'
@@ -111,6 +113,7 @@ export interface HubOptions {
   readonly clock?: FakeClock
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
+  readonly tracer?: Tracer
   /** Before a notice is posted. */
   readonly post?: () => Promise<void>
 }
@@ -157,6 +160,7 @@ export interface Hub {
 
 export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'openclaw-hub-')))
+  const tracer = options.tracer ?? noTracer
   const clock = options.clock ?? new FakeClock()
   const metrics = new Registry()
   const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
@@ -239,7 +243,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
   const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
-    { access, store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    { access, store, clock, log: quietLog, metrics, tracer, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -261,7 +265,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     },
     [{ name: 'wire', kind: 'wire', channel, access: options.access ?? defaultPolicy }],
   )
-  const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
+  const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
     { ...shared, pressure, skills, agents, feed, roster },

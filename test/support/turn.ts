@@ -88,7 +88,7 @@ export class RecordedTurn implements Turn {
     this.#enter('before')
     const joined = this.#options.joins?.[spec.key] ?? []
     this.journal.hashes.push(spec.requestHash)
-    const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: 1, joined })
+    const outcome = await spec.run({ idempotencyKey: `${this.id}:${spec.key}`, attempt: 1, joined, traceparent: undefined })
     this.#die('uncommitted')
     const recorded = { result: JSON.parse(JSON.stringify(outcome.result)) as JsonObject, joined }
     this.journal.steps.set(spec.key, recorded)

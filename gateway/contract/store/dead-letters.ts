@@ -72,4 +72,6 @@ export interface DeadLetterStore {
   discard(id: DeadLetterId, now: number): Promise<'discarded' | 'settled' | 'missing'>
   /** How many are open and since when the oldest, for health. */
   open(): Promise<{ readonly count: number; readonly oldestAt: number | null }>
+  /** For what is measured, of all together: those that are open, by kind, and how many there ever were. */
+  census(): Promise<{ readonly open: { readonly [kind in DeadLetterView['kind']]: number }; readonly ever: number }>
 }

@@ -51,6 +51,7 @@ async function bench(
   const said: (string | null)[] = []
   const ask = (rest: Partial<Ask> = {}): Promise<Answer> =>
     router.complete({
+      agent: 'main',
       chain: ['one/a', 'two/b'],
       prompt: { system: 's', messages: [{ role: 'user', text: 'hi', sender: 'x' }], tools: [], toolChoice: 'auto', maxOutputTokens: 9 },
       idempotencyKey: 'turn-1:llm:1',

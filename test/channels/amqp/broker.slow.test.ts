@@ -289,16 +289,18 @@ void describe('amqp with a broker', { skip }, () => {
     await host.handedIn(6)
   })
 
-  test('a reply is persistent, has the part as its id, and the correlation of the request', async (t) => {
+  test('a reply is persistent, has the part as its id, the correlation of the request, and its trace', async (t) => {
     const channel = await open(t, { reply_allow: ['to-*'] })
     await client.assertQueue(`to-${queue}`)
-    const answer = part({ chat: `to-${queue}`, correlation: 'c-1', expiresAt: host.clock.now() + 60_000 })
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const answer = { ...part({ chat: `to-${queue}`, correlation: 'c-1', expiresAt: host.clock.now() + 60_000 }), traceparent }
     assert.deepEqual(await channel.send(answer, never), { id: answer.id })
     const { content, properties } = await got(`to-${queue}`)
     assert.equal(content.toString(), 'answer')
     const { messageId, correlationId, deliveryMode, expiration, appId, headers } = properties
     assert.deepEqual([messageId, correlationId, deliveryMode, expiration, appId], [answer.id, 'c-1', 2, '60000', 'openclaw'])
     assert.equal(headers?.['x-openclaw-delivery'], answer.id)
+    assert.equal(headers?.['traceparent'], traceparent)
   })
 
   test('replies go only where they may, only in time, and only to a queue that is there', async (t) => {

@@ -113,12 +113,14 @@ staged('an answer goes where the record asks for it if that is allowed, with its
   const answers = `${world.topic}-answers`
   await world.admin.createTopics({ topics: [{ topic: answers }] })
   await stage.start(undefined, { reply_allow: [`*-answers`] })
-  await world.write('ann', 'elsewhere', { 'reply-topic': answers, 'correlation-id': 'c-1' })
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  await world.write('ann', 'elsewhere', { 'reply-topic': answers, 'correlation-id': 'c-1', traceparent })
   await world.write('ann', 'not there', { 'reply-topic': `${world.topic}-others`, 'correlation-id': 'c-2' })
   const [elsewhere] = await world.read(answers, 1)
   assert.equal(String(elsewhere?.value).trim(), 'You said: elsewhere')
   assert.deepEqual([String(elsewhere?.key), header(elsewhere, 'correlation-id')], ['ann', 'c-1'])
   assert.match(header(elsewhere, 'openclaw-delivery'), /^dlv-/)
+  assert.equal(header(elsewhere, 'traceparent'), traceparent)
   await stage.answered('not there')
   assert.equal(String(world.arrived()[0]?.headers['correlation-id']), 'c-2')
 })

@@ -226,14 +226,17 @@ void describe('mqtt alone', { skip, timeout: 60_000 }, () => {
     assert.deepEqual(texts(), ['meanwhile'])
   })
 
-  test('our own reply is known as our own, and correlation data comes back untouched', async (t) => {
+  test('our own reply is known as our own, and correlation data comes back untouched, with the trace', async (t) => {
     const channel = await open(t, { topic: [`${base}/in/#`, `$share/g/${base}/to/#`] })
     const correlation = Buffer.from([0, 255, 13, 10])
-    const { promise, resolve } = Promise.withResolvers<Buffer | undefined>()
-    people.once('message', (_topic, _payload, { properties }) => resolve(properties?.correlationData))
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    people.once('message', (_topic, _payload, { properties }) =>
+      resolve([properties?.correlationData, properties?.userProperties?.['traceparent']]),
+    )
     await people.subscribeAsync(`${base}/to/x`, { qos: 1 })
-    await channel.send(part({ chat: `${base}/to/x`, correlation: correlation.toString('base64') }), never)
-    assert.deepEqual(await promise, correlation)
+    await channel.send({ ...part({ chat: `${base}/to/x`, correlation: correlation.toString('base64') }), traceparent }, never)
+    assert.deepEqual(await promise, [correlation, traceparent])
     await host.handedIn(1)
     assert.equal(host.handed[0]?.author, 'self')
   })

@@ -36,6 +36,7 @@ export function deadLetterSuite(use: UseStore): void {
       'are listed with filters, and counted for health',
       use(async ({ store }) => {
         assert.deepEqual(await store.deadLetters.open(), { count: 0, oldestAt: null })
+        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 0, run: 0 }, ever: 0 })
         const first = await dead(store, 'p', 'x')
         const second = await deadDelivery(store, 'q')
         const list = async (filter: Parameters<typeof store.deadLetters.list>[0], before: number | null = null): Promise<DeadLetterId[]> =>
@@ -46,6 +47,8 @@ export function deadLetterSuite(use: UseStore): void {
         assert.deepEqual(await list({ reason: 'X', channel: 'web', status: 'open' }), [second.letter, first.letter])
         assert.deepEqual(await list({ status: 'discarded' }), [])
         assert.deepEqual(await store.deadLetters.open(), { count: 2, oldestAt: T })
+        await store.deadLetters.discard(first.letter, T)
+        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 1, run: 0 }, ever: 2 })
         assert.equal(await store.deadLetters.get(NONE), null)
       }),
     )

@@ -37,6 +37,7 @@ test('without a file and environment every setting has its default', async (t) =
     roles: {},
     keys: [],
     log: { level: 'info', format: 'json' },
+    tracing: null,
     routes: [],
     fallback: 'assistant',
     channels: [],
@@ -149,6 +150,16 @@ test('the environment overrides the file', async (t) => {
   assert.deepEqual([loaded.server.port, loaded.server.host, loaded.server.metricsPort], [0, '::1', 9])
   assert.deepEqual(loaded.log, { level: 'debug', format: 'text' })
   assert.equal((await config(t, yaml, { OPENCLAW_PORT: '' })).server.port, 1)
+})
+
+test('where traces go is taken from the environment, our own variable first', async (t) => {
+  const yaml = 'observability: {opentelemetry: {endpoint: "http://a:1", service_name: s, sample_ratio: 0.5}}\n'
+  const tracing = async (env: { readonly [name: string]: string }): Promise<unknown> => (await config(t, yaml, env)).tracing
+  assert.deepEqual(await tracing({}), { endpoint: 'http://a:1', serviceName: 's', sampleRatio: 0.5 })
+  assert.partialDeepStrictEqual(await tracing({ OTEL_ENDPOINT: 'http://b:2' }), { endpoint: 'http://b:2' })
+  assert.partialDeepStrictEqual(await tracing({ OPENCLAW_OTEL_ENDPOINT: 'http://c:3', OTEL_ENDPOINT: 'http://b:2' }), {
+    endpoint: 'http://c:3',
+  })
 })
 
 test('a gateway whose port the environment chose leaves the port for scrapes to others, unless told', async (t) => {

@@ -316,6 +316,7 @@ export class Hub {
       },
       deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
         open: async () => ({ count: 2, oldestAt: 5_000 }),
+        census: async () => ({ open: { message: 1, delivery: 1, run: 0 }, ever: 3 }),
         list: async (_filter: unknown, before: number | null, limit: number) => page(this.letters, before, limit),
         get: async (id: string) => this.letters.find((letter) => letter.id === id) ?? null,
         discard: async (id: string) => (this.letters.some((letter) => letter.id === id) ? 'discarded' : 'missing'),

@@ -30,6 +30,41 @@ test('a line is one JSON object with time, level, words, service and version', (
   })
 })
 
+test('a line says which of several gateways wrote it', () => {
+  const { log, lines } = recorded({ node: 'gw-1' })
+  log.info({}, 'hello')
+  assert.equal((JSON.parse(lines[0] ?? '') as { readonly node_id: string }).node_id, 'gw-1')
+})
+
+test('whatever a stranger writes into any field, a line stays one line and shows no escapes', () => {
+  const evil = 'a\r\n{"level":"error","msg":"forged"}\u001b[2K\u001b]0;owned\u0007\u2028\u0000\u009b31m'
+  for (const format of ['json', 'text'] as const) {
+    const { log, lines } = recorded({ format })
+    const fields = [
+      'request_id',
+      'principal',
+      'tenant',
+      'route',
+      'method',
+      'channel',
+      'agent',
+      'sender',
+      'message_id',
+      'error.code',
+      'trace_id',
+    ]
+    log.info(Object.fromEntries(fields.map((field) => [field, evil])), evil)
+    log.child({ channel: evil }).warn({ deep: { [evil]: [evil] }, error: new TypeError(evil) }, evil)
+    assert.equal(lines.length, 2)
+    for (const line of lines) {
+      assert.equal(line.indexOf('\n'), line.length - 1)
+      // oxlint-disable-next-line no-control-regex -- they are what is looked for
+      assert.doesNotMatch(line.slice(0, -1), /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\\u001b|\\r|\\n|\[2K|owned/)
+      if (format === 'json') assert.doesNotMatch(JSON.stringify(Object.keys(JSON.parse(line) as object)), /forged/)
+    }
+  }
+})
+
 test('a child carries its fields, clean', () => {
   const { log, lines } = recorded()
   log.child({ channel: 'http', token: 'hidden99' }).child({ message_id: 'm' }).warn({ a: 1 }, 'w')

@@ -1,5 +1,5 @@
 /** A runner over skills and a sandbox that a test scripts; time stands still unless it is moved. */
-import { newRunId } from '#contract'
+import { newRunId, noTracer } from '#contract'
 import type {
   Fault,
   JsonObject,
@@ -10,6 +10,7 @@ import type {
   SkillOutcome,
   SkillRecord,
   SkillRun,
+  Tracer,
 } from '#contract'
 import assert from 'node:assert/strict'
 import { Registry } from '../../../gateway/observe/metrics.ts'
@@ -157,11 +158,12 @@ export interface WorldOptions {
   readonly settings?: Partial<SkillsSettings>
   readonly clock?: FakeClock
   readonly store?: Pick<RunStore, 'add' | 'finish'>
+  readonly tracer?: Tracer
 }
 
 const FORGETFUL: Pick<RunStore, 'add' | 'finish'> = { add: async () => null, finish: async () => undefined }
 
-export function worldOf({ skills, settings, clock = new FakeClock(), store = FORGETFUL }: WorldOptions): World {
+export function worldOf({ skills, settings, clock = new FakeClock(), store = FORGETFUL, tracer = noTracer }: WorldOptions): World {
   const entries = Object.entries(skills).map(([id, { run: _run, ...over }]) => {
     const descriptor = skillDescriptor({ id, timeoutMs: 10_000, ...over })
     return [id, { digest: `sha256-${id}`, descriptor, files: {} } satisfies Bundle] as const
@@ -182,6 +184,7 @@ export function worldOf({ skills, settings, clock = new FakeClock(), store = FOR
     clock,
     log: quietLog,
     metrics,
+    tracer,
     random: () => 0,
     onEnded: (run, execution) => ended.push({ run, execution }),
   })
