@@ -20,6 +20,12 @@ export type DeadLetterId = Id<'dead letter'>
 export type KeyId = Id<'key'>
 /** A registered agent, `agent-…`. */
 export type AgentId = Id<'agent'>
+/** A webhook, `whk-…`. */
+export type WebhookId = Id<'webhook'>
+/** Something that happened, `evt_…`: the `webhook-id` that receivers dedupe by. */
+export type EventId = Id<'event'>
+/** One event on its way to one webhook, `wdl-…`. */
+export type WebhookDeliveryId = Id<'webhook delivery'>
 /** One execution of a skill, `run-…`. */
 export type RunId = Id<'run'>
 /**
@@ -51,6 +57,10 @@ export const newDeliveryId = (at: number): DeliveryId => unique('dlv', at) as De
 export const newDeadLetterId = (at: number): DeadLetterId => unique('dl', at) as DeadLetterId
 export const newKeyId = (at: number): KeyId => unique('key', at) as KeyId
 export const newRunId = (at: number): RunId => unique('run', at) as RunId
+export const newWebhookId = (at: number): WebhookId => unique('whk', at) as WebhookId
+/** With the underscore of the ids in the Standard Webhooks specification. */
+export const newEventId = (at: number): EventId => unique('evt', at).replace('-', '_') as EventId
+export const newWebhookDeliveryId = (at: number): WebhookDeliveryId => unique('wdl', at) as WebhookDeliveryId
 export const newAgentId = (at: number): AgentId => unique('agent', at) as AgentId
 
 /** Ids that come from outside (a path, a database row) enter the program here and nowhere else. */
@@ -60,6 +70,9 @@ export const asDeliveryId = (text: string): DeliveryId => text as DeliveryId
 export const asDeadLetterId = (text: string): DeadLetterId => text as DeadLetterId
 export const asKeyId = (text: string): KeyId => text as KeyId
 export const asRunId = (text: string): RunId => text as RunId
+export const asWebhookId = (text: string): WebhookId => text as WebhookId
+export const asEventId = (text: string): EventId => text as EventId
+export const asWebhookDeliveryId = (text: string): WebhookDeliveryId => text as WebhookDeliveryId
 export const asAgentId = (text: string): AgentId => text as AgentId
 export const asSessionKey = (text: string): SessionKey => text as SessionKey
 

@@ -16,6 +16,9 @@ import { runReads, runWrites } from './runs.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { skillWrites } from './skills.ts'
 import { turnWrites } from './turns.ts'
+import { webhookEngine } from './webhook-engine.ts'
+import { webhookLogReads, webhookLogWrites } from './webhook-log.ts'
+import { webhookReads, webhookWrites } from './webhooks.ts'
 
 export type Writes = {
   readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
@@ -30,6 +33,7 @@ export type Writes = {
   readonly pairing: typeof pairingWrites
   readonly skills: typeof skillWrites
   readonly runs: typeof runWrites
+  readonly webhooks: typeof webhookWrites & typeof webhookLogWrites & typeof webhookEngine
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -46,6 +50,7 @@ export const writes: Writes = {
   pairing: pairingWrites,
   skills: skillWrites,
   runs: runWrites,
+  webhooks: { ...webhookWrites, ...webhookLogWrites, ...webhookEngine },
   storage: { prune, probe },
 }
 
@@ -56,6 +61,7 @@ export type Reads = {
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
+  readonly webhooks: typeof webhookReads & typeof webhookLogReads
 }
 
 export const reads: Reads = {
@@ -65,4 +71,5 @@ export const reads: Reads = {
   deadLetters: letterReads,
   channelState: channelStateReads,
   runs: runReads,
+  webhooks: { ...webhookReads, ...webhookLogReads },
 }

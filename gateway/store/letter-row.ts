@@ -8,7 +8,7 @@ import type { TurnRow } from './turn-row.ts'
 
 export interface NewLetter {
   readonly id: DeadLetterId
-  readonly kind: 'message' | 'delivery' | 'run'
+  readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
   readonly ref: string
   readonly channel: string
   readonly session: string | null

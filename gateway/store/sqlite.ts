@@ -12,6 +12,7 @@ import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import { Remote, stopped } from './remote.ts'
 import { skillStore } from './skills.ts'
+import { webhookEngine } from './webhook-engine.ts'
 
 export interface SqliteStoreOptions {
   readonly file: string
@@ -40,7 +41,9 @@ export class SqliteStore implements Store, Lifecycle {
   readonly pairing: Store['pairing']
   readonly skills: Store['skills']
   readonly runs: Store['runs']
+  readonly webhooks: Store['webhooks']
   readonly #options: SqliteStoreOptions
+  readonly #onEvents = new Set<() => void>()
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
   #reader: Remote | null = null
@@ -81,6 +84,15 @@ export class SqliteStore implements Store, Lifecycle {
     this.skills = skillStore(tell('skills', writes.skills, outside))
     const { add } = tell('runs', writes.runs, outside)
     this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
+    this.webhooks = {
+      ...ask('webhooks', reads.webhooks),
+      ...tell('webhooks', writes.webhooks, outside),
+      ...tell('webhooks', webhookEngine, inside),
+      onEvents: (listen) => {
+        this.#onEvents.add(listen)
+        return () => this.#onEvents.delete(listen)
+      },
+    }
     this.#storage = tell('storage', writes.storage, outside)
   }
 
@@ -160,6 +172,9 @@ export class SqliteStore implements Store, Lifecycle {
       clock,
       maxWaiting: MAX_WAITING,
       onFault: (fault) => this.#faulted(fault),
+      onNews: () => {
+        for (const listen of this.#onEvents) listen()
+      },
       onDeath,
     })
   }
