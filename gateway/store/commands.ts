@@ -5,6 +5,7 @@
 import type { Store } from '#contract'
 import { accept, acceptAll } from './accept.ts'
 import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempotencyWrites, keyReads, keyWrites } from './access.ts'
+import { auditReads, auditWrites } from './audit.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
 import { inboxLooks, inboxReads } from './message.ts'
@@ -34,6 +35,7 @@ export type Writes = {
   readonly skills: typeof skillWrites
   readonly runs: typeof runWrites
   readonly webhooks: typeof webhookWrites & typeof webhookLogWrites & typeof webhookEngine
+  readonly audit: typeof auditWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -51,6 +53,7 @@ export const writes: Writes = {
   skills: skillWrites,
   runs: runWrites,
   webhooks: { ...webhookWrites, ...webhookLogWrites, ...webhookEngine },
+  audit: auditWrites,
   storage: { prune, probe },
 }
 
@@ -62,6 +65,7 @@ export type Reads = {
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
   readonly webhooks: typeof webhookReads & typeof webhookLogReads
+  readonly audit: typeof auditReads
 }
 
 export const reads: Reads = {
@@ -72,4 +76,5 @@ export const reads: Reads = {
   channelState: channelStateReads,
   runs: runReads,
   webhooks: { ...webhookReads, ...webhookLogReads },
+  audit: auditReads,
 }

@@ -3,7 +3,7 @@
  * try again is the engine's to say.
  */
 import { asWebhookDeliveryId } from '#contract'
-import type { DueDelivery, Settlement, WebhookNotice, WebhookStore } from '#contract'
+import type { DeadLetterId, DueDelivery, Settlement, WebhookNotice, WebhookStore } from '#contract'
 import type { Handlers } from './command.ts'
 import { emit, forgetTakers } from './events.ts'
 import { insertLetter } from './letter-row.ts'
@@ -120,7 +120,7 @@ function settle(sql: Sql, { delivery: seq, attempt, then }: Settlement): readonl
 function bury(
   sql: Sql,
   row: DeliveryRow,
-  { deadLetter, attempt, now }: { readonly deadLetter: string; readonly attempt: Settlement['attempt']; readonly now: number },
+  { deadLetter, attempt, now }: { readonly deadLetter: DeadLetterId; readonly attempt: Settlement['attempt']; readonly now: number },
 ): void {
   insertLetter(sql, {
     id: deadLetter,
@@ -178,7 +178,15 @@ function shut(sql: Sql, webhook: WebhookRow, reason: 'failing' | 'gone', now: nu
 function tell(
   sql: Sql,
   { tenant, id, seq }: WebhookRow,
-  { type, now, more }: { readonly type: 'endpoint.failing' | 'endpoint.disabled'; readonly now: number; readonly more: { readonly [name: string]: string | number } },
+  {
+    type,
+    now,
+    more,
+  }: {
+    readonly type: 'endpoint.failing' | 'endpoint.disabled'
+    readonly now: number
+    readonly more: { readonly [name: string]: string | number }
+  },
 ): void {
   emit(sql, { tenant, type, now, except: seq, data: () => ({ webhook_id: id, ...more }) })
 }

@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test'
 import { accessSuite } from './store/access.ts'
+import { auditSuite } from './store/audit.ts'
 import { deadLetterSuite } from './store/dead-letters.ts'
 import type { StoreFeatures, UseStore } from './store/given.ts'
 import { inboxSuite } from './store/inbox.ts'
@@ -16,9 +17,12 @@ import { sessionSuite } from './store/sessions.ts'
 import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
 import { turnSuite } from './store/turns.ts'
+import { webhookSuite } from './store/webhooks.ts'
+import { webhookEventSuite } from './store/webhook-events.ts'
 
 export function storeSuite(name: string, use: UseStore, features: StoreFeatures): void {
   describe(`store: ${name}`, () => {
+    auditSuite(use)
     inboxSuite(use)
     turnSuite(use)
     stepSuite(use)
@@ -30,6 +34,8 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     pairingSuite(use)
     skillSuite(use)
     runSuite(use)
+    webhookSuite(use)
+    webhookEventSuite(use)
     retentionSuite(use)
   })
 }
