@@ -22,6 +22,7 @@ export interface Config {
   readonly turns: TurnsConfig
   readonly shutdown: { readonly drainMs: number }
   readonly retention: { readonly messagesMs: number; readonly auditMs: number }
+  readonly webhooks: { readonly isHttpsOnly: boolean; readonly allowNetworks: readonly string[] }
   readonly audit: { readonly checkpointFile: string | null }
 }
 

@@ -6,7 +6,7 @@ import { nearest } from '#contract'
 import type { ChannelSettings } from './access.ts'
 import type { AgentSettings } from './agent.ts'
 import type { LogFormat, LogLevel, SkillGrade, SkillsConfig } from './config.ts'
-import { durationMs } from './quantity.ts'
+import { durationMs, isNetwork } from './quantity.ts'
 
 export interface Settings {
   readonly project: string | null
@@ -70,6 +70,7 @@ export interface Settings {
   readonly turns: RetrySettings & { readonly max_concurrent: number; readonly lease: Wait }
   readonly shutdown: { readonly drain: Wait }
   readonly retention: { readonly messages: Wait; readonly audit: Wait }
+  readonly webhooks: { readonly https_only: boolean; readonly allow_networks: readonly string[] }
   readonly audit: { readonly checkpoint_file: string | null }
 }
 type Wait = string | number
@@ -125,6 +126,10 @@ export function crossCheck(settings: Settings, tell: Tell): void {
   if (typeof settings.fallback === 'string') checkAgent(['fallback'], settings.fallback, agents, tell)
   checkModels(settings, tell)
   checkLinks(settings, tell)
+  settings.webhooks.allow_networks.forEach((network, i) => {
+    if (!isNetwork(network))
+      tell(['webhooks', 'allow_networks', i], `${JSON.stringify(network)}, expected a network like 10.0.0.0/8 or fd00::/8`)
+  })
   for (const part of ['delivery', 'turns'] as const) {
     if (longer(settings[part].base, settings[part].cap)) tell([part, 'base'], `longer than ${part}.cap, expected at most that`)
   }

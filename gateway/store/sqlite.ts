@@ -93,7 +93,8 @@ export class SqliteStore implements Store, Lifecycle {
     this.webhooks = {
       ...ask('webhooks', reads.webhooks),
       ...tell('webhooks', writes.webhooks, outside),
-      ...tell('webhooks', webhookEngine, inside),
+      // What the engine does is nobody's action, whatever went on when it was woken.
+      ...methods('webhooks', webhookEngine, (name, args) => this.#send(name, args, inside)),
       onEvents: (listen) => {
         this.#onEvents.add(listen)
         return () => this.#onEvents.delete(listen)

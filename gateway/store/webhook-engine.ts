@@ -20,16 +20,22 @@ export const webhookEngine: Handlers<Pick<WebhookStore, 'emit' | 'due' | 'settle
     const webhooks: WebhookRow[] = []
     const deliveries: DueDelivery[] = []
     let nextAt = Infinity
+    let isMore = false
     for (const webhook of sql.all<WebhookRow>('SELECT * FROM webhook')) {
       const lanes = webhook.status === 'enabled' ? ([0, 1] as const) : ([1] as const)
       if (webhook.status === 'disabled' && skipPending(sql, webhook.seq, now)) nextAt = now
-      const found = lanes.flatMap((single) => dueOf(sql, webhook, { single, now, held, limit }))
-      for (const single of lanes) nextAt = Math.min(nextAt, dueAfter(sql, webhook, { single, now }))
-      if (found.length === 0) continue
-      webhooks.push(webhook)
-      deliveries.push(...found)
+      let isTold = false
+      for (const single of lanes) {
+        const due = dueOf(sql, webhook, { single, now, limit })
+        if (due.length === (inOrder(webhook, single) ? 1 : limit)) isMore = true
+        const found = due.flatMap((seq) => (held.has(seq) ? [] : read(sql, seq)))
+        deliveries.push(...found)
+        if (found.length > 0) isTold = true
+        nextAt = Math.min(nextAt, dueAfter(sql, webhook, { single, now }))
+      }
+      if (isTold) webhooks.push(webhook)
     }
-    return { deliveries, webhooks: webhooks.map(toWebhook), nextAt: nextAt === Infinity ? null : nextAt }
+    return { deliveries, webhooks: webhooks.map(toWebhook), nextAt: nextAt === Infinity ? null : nextAt, isMore }
   },
   settle: (sql, settlements) => settlements.flatMap((settlement) => settle(sql, settlement)),
 }
@@ -39,12 +45,8 @@ interface Lane {
   readonly now: number
 }
 
-/** Numbers first: those that are held need not be read whole. */
-function dueOf(
-  sql: Sql,
-  webhook: WebhookRow,
-  { single, now, held, limit }: Lane & { readonly held: ReadonlySet<number>; readonly limit: number },
-): readonly DueDelivery[] {
+/** Numbers only: those that are held need not be read whole. */
+function dueOf(sql: Sql, webhook: WebhookRow, { single, now, limit }: Lane & { readonly limit: number }): readonly number[] {
   const due = inOrder(webhook, single)
     ? sql
         .all<{ seq: number; due_at: number }>(
@@ -59,12 +61,14 @@ function dueOf(
         now,
         limit,
       )
-  return due.flatMap(({ seq }) => {
-    const row = held.has(seq) ? undefined : sql.get<DeliveryRow>(`${DELIVERY} WHERE d.seq = ?`, seq)
-    if (row === undefined) return []
-    const { attempts, webhook, id } = row
-    return { seq, id: asWebhookDeliveryId(id), webhook, isSingle: single === 1, attempts, event: toEvent(row) }
-  })
+  return due.map(({ seq }) => seq)
+}
+
+function read(sql: Sql, seq: number): readonly DueDelivery[] {
+  const row = sql.get<DeliveryRow>(`${DELIVERY} WHERE d.seq = ?`, seq)
+  if (row === undefined) return []
+  const { attempts, webhook, id, single } = row
+  return [{ seq, id: asWebhookDeliveryId(id), webhook, isSingle: single === 1, attempts, event: toEvent(row) }]
 }
 
 function dueAfter(sql: Sql, webhook: WebhookRow, { single, now }: Lane): number {
@@ -128,7 +132,7 @@ function bury(
     ref: row.id,
     channel: '',
     session: null,
-    reason: attempt.error ?? { code: 'WEBHOOK_EXHAUSTED', message: 'All attempts failed.' },
+    reason: attempt.error ?? { code: 'WEBHOOK_REFUSED', message: 'All attempts failed.' },
     attempts: row.attempts + 1,
     content: { webhook: row.webhook_id, event: { ...toEvent(row) } },
     now,

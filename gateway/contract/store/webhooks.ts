@@ -95,6 +95,8 @@ export interface DueDeliveries {
   readonly webhooks: readonly WebhookRecord[]
   /** When the next one is due that is not now; null: there is none. */
   readonly nextAt: number | null
+  /** There may be more that is due now: behind what is held, or after the first of an order. Ask again when some of it is settled. */
+  readonly isMore: boolean
 }
 
 /** How one attempt ended, and what follows. */
