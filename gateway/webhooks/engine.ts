@@ -102,9 +102,9 @@ export class WebhookEngine {
     if (this.#running > 0) {
       const idle = Promise.withResolvers<void>()
       this.#onIdle = idle.resolve
-      const cancel = this.#parts.clock.after(drainMs, () => this.#abort.abort())
+      const cancel = drainMs > 0 ? this.#parts.clock.after(drainMs, () => this.#abort.abort()) : this.#abort.abort()
       await idle.promise
-      cancel()
+      cancel?.()
     }
     await this.#flush
   }
@@ -165,9 +165,11 @@ export class WebhookEngine {
   }
 
   #at(time: number): void {
+    const inMs = time - this.#parts.clock.now()
+    if (inMs <= 0) return this.#wake()
     if (this.#phase !== 'open' || (this.#timer !== null && this.#timer.at <= time)) return
     this.#timer?.cancel()
-    const cancel = this.#parts.clock.after(Math.max(0, time - this.#parts.clock.now()), () => {
+    const cancel = this.#parts.clock.after(inMs, () => {
       this.#timer = null
       this.#wake()
     })
