@@ -88,7 +88,7 @@ function dueAfter(sql: Sql, webhook: WebhookRow, { single, now }: Lane): number 
 
 const inOrder = (webhook: WebhookRow, single: 0 | 1): boolean => webhook.ordering === 'fifo' && single === 0
 
-function settle(sql: Sql, { delivery: seq, attempt, then }: Settlement): readonly WebhookNotice[] {
+function settle(sql: Sql, { delivery: seq, attempt, next }: Settlement): readonly WebhookNotice[] {
   const row = sql.get<DeliveryRow>(`${DELIVERY} WHERE d.seq = ?`, seq)
   // Its webhook was removed while it was on its way.
   if (row === undefined) return []
@@ -106,19 +106,19 @@ function settle(sql: Sql, { delivery: seq, attempt, then }: Settlement): readonl
     attempt.response,
     attempt.isCut ? 1 : 0,
   )
-  const status = then.is === 'again' ? row.status : then.is === 'gone' ? 'failed' : then.is
+  const status = next.is === 'again' ? row.status : next.is === 'gone' ? 'failed' : next.is
   // It was skipped or recovered while it was on its way: what came of it stands in the log and changes that no more, unless it arrived.
-  if (row.open === 0 && then.is !== 'ok') return []
+  if (row.open === 0 && next.is !== 'ok') return []
   sql.run(
     'UPDATE webhook_delivery SET status = ?, open = ?, attempts = attempts + 1, due_at = ?, done_at = ? WHERE seq = ?',
     status,
-    then.is === 'again' ? 1 : 0,
-    then.is === 'again' ? then.at : row.due_at,
-    then.is === 'again' ? null : endedAt,
+    next.is === 'again' ? 1 : 0,
+    next.is === 'again' ? next.at : row.due_at,
+    next.is === 'again' ? null : endedAt,
     seq,
   )
-  if (then.is === 'dead') bury(sql, row, { ...then, attempt, now: endedAt })
-  return row.single === 1 ? [] : judge(sql, row.webhook, then.is, endedAt)
+  if (next.is === 'dead') bury(sql, row, { ...next, attempt, now: endedAt })
+  return row.single === 1 ? [] : judge(sql, row.webhook, next.is, endedAt)
 }
 
 function bury(
@@ -147,7 +147,7 @@ const WARNED_AT: readonly number[] = [50, 70, 90]
  * Judged at failures only: a webhook with nothing to send fails at nothing. That the last failure is days after the first also means that
  * no single bad hour disables it.
  */
-function judge(sql: Sql, seq: number, is: Settlement['then']['is'], now: number): readonly WebhookNotice[] {
+function judge(sql: Sql, seq: number, is: Settlement['next']['is'], now: number): readonly WebhookNotice[] {
   const webhook = sql.get<WebhookRow>('SELECT * FROM webhook WHERE seq = ?', seq)
   if (webhook === undefined) return []
   if (is === 'ok') {

@@ -248,8 +248,8 @@ export class WebhookEngine {
     }: { readonly at: number; readonly request: SignedRequest; readonly answer: OutboundAnswer | null; readonly verdict: Verdict },
   ): Settlement {
     const now = this.#parts.clock.now()
-    const then = thenOf(verdict, delivery, now)
-    this.#deliveries.inc([RESULTS[then.is]])
+    const next = nextOf(verdict, delivery, now)
+    this.#deliveries.inc([RESULTS[next.is]])
     this.#latency.observe((now - at) / 1_000)
     return {
       delivery: delivery.seq,
@@ -262,7 +262,7 @@ export class WebhookEngine {
         response: answer === null || answer.body.length === 0 ? null : Buffer.from(answer.body).toString(),
         isCut: answer?.isCut ?? false,
       },
-      then,
+      next,
     }
   }
 
@@ -281,9 +281,9 @@ export class WebhookEngine {
         await this.#keep(batch, error)
         continue
       }
-      for (const { delivery, then } of batch) {
+      for (const { delivery, next } of batch) {
         this.#held.delete(delivery)
-        if (then.is === 'again') this.#at(then.at)
+        if (next.is === 'again') this.#at(next.at)
       }
       if (this.#isMore) this.#wake()
     }
@@ -313,7 +313,7 @@ export class WebhookEngine {
 
 const laneKey = (webhook: number, isSingle: boolean): string => `${webhook}${isSingle ? ' single' : ''}`
 
-function thenOf(verdict: Verdict, { isSingle }: DueDelivery, now: number): Settlement['then'] {
+function nextOf(verdict: Verdict, { isSingle }: DueDelivery, now: number): Settlement['next'] {
   if (verdict.is === 'ok') return { is: 'ok' }
   if (isSingle) return { is: 'failed' }
   switch (verdict.is) {
@@ -327,7 +327,7 @@ function thenOf(verdict: Verdict, { isSingle }: DueDelivery, now: number): Settl
   }
 }
 
-const RESULTS: { readonly [is in Settlement['then']['is']]: string } = {
+const RESULTS: { readonly [is in Settlement['next']['is']]: string } = {
   ok: 'ok',
   again: 'retried',
   dead: 'dead',

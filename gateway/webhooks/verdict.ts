@@ -1,6 +1,5 @@
 /** What the end of an attempt means: arrived, again and when, given up, or wanted no more. Knows no clock and sends nothing. */
-import { OutboundFault } from '#contract'
-import type { Failure, OutboundAnswer } from '#contract'
+import type { Failure, OutboundAnswer, OutboundFault } from '#contract'
 
 export type Verdict =
   | { readonly is: 'ok'; readonly error: null }

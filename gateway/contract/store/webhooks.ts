@@ -104,7 +104,7 @@ export interface Settlement {
   /** `seq` of the delivery. */
   readonly delivery: number
   readonly attempt: Omit<WebhookAttempt, 'number'>
-  readonly then:
+  readonly next:
     | { readonly is: 'ok' | 'failed' }
     | { readonly is: 'again'; readonly at: number }
     | { readonly is: 'dead'; readonly deadLetter: DeadLetterId }

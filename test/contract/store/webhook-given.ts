@@ -33,10 +33,10 @@ export const numbers = (deliveries: readonly DueDelivery[]): readonly unknown[] 
 export function ended(
   store: Store,
   { seq }: { readonly seq: number },
-  then: Settlement['then'],
+  next: Settlement['next'],
   at: number = T,
 ): Promise<readonly WebhookNotice[]> {
-  const isOk = then.is === 'ok'
+  const isOk = next.is === 'ok'
   return store.webhooks.settle([
     {
       delivery: seq,
@@ -49,7 +49,7 @@ export function ended(
         response: 'body',
         isCut: false,
       },
-      then,
+      next,
     },
   ])
 }

@@ -63,7 +63,7 @@ export class World {
   /** Another engine over the same store, as after a restart; not started. */
   make(): Webhooks {
     const { settle: around = (settle) => settle, guard } = this.#options
-    const settle = around(this.store.webhooks.settle)
+    const settle = around((settlements) => this.store.webhooks.settle(settlements))
     const outbound = new GuardedClient({ clock: this.clock, allowNetworks: ['127.0.0.0/8'], isHttpsOnly: true, ...guard })
     return new Webhooks({
       store: {
@@ -110,6 +110,16 @@ export class World {
       }, WAIT_LIMIT_MS)
       this.#watchers.add(watch)
     })
+  }
+
+  /** Resolves when nothing is due or on its way: only then may time go on without cutting something off. */
+  async quiet(): Promise<void> {
+    for (;;) {
+      const seen = this.settled
+      const { deliveries } = await this.store.webhooks.due(this.clock.now(), [], 1_000)
+      if (deliveries.length === 0) return
+      await this.until(seen + 1)
+    }
   }
 
   /** The newest delivery of a webhook, with its attempts. */
