@@ -18,6 +18,7 @@ export type CommandName =
   | 'agents'
   | 'skills'
   | 'channels'
+  | 'webhooks'
   | 'keys'
   | 'config'
   | 'audit'
@@ -37,6 +38,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   agents: { summary: 'list the agents', load: async () => (await import('./commands/agents.ts')).agents },
   skills: { summary: 'write, test, register and call skills', load: async () => (await import('./commands/skills.ts')).skills },
   channels: { summary: 'list the channels', load: async () => (await import('./commands/channels.ts')).channels },
+  webhooks: { summary: 'tell other systems what happens', load: async () => (await import('./commands/webhooks.ts')).webhooks },
   keys: { summary: 'make, list and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
