@@ -18,6 +18,7 @@ export type CommandName =
   | 'agents'
   | 'skills'
   | 'channels'
+  | 'webhooks'
   | 'keys'
   | 'roles'
   | 'revocations'
@@ -44,6 +45,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   roles: { summary: 'make, list and remove roles', load: async () => (await import('./commands/roles.ts')).roles },
   revocations: { summary: 'call tokens back', load: async () => (await import('./commands/revocations.ts')).revocations },
   whoami: { summary: 'who this command is taken for', load: async () => (await import('./commands/whoami.ts')).whoami },
+  webhooks: { summary: 'tell other systems what happens', load: async () => (await import('./commands/webhooks.ts')).webhooks },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },

@@ -66,7 +66,7 @@ function checkUrl(url: string): string {
 }
 
 export interface Ask {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly query?: { readonly [name: string]: string | number | undefined }
   readonly body?: JsonValue
   readonly headers?: { readonly [name: string]: string }

@@ -3,7 +3,7 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { InvalidError, messageDocument } from '#contract'
+import { DEFAULT_TENANT, InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
@@ -30,6 +30,7 @@ import { mediaFetch } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { Roles } from './http/roles.ts'
 import { HttpServer } from './http/server.ts'
+import { loadSecret } from './http/signer.ts'
 import type { ChannelView, Services } from './http/services.ts'
 import { Tokens } from './http/token/tokens.ts'
 import { judge } from './observe/readiness.ts'
@@ -52,6 +53,7 @@ import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
 import { SessionKeys } from './pipeline/session-key.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 
 export interface GatewayParts {
   readonly config: Config
@@ -98,6 +100,8 @@ export class Gateway implements Lifecycle {
   readonly #retention: Retention
   readonly #roles: Roles
   readonly #audit: AuditKeeper
+  readonly #outbound: GuardedClient
+  readonly #webhooks: Webhooks
   readonly #keys: Keys
   readonly #tokens: Tokens
   readonly #http: HttpServer
@@ -144,6 +148,8 @@ export class Gateway implements Lifecycle {
         document: (id) => this.#document(id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
+        onLine: (channel, isConnected, reason) =>
+          this.#webhooks.tell(isConnected ? 'channel.connected' : 'channel.disconnected', { channel, reason }, DEFAULT_TENANT),
       },
       parts.channels,
     )
@@ -186,6 +192,8 @@ export class Gateway implements Lifecycle {
       clock,
       log,
     })
+    this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
+    this.#webhooks = new Webhooks({ store: store.webhooks, outbound: this.#outbound, clock, log, metrics, random, version: parts.version })
     this.#http = new HttpServer({
       host: config.server.host,
       port: config.server.port,
@@ -254,6 +262,7 @@ export class Gateway implements Lifecycle {
     this.#tellOpen()
     await this.#channels.start()
     await this.#http.start()
+    this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
@@ -272,7 +281,8 @@ export class Gateway implements Lifecycle {
     const endsAt = clock.now() + drainMs
     await Promise.all([this.#dispatch.drain(drainMs), this.#parts.skills.drain(drainMs)])
     // What the last turns said still goes out, within the same bound.
-    await this.#deliver.drain(Math.max(0, endsAt - clock.now()))
+    await Promise.all([this.#deliver, this.#webhooks].map((part) => part.drain(Math.max(0, endsAt - clock.now()))))
+    this.#outbound.close()
     await this.#channels.stop()
     await this.#http.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
@@ -329,6 +339,7 @@ export class Gateway implements Lifecycle {
         post: (posting) => this.#deliver.post(posting),
       },
       pairings: this.#pairings,
+      webhooks: this.#webhooks,
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),

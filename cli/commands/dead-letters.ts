@@ -7,10 +7,11 @@ import { CommandError, EXIT } from '../exit.ts'
 import { Remote } from '../remote.ts'
 
 export const deadLetters: Command = {
-  summary: 'Dead letters: messages, replies and runs of skills that were given up, kept whole. "replay" tries again, "discard" ends it.',
+  summary:
+    'Dead letters: messages, replies, runs of skills and events for webhooks that were given up, kept whole. "replay" tries again, "discard" ends it.',
   verbs: { list: '', show: '<id>', replay: '<id>', discard: '<id>' },
   options: {
-    kind: { value: 'KIND', help: 'list: message, delivery or run' },
+    kind: { value: 'KIND', help: 'list: message, delivery, run or webhook' },
     channel: { value: 'NAME', help: 'list: only this channel' },
     reason: { value: 'CODE', help: 'list: only this reason' },
     status: { value: 'STATUS', help: 'list: open (default), replayed or discarded' },
@@ -49,7 +50,7 @@ export const deadLetters: Command = {
             ['id', text(letter['id'])],
             ['kind', `${text(letter['kind'])} ${text(letter['ref'])}`],
             ['status', text(letter['status'])],
-            letter['kind'] === 'run' ? ['skill', text(letter['skill'])] : ['channel', text(letter['channel'])],
+            letter['kind'] === 'run' ? ['skill', text(letter['skill'])] : ['channel', text(letter['channel']) || '-'],
             ['session', text(letter['session']) || '-'],
             ['reason', `${text(reason['code'])}: ${text(reason['message'])}`],
             ['attempts', text(letter['attempts'])],

@@ -50,6 +50,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     turns: { ...retry(turns), maxConcurrent: turns.max_concurrent, leaseMs: ms(turns.lease) },
     shutdown: { drainMs: ms(settings.shutdown.drain) },
     retention: { messagesMs: ms(settings.retention.messages), auditMs: ms(settings.retention.audit) },
+    webhooks: { isHttpsOnly: settings.webhooks.https_only, allowNetworks: settings.webhooks.allow_networks },
     audit: { checkpointFile: settings.audit.checkpoint_file },
   })
 }

@@ -26,6 +26,7 @@ export interface Config extends IdentityConfig {
   readonly turns: TurnsConfig
   readonly shutdown: { readonly drainMs: number }
   readonly retention: { readonly messagesMs: number; readonly auditMs: number }
+  readonly webhooks: { readonly isHttpsOnly: boolean; readonly allowNetworks: readonly string[] }
   readonly audit: { readonly checkpointFile: string | null }
 }
 

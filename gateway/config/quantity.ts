@@ -1,4 +1,6 @@
-/** Durations and sizes as people write them. Anything else is null: the caller knows where it stood. */
+/** Durations, sizes and networks as people write them. Anything else is null: the caller knows where it stood. */
+
+import { isIP } from 'node:net'
 
 const UNIT_MS: { readonly [unit: string]: number } = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 const PARTS = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy
@@ -49,4 +51,12 @@ export function sizeBytes(value: unknown): number | null {
   const found = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(value)
   const unit = UNIT_BYTES[(found?.[2] ?? '-').toLowerCase()]
   return found && unit !== undefined ? Math.round(Number(found[1]) * unit) : null
+}
+
+/** `10.0.0.0/8`, `fd00::/8`, `192.168.1.7`. */
+export function isNetwork(value: string): boolean {
+  const [net = '', prefix, ...more] = value.split('/')
+  const family = isIP(net)
+  if (family === 0 || more.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
 }

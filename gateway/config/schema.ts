@@ -160,6 +160,13 @@ export const configSchema: JsonObject = {
       messages: duration('Messages that are done, with their turns and replies', '30d', 60, 3_153_600_000),
       audit: duration('Entries of the audit; older ones go under a seal', '90d', 3600, 3_153_600_000),
     }),
+    webhooks: object('What is sent to webhooks', {
+      https_only: flag('Refuse http; it is never refused for loopback that `allow_networks` opens', true),
+      allow_networks: list('Networks that webhooks may reach although they are not public, like 10.0.0.0/8', {
+        type: 'string',
+        minLength: 1,
+      }),
+    }),
     audit: object('Who changed what', {
       checkpoint_file: {
         type: ['string', 'null'],

@@ -10,7 +10,7 @@ import { checkIdentity } from './identity.ts'
 import { checkTls } from './tls.ts'
 import type { TlsFileSettings } from './tls.ts'
 import type { IdentitySettings } from './identity.ts'
-import { durationMs } from './quantity.ts'
+import { durationMs, isNetwork } from './quantity.ts'
 import type { Keys, Tell } from './tree.ts'
 
 export interface Settings extends IdentitySettings {
@@ -81,6 +81,7 @@ export interface Settings extends IdentitySettings {
   readonly turns: RetrySettings & { readonly max_concurrent: number; readonly lease: Wait }
   readonly shutdown: { readonly drain: Wait }
   readonly retention: { readonly messages: Wait; readonly audit: Wait }
+  readonly webhooks: { readonly https_only: boolean; readonly allow_networks: readonly string[] }
   readonly audit: { readonly checkpoint_file: string | null }
 }
 type Wait = string | number
@@ -133,6 +134,10 @@ export function crossCheck(settings: Settings, tell: Tell): void {
   checkLinks(settings, tell)
   checkIdentity(settings, tell)
   checkTls(settings.server.tls, Object.keys(settings.roles), tell)
+  settings.webhooks.allow_networks.forEach((network, i) => {
+    if (!isNetwork(network))
+      tell(['webhooks', 'allow_networks', i], `${JSON.stringify(network)}, expected a network like 10.0.0.0/8 or fd00::/8`)
+  })
   for (const part of ['delivery', 'turns'] as const) {
     if (longer(settings[part].base, settings[part].cap)) tell([part, 'base'], `longer than ${part}.cap, expected at most that`)
   }

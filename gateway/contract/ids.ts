@@ -22,6 +22,12 @@ export type KeyId = Id<'key'>
 export type AgentId = Id<'agent'>
 /** Tokens that were called back, `rev-…`. */
 export type RevocationId = Id<'revocation'>
+/** A webhook, `whk-…`. */
+export type WebhookId = Id<'webhook'>
+/** Something that happened, `evt_…`: the `webhook-id` that receivers dedupe by. */
+export type EventId = Id<'event'>
+/** One event on its way to one webhook, `wdl-…`. */
+export type WebhookDeliveryId = Id<'webhook delivery'>
 /** One execution of a skill, `run-…`. */
 export type RunId = Id<'run'>
 /**
@@ -62,6 +68,10 @@ export const newDeadLetterId = (at: number): DeadLetterId => unique('dl', at) as
 export const newKeyId = (at: number): KeyId => unique('key', at) as KeyId
 export const newRunId = (at: number): RunId => unique('run', at) as RunId
 export const newRevocationId = (at: number): RevocationId => unique('rev', at) as RevocationId
+export const newWebhookId = (at: number): WebhookId => unique('whk', at) as WebhookId
+/** With the underscore of the ids in the Standard Webhooks specification. */
+export const newEventId = (at: number): EventId => unique('evt', at).replace('-', '_') as EventId
+export const newWebhookDeliveryId = (at: number): WebhookDeliveryId => unique('wdl', at) as WebhookDeliveryId
 export const newAgentId = (at: number): AgentId => unique('agent', at) as AgentId
 
 /** Ids that come from outside (a path, a database row) enter the program here and nowhere else. */
@@ -72,6 +82,9 @@ export const asDeadLetterId = (text: string): DeadLetterId => text as DeadLetter
 export const asKeyId = (text: string): KeyId => text as KeyId
 export const asRunId = (text: string): RunId => text as RunId
 export const asRevocationId = (text: string): RevocationId => text as RevocationId
+export const asWebhookId = (text: string): WebhookId => text as WebhookId
+export const asEventId = (text: string): EventId => text as EventId
+export const asWebhookDeliveryId = (text: string): WebhookDeliveryId => text as WebhookDeliveryId
 export const asAgentId = (text: string): AgentId => text as AgentId
 export const asSessionKey = (text: string): SessionKey => text as SessionKey
 

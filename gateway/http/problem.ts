@@ -17,6 +17,8 @@ export type Slug =
   | 'request-timeout'
   | 'conflict'
   | 'idempotency-in-progress'
+  | 'precondition-failed'
+  | 'url-not-allowed'
   | 'body-too-large'
   | 'unsupported-media-type'
   | 'misdirected-request'
@@ -44,6 +46,8 @@ export const PROBLEMS: { readonly [slug in Slug]: readonly [status: number, titl
   'request-timeout': [408, 'The request took too long to arrive'],
   conflict: [409, 'The state of the thing does not allow this'],
   'idempotency-in-progress': [409, 'The first request with this key is still running'],
+  'precondition-failed': [412, 'The thing was changed since it was read'],
+  'url-not-allowed': [422, 'The URL leads where nothing may be sent'],
   'body-too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'The body is of an unsupported type'],
   'misdirected-request': [421, 'The host name is not one of this gateway'],
@@ -67,6 +71,8 @@ const BY_CODE: { readonly [code: string]: Slug | undefined } = {
   DRAINING: 'draining',
   IDEMPOTENCY_KEY_MISMATCH: 'invalid-request',
   INVALID_IDEMPOTENCY_KEY: 'invalid-request',
+  PRECONDITION_FAILED: 'precondition-failed',
+  URL_NOT_ALLOWED: 'url-not-allowed',
 }
 
 /** A rule of HTTP itself was broken, or a limit of the server met. */

@@ -26,6 +26,7 @@ import type {
   Store,
 } from '#contract'
 import type { Posting } from '../pipeline/deliver.ts'
+import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { Keys } from './keys.ts'
 import type { Roles } from './roles.ts'
 import type { Tokens } from './token/tokens.ts'
@@ -37,6 +38,7 @@ export interface Services {
   readonly channels: ChannelDirectory
   readonly pairings: PairingDesk
   readonly skills: Skills
+  readonly webhooks: WebhookDesk
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
     replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
@@ -92,6 +94,9 @@ export interface ChannelView {
   readonly access: AccessPolicy | null
   readonly openPairings: number
 }
+
+/** Each of one tenant's; another's looks missing. */
+export type WebhookDesk = Pick<Webhooks, 'create' | 'get' | 'change' | 'remove' | 'rotate' | 'test' | 'redeliver' | 'recover'>
 
 /** Strangers who were given a code, and senders who were let in. */
 export interface PairingDesk {

@@ -50,6 +50,8 @@ export interface ChannelsParts extends HostParts {
   readonly onDelivery: (channel: string, lane: string) => void
   /** A channel can send: what waited for it can go. */
   readonly onOpen: (channel: string) => void
+  /** It can send and be reached, or cannot any more. */
+  readonly onLine: (channel: string, isConnected: boolean, reason: string | null) => void
 }
 
 interface Entry extends ConfiguredChannel, Hosted, Linkable {
@@ -213,9 +215,11 @@ export class Channels {
   #status(entry: Entry, state: ChannelState, reason: string | null): void {
     if (entry.state === state && entry.reason === reason) return
     if (state === 'open' && entry.state !== 'open') this.#connects.inc([entry.name])
+    const was = isConnected(entry.state)
     entry.state = state
     entry.reason = reason
-    const { log, onOpen } = this.#parts
+    const { log, onOpen, onLine } = this.#parts
+    if (was !== isConnected(state)) onLine(entry.name, !was, reason)
     log[state === 'stopped' && reason !== null ? 'error' : 'debug'](
       { channel: entry.name, state, ...(reason === null ? {} : { reason }) },
       'channel status',
@@ -234,6 +238,8 @@ export class Channels {
     throw new NotFoundError(`There is no channel "${name}". GET /v1/channels lists those there are.`, { code: 'CHANNEL_UNKNOWN' })
   }
 }
+
+const isConnected = (state: ChannelState): boolean => state === 'open' || state === 'degraded'
 
 /** Where the hub keeps values of its own: a name that no channel can have. */
 const HUB = ''

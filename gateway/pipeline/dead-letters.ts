@@ -29,7 +29,7 @@ export class DeadLetters {
     if (result.status !== 'replayed') return result
     if (result.kind === 'delivery') onDelivery()
     else if (result.kind === 'run') onRun()
-    else {
+    else if (result.kind === 'message') {
       const agent = roster.find(result.agent)
       if (agent !== null) dispatch.ready(result.session, agent)
     }

@@ -1,7 +1,9 @@
 /** T0: a message becomes durable, once by its key. Reading messages is in message.ts. */
+import { DEFAULT_TENANT } from '#contract'
 import type { Acceptance, AcceptanceResult, Envelope } from '#contract'
 import { writeState } from './access.ts'
 import type { TextChanges } from './access.ts'
+import { emit } from './events.ts'
 import { insertLetter } from './letter-row.ts'
 import { sessionOf } from './session-row.ts'
 import type { Sql } from './sql.ts'
@@ -43,6 +45,7 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
     message.key,
     message.fingerprint,
   )
+  if (!message.isNews) tell(sql, message)
   sql.run('INSERT INTO inbox_content (seq, envelope, reply) VALUES (?, ?, ?)', seq, JSON.stringify(envelope), JSON.stringify(message.reply))
   if (dead !== null) {
     insertLetter(sql, {
@@ -59,6 +62,17 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
     })
   }
   return { status: 'new' }
+}
+
+function tell(sql: Sql, { envelope, agent, session, dead, acceptedAt: now }: AcceptanceText): void {
+  const told = {
+    tenant: DEFAULT_TENANT,
+    now,
+    data: () => ({ message_id: envelope.id, channel: envelope.channel, agent, session: session?.key ?? null }),
+  }
+  emit(sql, { ...told, type: 'message.received' })
+  if (dead === null) emit(sql, { ...told, type: 'message.queued' })
+  else emit(sql, { ...told, type: 'message.failed', data: () => ({ ...told.data(), reason: dead.reason.code }) })
 }
 
 function find(sql: Sql, channel: string, key: string): { readonly fingerprint: string | null; readonly envelope: string } | undefined {

@@ -1,7 +1,8 @@
 /** Keys, registered agents, kept answers and the channels' own values. */
-import { asAgentId, asKeyId } from '#contract'
+import { DEFAULT_TENANT, asAgentId, asKeyId } from '#contract'
 import type { ChannelStateStore, IdempotencyStore, KeyRecord, KeyStore, KeptAnswer, RegisteredAgent, RegisteredAgentStore } from '#contract'
 import type { Handlers } from './command.ts'
+import { emit } from './events.ts'
 import type { Sql } from './sql.ts'
 
 /** Changes of a channel's values with the bytes as base64; null deletes. */
@@ -88,7 +89,14 @@ export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
       JSON.stringify(agent.declaration),
       agent.createdAt,
     )
-    return row === undefined ? agent : toAgent(row)
+    const kept = row === undefined ? agent : toAgent(row)
+    emit(sql, {
+      tenant: DEFAULT_TENANT,
+      type: 'agent.registered',
+      now: agent.createdAt,
+      data: () => ({ agent_id: kept.id, agent: kept.name }),
+    })
+    return kept
   },
 }
 

@@ -18,6 +18,9 @@ import { runReads, runWrites } from './runs.ts'
 import { sessionReads, sessionWrites } from './sessions.ts'
 import { skillWrites } from './skills.ts'
 import { turnWrites } from './turns.ts'
+import { webhookEngine } from './webhook-engine.ts'
+import { webhookLogReads, webhookLogWrites } from './webhook-log.ts'
+import { webhookReads, webhookWrites } from './webhooks.ts'
 
 export type Writes = {
   readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
@@ -34,6 +37,7 @@ export type Writes = {
   readonly pairing: typeof pairingWrites
   readonly skills: typeof skillWrites
   readonly runs: typeof runWrites
+  readonly webhooks: typeof webhookWrites & typeof webhookLogWrites & typeof webhookEngine
   readonly audit: typeof auditWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
@@ -53,6 +57,7 @@ export const writes: Writes = {
   pairing: pairingWrites,
   skills: skillWrites,
   runs: runWrites,
+  webhooks: { ...webhookWrites, ...webhookLogWrites, ...webhookEngine },
   audit: auditWrites,
   storage: { prune, probe },
 }
@@ -64,6 +69,7 @@ export type Reads = {
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
+  readonly webhooks: typeof webhookReads & typeof webhookLogReads
   readonly audit: typeof auditReads
 }
 
@@ -74,5 +80,6 @@ export const reads: Reads = {
   deadLetters: letterReads,
   channelState: channelStateReads,
   runs: runReads,
+  webhooks: { ...webhookReads, ...webhookLogReads },
   audit: auditReads,
 }

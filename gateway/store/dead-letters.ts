@@ -1,5 +1,14 @@
 /** What was given up: listed, shown, changed, brought back once, or given up for good. */
-import { InvalidError, asDeadLetterId, asMessageId, asRunId, asSessionKey, payloadText } from '#contract'
+import {
+  DEFAULT_TENANT,
+  InvalidError,
+  asDeadLetterId,
+  asMessageId,
+  asRunId,
+  asSessionKey,
+  asWebhookDeliveryId,
+  payloadText,
+} from '#contract'
 import type {
   DeadLetterStatus,
   DeadLetterStore,
@@ -12,15 +21,17 @@ import type {
   SessionParts,
 } from '#contract'
 import type { Handlers } from './command.ts'
+import { emit } from './events.ts'
 import { changeRunInput, requeueRun } from './run-row.ts'
 import { sessionOf } from './session-row.ts'
 import type { Sql } from './sql.ts'
 import { leaveTurn } from './turn-row.ts'
+import { reopen } from './webhook-log.ts'
 
 interface LetterRow {
   readonly id: string
   readonly seq: number
-  readonly kind: 'message' | 'delivery' | 'run'
+  readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
   readonly ref: string
   readonly status: DeadLetterStatus
   readonly channel: string
@@ -72,7 +83,7 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
     return { count: row?.count ?? 0, oldestAt: row?.oldest ?? null }
   },
   census(sql) {
-    const open = { message: 0, delivery: 0, run: 0 }
+    const open = { message: 0, delivery: 0, run: 0, webhook: 0 }
     const rows = sql.all<{ kind: DeadLetterView['kind']; count: number }>(
       `SELECT kind, count(*) AS count FROM dead_letter WHERE status = 'open' GROUP BY kind`,
     )
@@ -132,6 +143,7 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
     if (letter === undefined) return { status: 'missing' }
     if (letter.status !== 'open') return { status: 'settled', was: letter.status }
     if (letter.kind === 'run') return replayRun(sql, letter, replay)
+    if (letter.kind === 'webhook') return replayWebhook(sql, letter, replay)
     return letter.kind === 'message' ? replayMessage(sql, letter, replay) : replayDelivery(sql, letter, replay)
   },
   edit(sql, id, payload) {
@@ -139,6 +151,7 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
     if (letter === undefined || letter.status !== 'open') return false
     if (letter.kind === 'message') editMessage(sql, letter, payload)
     else if (letter.kind === 'run') editRun(sql, letter, payload)
+    else if (letter.kind === 'webhook') throw unchangeable()
     else editDelivery(sql, letter, payload)
     return true
   },
@@ -167,6 +180,7 @@ function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): Rep
   sql.run('UPDATE inbox_content SET envelope = ? WHERE seq = ?', JSON.stringify(route.envelope), row.seq)
   if (row.turn !== null) leaveTurn(sql, row.turn, row.seq)
   settle(sql, letter, 'replayed', now)
+  tellReplayed(sql, letter, now)
   return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: route.session.key, agent: route.agent }
 }
 
@@ -180,6 +194,7 @@ function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayRes
   )
   if (changed === 0) return { status: 'missing' }
   settle(sql, letter, 'replayed', now)
+  tellReplayed(sql, letter, now)
   return { status: 'replayed', kind: 'delivery', channel: letter.channel }
 }
 
@@ -188,6 +203,32 @@ function replayRun(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
   if (!requeueRun(sql, letter.ref)) return { status: 'missing' }
   settle(sql, letter, 'replayed', now)
   return { status: 'replayed', kind: 'run', run: asRunId(letter.ref) }
+}
+
+/** Where the webhook was removed or disabled meanwhile there is nowhere to go. */
+function replayWebhook(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
+  const row = sql.get<{ seq: number }>(
+    `SELECT d.seq FROM webhook_delivery d JOIN webhook w ON w.seq = d.webhook WHERE d.id = ? AND d.open = 0 AND w.status = 'enabled'`,
+    letter.ref,
+  )
+  if (row === undefined) return { status: 'unroutable' }
+  reopen(sql, row.seq, now)
+  settle(sql, letter, 'replayed', now)
+  return { status: 'replayed', kind: 'webhook', delivery: asWebhookDeliveryId(letter.ref) }
+}
+
+const unchangeable = (): InvalidError =>
+  new InvalidError('What a webhook is told is what happened; it cannot be changed. Replay it without a payload.', {
+    code: 'EVENT_UNCHANGEABLE',
+  })
+
+function tellReplayed(sql: Sql, { id, kind, ref, channel, session }: LetterRow, now: number): void {
+  emit(sql, {
+    tenant: DEFAULT_TENANT,
+    type: 'message.replayed',
+    now,
+    data: () => ({ dead_letter_id: id, kind, ref, channel, session }),
+  })
 }
 
 const settle = (sql: Sql, letter: LetterRow, status: DeadLetterStatus, now: number): number =>

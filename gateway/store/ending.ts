@@ -1,6 +1,7 @@
 /** How a turn ends or stops for a while: done, waiting, failed, given back. Each frees the session in the same transaction. */
 import { ConflictError, FIRST_STEP } from '#contract'
 import type { DeadLetterId, Ended, Failure, NewDelivery, TurnEnd, TurnRef } from '#contract'
+import { emitMessages } from './events.ts'
 import { bury } from './letter-row.ts'
 import { anyQueued, close, holdUp } from './message-row.ts'
 import { append, forget, free, ownSession, saveSession } from './session-row.ts'
@@ -41,6 +42,11 @@ export function conclude(
       turn.first_reply = seqs[0] ?? 0
       turn.replies = seqs.length
       close(sql, turn.messages, { status: 'done', reason: end.reason, now })
+      emitMessages(sql, turn.messages, {
+        type: 'message.processed',
+        now,
+        more: { replies: seqs.length, reason: end.reason?.code ?? null },
+      })
       free(session, null)
       if (end.reset) forget(sql, session)
       break

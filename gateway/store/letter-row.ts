@@ -1,6 +1,7 @@
 /** The dead letter as a row: what was given up, with all that is needed to bring it back. */
-import { newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
 import type { DeadLetterId, Envelope, Failure, JsonObject, Origin } from '#contract'
+import { emit, emitMessages } from './events.ts'
 import { close, messagesAt } from './message-row.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Sql } from './sql.ts'
@@ -8,7 +9,7 @@ import type { TurnRow } from './turn-row.ts'
 
 export interface NewLetter {
   readonly id: DeadLetterId
-  readonly kind: 'message' | 'delivery' | 'run'
+  readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
   readonly ref: string
   readonly channel: string
   readonly session: string | null
@@ -36,6 +37,16 @@ export function insertLetter(sql: Sql, letter: NewLetter): void {
     JSON.stringify(letter.content),
     letter.origin === undefined ? null : JSON.stringify(letter.origin),
   )
+  if (letter.kind === 'message' || letter.kind === 'delivery') tell(sql, letter)
+}
+
+function tell(sql: Sql, { id, kind, ref, channel, session, reason, attempts, now }: NewLetter): void {
+  emit(sql, {
+    tenant: DEFAULT_TENANT,
+    type: 'message.dead_lettered',
+    now,
+    data: () => ({ dead_letter_id: id, kind, ref, channel, session, reason: reason.code, attempts }),
+  })
 }
 
 /**
@@ -63,6 +74,7 @@ export function bury(
     })
   })
   close(sql, turn.messages, { status: 'dead', reason: death.reason, now: death.now })
+  emitMessages(sql, turn.messages, { type: 'message.failed', now: death.now, more: { reason: death.reason.code } })
   sql.run('UPDATE session_message SET void = 1 WHERE session = ? AND seq >= ? AND turn = ?', session.seq, turn.base_seq, turn.id)
   turn.status = 'dead'
   turn.due_at = null

@@ -5,6 +5,7 @@
 import type { Sql } from './sql.ts'
 import { pruneRuns } from './run-row.ts'
 import { leaveTurn, loadTurn } from './turn-row.ts'
+import { pruneEvents } from './webhook-row.ts'
 
 interface OldRow {
   readonly seq: number
@@ -24,7 +25,9 @@ export function prune(sql: Sql, before: number, limit: number): number {
     if (row.session !== null) forgetWords(sql, row.session, before)
   }
   const posted = prunePosted(sql, before, limit - old.length)
-  return old.length + posted + pruneRuns(sql, before, limit - old.length - posted)
+  const runs = pruneRuns(sql, before, limit - old.length - posted)
+  const gone = old.length + posted + runs
+  return gone + pruneEvents(sql, before, limit - gone)
 }
 
 /** Parts that answered no message go by themselves. */

@@ -19,6 +19,7 @@ export interface RemoteOptions {
   /** Commands under way; beyond it they are refused at once. */
   readonly maxWaiting: number
   readonly onFault: (fault: StoreFault | null) => void
+  readonly onNews: () => void
   /** The thread ended by itself. */
   readonly onDeath: (error: Error) => void
 }
@@ -120,8 +121,9 @@ export class Remote {
     this.#worker.postMessage({ jobs: packJobs(batch) }, [])
   }
 
-  #answered({ answers, fault }: FromWorker): void {
+  #answered({ answers, fault, news }: FromWorker): void {
     if (fault !== undefined) this.#options.onFault(fault)
+    if (news === true) this.#options.onNews()
     for (const answer of unpackAnswers(answers ?? [])) {
       const pending = this.#pending.get(answer.id)
       this.#pending.delete(answer.id)

@@ -2,6 +2,7 @@
 import { ConflictError, asRunId, newDeadLetterId } from '#contract'
 import type { NewRun, RunEnd, RunStatus, RunStore } from '#contract'
 import type { Handlers } from './command.ts'
+import { emit } from './events.ts'
 import { insertLetter } from './letter-row.ts'
 import { findRun, insertRun, listRuns } from './run-row.ts'
 import type { Sql } from './sql.ts'
@@ -61,7 +62,7 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
   const status = end.dead !== null && end.status === 'failed' ? 'dead' : end.status
   const row = sql.get<NamedRun>(
     `UPDATE run SET status = ?, open = 0, version = ?, attempts = ?, ended_at = ?, key = iif(?, id, key) WHERE seq = ?
-     RETURNING id, skill, version`,
+     RETURNING id, skill, version, tenant`,
     status,
     end.version,
     end.attempts,
@@ -70,7 +71,14 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
     seq,
   )
   sql.run('UPDATE run_content SET outcome = ?, logs = ? WHERE seq = ?', JSON.stringify(end.outcome), end.logs, seq)
-  if (end.dead === null || row === undefined) return
+  if (row === undefined) return
+  emit(sql, {
+    tenant: row.tenant,
+    type: end.status === 'done' ? 'skill.invoked' : 'skill.failed',
+    now: end.now,
+    data: () => ({ run_id: row.id, skill: row.skill, version: row.version, status, attempts: end.attempts }),
+  })
+  if (end.dead === null) return
   const content = sql.get<{ input: string }>('SELECT input FROM run_content WHERE seq = ?', seq)
   const input: NewRun['input'] = JSON.parse(content?.input ?? 'null')
   insertLetter(sql, {
@@ -90,6 +98,7 @@ interface NamedRun {
   readonly id: string
   readonly skill: string
   readonly version: string | null
+  readonly tenant: string
 }
 
 const over = (id: string): ConflictError => new ConflictError(`Run ${id} is over, or there is none such.`, { code: 'RUN_OVER' })

@@ -1,6 +1,7 @@
 /** The session as a row: found or made, its fence checked, its memory appended to. Loaded once a command, saved once. */
-import { FencedError } from '#contract'
+import { DEFAULT_TENANT, FencedError } from '#contract'
 import type { Message, SessionParts, TurnRef } from '#contract'
+import { emit } from './events.ts'
 import type { Sql } from './sql.ts'
 
 export interface SessionRow {
@@ -18,6 +19,12 @@ export interface SessionRow {
 export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
   const known = sql.get<{ seq: number }>('SELECT seq FROM session WHERE key = ?', parts.key)
   if (known !== undefined) return known.seq
+  emit(sql, {
+    tenant: DEFAULT_TENANT,
+    type: 'session.created',
+    now,
+    data: () => ({ session: parts.key, agent: parts.agent, channel: parts.channel }),
+  })
   return sql.insert(
     `INSERT INTO session (key, agent, channel, account, peer_kind, peer, thread, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     parts.key,

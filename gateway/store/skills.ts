@@ -1,6 +1,7 @@
 /** Registered skills, their bundles and their tracks. A bundle is stored once for each digest and goes with the last version that has it. */
 import type { SkillRecord, SkillStore, SkillTrack } from '#contract'
 import type { Handlers } from './command.ts'
+import { emit } from './events.ts'
 import type { Sql } from './sql.ts'
 
 /** As the port, with bundles as base64: what crosses to the worker is JSON. */
@@ -59,6 +60,8 @@ export const skillWrites: Handlers<SkillWire> = {
       record.createdBy,
     )
     if (track !== null) setTrack(sql, track)
+    const { tenant, id, version, digest } = record
+    emit(sql, { tenant, type: 'skill.registered', now: record.createdAt, data: () => ({ skill: id, version, digest }) })
     return 'added'
   },
   list: (sql) => sql.all<SkillRow>('SELECT * FROM skill ORDER BY tenant, id, created_at, version').map(toRecord),

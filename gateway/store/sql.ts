@@ -8,7 +8,9 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 export class Sql {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  readonly #known = new Map<string, unknown>()
   #writes = 0
+  #hasNews = false
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -66,7 +68,31 @@ export class Sql {
 
   /** SQLite rolls some failures back by itself. */
   rollback(): void {
+    this.#known.clear()
     if (this.#database.isTransaction) this.#prepare('ROLLBACK', []).run()
+  }
+
+  /** What rarely changes and is asked for often, read once. Whoever changes it calls `forget`; what is rolled back is forgotten too. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- each key has one maker, which says what it is
+  remember<Value>(key: string, make: () => Value): Value {
+    if (!this.#known.has(key)) this.#known.set(key, make())
+    return this.#known.get(key) as Value
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key)
+  }
+
+  /** Something was written that the other thread has to be told of. */
+  tellNews(): void {
+    this.#hasNews = true
+  }
+
+  /** Whether there is such since the last time. */
+  takeNews(): boolean {
+    const hasNews = this.#hasNews
+    this.#hasNews = false
+    return hasNews
   }
 
   /** The texts come from the code alone, so the cache is as bounded as the code. */

@@ -13,6 +13,7 @@ import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import { Remote, stopped } from './remote.ts'
 import { skillStore } from './skills.ts'
+import { webhookEngine } from './webhook-engine.ts'
 
 export interface SqliteStoreOptions {
   readonly file: string
@@ -47,8 +48,10 @@ export class SqliteStore implements Store, Lifecycle {
   readonly pairing: Store['pairing']
   readonly skills: Store['skills']
   readonly runs: Store['runs']
+  readonly webhooks: Store['webhooks']
   readonly audit: Store['audit']
   readonly #options: SqliteStoreOptions
+  readonly #onEvents = new Set<() => void>()
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
   #reader: Remote | null = null
@@ -91,6 +94,16 @@ export class SqliteStore implements Store, Lifecycle {
     this.skills = skillStore(tell('skills', writes.skills, outside))
     const { add } = tell('runs', writes.runs, outside)
     this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
+    this.webhooks = {
+      ...ask('webhooks', reads.webhooks),
+      ...tell('webhooks', writes.webhooks, outside),
+      // What the engine does is nobody's action, whatever went on when it was woken.
+      ...methods('webhooks', webhookEngine, (name, args) => this.#send(name, args, inside)),
+      onEvents: (listen) => {
+        this.#onEvents.add(listen)
+        return () => this.#onEvents.delete(listen)
+      },
+    }
     const { seal } = tell('audit', writes.audit, outside)
     this.audit = {
       ...ask('audit', reads.audit),
@@ -195,6 +208,9 @@ export class SqliteStore implements Store, Lifecycle {
       clock,
       maxWaiting: MAX_WAITING,
       onFault: (fault) => this.#faulted(fault),
+      onNews: () => {
+        for (const listen of this.#onEvents) listen()
+      },
       onDeath,
     })
   }

@@ -28,6 +28,8 @@ export interface FromWorker {
   readonly answers?: readonly (number | boolean | string)[]
   /** Sent when it changes; null: all is well. */
   readonly fault?: StoreFault | null
+  /** Events were stored for webhooks. */
+  readonly news?: true
   /** The first message of all: how opening went. */
   readonly opened?: { readonly migrated: readonly string[] } | { readonly failure: string }
 }

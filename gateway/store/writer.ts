@@ -104,7 +104,8 @@ class Writer {
     const changed = fault?.code !== this.#fault?.code
     this.#fault = fault
     if (!changed && answers.length === 0) return
-    const message: FromWorker = { answers: packAnswers(answers), ...(changed ? { fault } : {}) }
+    const hasNews = this.#opened.sql.takeNews()
+    const message: FromWorker = { answers: packAnswers(answers), ...(changed ? { fault } : {}), ...(hasNews ? { news: true } : {}) }
     this.#port.postMessage(message, [])
   }
 

@@ -17,6 +17,8 @@ import { sessionSuite } from './store/sessions.ts'
 import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
 import { turnSuite } from './store/turns.ts'
+import { webhookSuite } from './store/webhooks.ts'
+import { webhookEventSuite } from './store/webhook-events.ts'
 
 export function storeSuite(name: string, use: UseStore, features: StoreFeatures): void {
   describe(`store: ${name}`, () => {
@@ -32,6 +34,8 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     pairingSuite(use)
     skillSuite(use)
     runSuite(use)
+    webhookSuite(use)
+    webhookEventSuite(use)
     retentionSuite(use)
   })
 }

@@ -257,6 +257,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       accept: (name, message, state) => ingress.accept(name, message, state),
       acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
       update: (name, platformId, news) => deliver.update(name, platformId, news),
+      onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       random: () => 0.5,
       document: async () => null,

@@ -1,6 +1,6 @@
 /** Anything that was given up, kept whole. */
 import type { Envelope, JsonValue, Payload } from '../envelope.ts'
-import type { DeadLetterId, MessageId, RunId, SessionKey } from '../ids.ts'
+import type { DeadLetterId, MessageId, RunId, SessionKey, WebhookDeliveryId } from '../ids.ts'
 import type { Failure } from '../message.ts'
 import type { Origin, SessionParts } from './inbox.ts'
 
@@ -10,8 +10,8 @@ export type DeadLetterStatus = 'open' | 'replayed' | 'discarded'
 export interface DeadLetterView {
   readonly id: DeadLetterId
   readonly seq: number
-  readonly kind: 'message' | 'delivery' | 'run'
-  /** The message's, the delivery's or the run's id. */
+  readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
+  /** The message's, the delivery's, the run's or the webhook delivery's id. */
   readonly ref: string
   readonly status: DeadLetterStatus
   readonly channel: string
@@ -46,6 +46,8 @@ export type ReplayResult =
   | { readonly status: 'replayed'; readonly kind: 'delivery'; readonly channel: string }
   /** The run is queued again with a fresh count of attempts. */
   | { readonly status: 'replayed'; readonly kind: 'run'; readonly run: RunId }
+  /** The event is on its way to its webhook again, with a fresh count of attempts. */
+  | { readonly status: 'replayed'; readonly kind: 'webhook'; readonly delivery: WebhookDeliveryId }
   | { readonly status: 'settled'; readonly was: DeadLetterStatus }
   | { readonly status: 'missing' }
   | { readonly status: 'unroutable' }

@@ -16,6 +16,7 @@ import type { RunStore } from './runs.ts'
 import type { SessionStore } from './sessions.ts'
 import type { SkillStore } from './skills.ts'
 import type { TurnStore } from './turns.ts'
+import type { WebhookStore } from './webhooks.ts'
 
 export interface Store extends Lifecycle {
   readonly inbox: InboxStore
@@ -32,10 +33,11 @@ export interface Store extends Lifecycle {
   readonly pairing: PairingStore
   readonly skills: SkillStore
   readonly runs: RunStore
+  readonly webhooks: WebhookStore
   readonly audit: AuditStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
-  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them, parts that answered none, and runs; answers how many. */
+  /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them, parts that answered none, runs, and events of webhooks; answers how many. */
   prune(before: number, limit: number): Promise<number>
 }
 

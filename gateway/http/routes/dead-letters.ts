@@ -15,14 +15,15 @@ import { PAGING } from '../cursor.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
+const KINDS: readonly DeadLetterView['kind'][] = ['message', 'delivery', 'run', 'webhook']
 const STATUSES: readonly DeadLetterStatus[] = ['open', 'replayed', 'discarded']
 
 const SUMMARY: JsonObject = {
   id: TEXT,
-  kind: { enum: ['message', 'delivery', 'run'] },
-  ref: { ...TEXT, description: 'Id of the message, the delivery or the run.' },
+  kind: { enum: [...KINDS] },
+  ref: { ...TEXT, description: 'Id of the message, the delivery, the run or the delivery to a webhook.' },
   status: { enum: [...STATUSES] },
-  channel: { ...TEXT, description: 'Empty for a run.' },
+  channel: { ...TEXT, description: 'Empty for a run and a webhook.' },
   skill: { ...TEXT_OR_NULL, description: 'Of a run; null for others.' },
   session: TEXT_OR_NULL,
   reason: objectOf({ code: TEXT, message: TEXT }),
@@ -33,7 +34,7 @@ const SUMMARY: JsonObject = {
 const REPLAYED = objectOf({
   id: TEXT,
   status: { const: 'replayed' },
-  kind: { enum: ['message', 'delivery', 'run'] },
+  kind: { enum: [...KINDS] },
   message_id: { ...TEXT_OR_NULL, description: 'The message that is queued again; null for a delivery and a run.' },
   run_id: { ...TEXT_OR_NULL, description: 'The run that is queued again; null for others.' },
 })
@@ -48,7 +49,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       summary: 'Dead letters, newest first, without their content',
       tag: 'dead letters',
       query: {
-        kind: { enum: ['message', 'delivery', 'run'] },
+        kind: { enum: [...KINDS] },
         channel: { type: 'string' },
         reason: { type: 'string', description: 'Its code.' },
         status: { enum: [...STATUSES] },
@@ -143,7 +144,10 @@ function replayed(id: DeadLetterId, result: ReplayResult): JsonObject {
   if (result.status === 'missing') throw noLetter()
   if (result.status === 'settled') throw new ConflictError(`The letter was ${result.was} before.`, { code: 'DEAD_LETTER_SETTLED' })
   if (result.status === 'unroutable') {
-    throw new ConflictError('No route leads from this message to an agent. Add one and replay it again.', { code: 'UNROUTABLE' })
+    throw new ConflictError(
+      'It has nowhere to go: no route leads to an agent, or its webhook is disabled. Mend that and replay it again.',
+      { code: 'UNROUTABLE' },
+    )
   }
   return {
     id,

@@ -25,6 +25,8 @@ import { skillRolloutRoutes } from './skill-rollout.ts'
 import { skillRunRoutes } from './skill-runs.ts'
 import { skillRoutes } from './skills.ts'
 import { whoamiRoutes } from './whoami.ts'
+import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 /** The whole table: what channels lend, and the hub's. */
 export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly UpgradeRoute[]): readonly Route[] {
@@ -44,6 +46,8 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...channelLinkRoutes(hub),
     ...channelPairingRoutes(hub),
     ...deliveryRoutes(hub),
+    ...webhookRoutes(hub),
+    ...webhookDeliveryRoutes(hub),
     ...deadLetterRoutes(hub),
     ...eventRoutes(hub),
     ...keyRoutes(hub),

@@ -49,6 +49,7 @@ test('without a file and environment every setting has its default', async (t) =
     shutdown: { drainMs: 30_000 },
     retention: { messagesMs: 2_592_000_000, auditMs: 7_776_000_000 },
     audit: { checkpointFile: null },
+    webhooks: { isHttpsOnly: true, allowNetworks: [] },
   })
   assert.equal(agents.length, 1)
   const { prompt, ...agent } = agents[0] ?? assert.fail()

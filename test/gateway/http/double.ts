@@ -119,6 +119,9 @@ export class FakeMetrics implements Metrics {
 }
 
 /** What the hub knows, for tests to fill. */
+/** What no test of the double asks for. */
+const absent: object = new Proxy({}, { get: (_, name) => assert.fail(`the double has no ${String(name)}`) })
+
 export class Hub {
   readonly messages: MessageView[] = []
   readonly steps: Map<string, StepView[]> = new Map()
@@ -281,6 +284,7 @@ export class Hub {
       onEntry: () => () => undefined,
       verify: async (tenant) => ({ tenant, ok: true, entries: 0, sealed: 0, head: null, checkpoints: 0, fault: null }),
     },
+    webhooks: absent as Services['webhooks'],
     metricsText: async () => 'up 1\n',
     version: '1.2.3',
   }
@@ -291,7 +295,6 @@ export class Hub {
         .filter((row) => before === null || row.seq < before)
         .toSorted((a, b) => b.seq - a.seq)
         .slice(0, limit)
-    const absent = new Proxy({}, { get: (_, name) => assert.fail(`the double has no ${String(name)}`) })
     return {
       start: async () => undefined,
       stop: async () => undefined,
@@ -347,6 +350,7 @@ export class Hub {
       skills: absent as Store['skills'],
       runs: absent as Store['runs'],
       audit: absent as Store['audit'],
+      webhooks: absent as Store['webhooks'],
     }
   }
 }

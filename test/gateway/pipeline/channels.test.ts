@@ -89,6 +89,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       metrics,
       log: quietLog,
       random: () => 1,
+      onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       document: async () => null,
       update: async () => undefined,

@@ -1,0 +1,69 @@
+/**
+ * The two signatures that every delivery carries. `X-OpenClaw-Signature`: hex HMAC-SHA-256 over body, timestamp and nonce, keyed with the
+ * secret as it is written. Standard Webhooks 1.0.0: base64 HMAC-SHA-256 over `id.timestamp.body`, keyed with what the secret encodes. Keys
+ * and messages differ, so neither is ever taken for the other. Of several secrets each signs, the newest first.
+ */
+import { createHmac } from 'node:crypto'
+import type { WebhookEvent } from '#contract'
+
+export interface Attempt {
+  readonly event: WebhookEvent
+  /** From 1. */
+  readonly number: number
+  /** Epoch milliseconds of this attempt: a receiver refuses what is older than five minutes. */
+  readonly at: number
+  /** 32 hex digits, new at each attempt. Fixed in length like the timestamp, so that no byte can pass from one signed part to the next. */
+  readonly nonce: string
+  readonly secrets: readonly string[]
+  readonly userAgent: string
+}
+
+export interface SignedRequest {
+  readonly headers: { readonly [name: string]: string }
+  readonly body: string
+}
+
+/** Rendered anew at each attempt; `id` is what stays. */
+export function signedRequest({ event, number, at, nonce, secrets, userAgent }: Attempt): SignedRequest {
+  const timestamp = Math.floor(at / 1_000)
+  const body = JSON.stringify({
+    id: event.id,
+    type: event.type,
+    created_at: new Date(event.createdAt).toISOString(),
+    timestamp,
+    nonce,
+    attempt: number,
+    data: event.data,
+  })
+  const own = secrets.map((secret) => ownSignature(secret, { body, timestamp: String(timestamp), nonce }))
+  const standard = secrets.map((secret) => standardSignature(secret, { id: event.id, timestamp: String(timestamp), body }))
+  return {
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': userAgent,
+      'x-openclaw-event': event.type,
+      'x-openclaw-attempt': String(number),
+      'x-openclaw-timestamp': String(timestamp),
+      'x-openclaw-nonce': nonce,
+      'x-openclaw-signature': own.join(','),
+      'webhook-id': event.id,
+      'webhook-timestamp': String(timestamp),
+      'webhook-signature': standard.join(' '),
+    },
+  }
+}
+
+export const ownSignature = (
+  secret: string,
+  { body, timestamp, nonce }: { readonly body: string; readonly timestamp: string; readonly nonce: string },
+): string => createHmac('sha256', secret).update(body).update(timestamp).update(nonce).digest('hex')
+
+export const standardSignature = (
+  secret: string,
+  { id, timestamp, body }: { readonly id: string; readonly timestamp: string; readonly body: string },
+): string => `v1,${createHmac('sha256', standardKey(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+
+const PREFIX = 'whsec_'
+const standardKey = (secret: string): Uint8Array =>
+  secret.startsWith(PREFIX) ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret)
