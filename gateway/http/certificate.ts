@@ -73,7 +73,16 @@ export class Certificates {
     }
     const expiresAt = Date.parse(certificate.valid_to)
     const endsWith = [proofId(client), ...this.#roles.proofIds(tenant, roles)]
-    return { principal, by: 'certificate', via: 'certificate', roles, expiresAt, endsWith, touch: () => undefined }
+    return {
+      principal,
+      by: 'certificate',
+      via: 'certificate',
+      countedAs: `certificate/${client.san}`,
+      roles,
+      expiresAt,
+      endsWith,
+      touch: () => undefined,
+    }
   }
 }
 

@@ -43,6 +43,8 @@ export interface Verifier {
 /** Somebody who proved who they are, and how: only what a browser sends by itself needs protection against forged requests. */
 export interface Proven extends Proof {
   readonly via: 'bearer' | 'cookie' | 'certificate'
+  /** Whose requests are counted together: a key's. Of tokens one has as many as one likes, so there it is their subject. */
+  readonly countedAs: string
 }
 
 const MAX_REMEMBERED = 4_096
@@ -62,7 +64,7 @@ export class Credentials {
   readonly #failures: Counter
   /** By the whole header value or the cookie's; they cannot be confused, a cookie's begins with its name. */
   readonly #remembered = new Map<string, Proven>()
-  readonly #proofs = new WeakMap<Principal, Proof>()
+  readonly #proofs = new WeakMap<Principal, Proven>()
   readonly #watches = new Set<Watch>()
   /** Counts the calls of `end`. */
   #ends = 0
@@ -103,9 +105,8 @@ export class Credentials {
     return proven === null ? null : proven.principal
   }
 
-  /** Whose requests are counted together: a key's. Of tokens one has as many as one likes, so there it is their subject. */
   countedAs(principal: Principal): string {
-    return this.#proofs.get(principal)?.by === 'token' ? `${principal.tenant}/${principal.id}` : principal.credential
+    return this.#proofs.get(principal)?.countedAs ?? principal.credential
   }
 
   /** What was proven elsewhere, by the connection itself, ends here like all else. */
@@ -176,7 +177,7 @@ export class Credentials {
     let refusal: Refusal = 'malformed'
     for (const verifier of verifiers) {
       const proof = await this.#ask(verifier, token)
-      if (typeof proof !== 'string') return this.#remember(text, { ...proof, via })
+      if (typeof proof !== 'string') return this.#remember(text, { ...proof, via, countedAs: countedAs(proof) })
       refusal = proof
       if (refusal !== 'malformed') break
     }
@@ -249,3 +250,5 @@ export class Credentials {
     this.#armedFor = Infinity
   }
 }
+
+const countedAs = ({ by, principal }: Proof): string => (by === 'token' ? `${principal.tenant}/${principal.id}` : principal.credential)

@@ -93,8 +93,8 @@ export class Endpoint {
   }
 
   #count(exchange: Exchange, proven: Proven | null, by: CredentialClass | null): QuotaFields {
-    const { limits, credentials } = this.#door
-    if (proven !== null) return limits.known(credentials.countedAs(proven.principal))
+    const { limits } = this.#door
+    if (proven !== null) return limits.known(proven.countedAs)
     if (by !== null) limits.failed(exchange.ip, by)
     return limits.stranger(exchange.ip)
   }

@@ -15,10 +15,24 @@ import { restart } from './restart.ts'
 import { skills } from './skills.ts'
 import { soak } from './soak.ts'
 import { start } from './start.ts'
+import { tokens } from './token.ts'
 import { turns } from './turns.ts'
 import { ws } from './ws.ts'
 
-const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, kafka, mqtt, skills, restart, soak }
+const BENCHES: { readonly [name: string]: Bench } = {
+  generator,
+  start,
+  accept,
+  tokens,
+  turns,
+  ws,
+  amqp,
+  kafka,
+  mqtt,
+  skills,
+  restart,
+  soak,
+}
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, seconds: { type: 'string', default: '10' }, json: { type: 'string' } },

@@ -11,8 +11,8 @@ const OF_CHANNELS =
   /^(grammy|@grammyjs\/.*|@slack\/.*|axios|baileys|libsignal|protobufjs|amqplib|mqtt|mqtt-packet|kafkajs|mdast-.*|micromark.*|uqr)$/
 const ENTRY = new URL('./lazy-subject.ts', import.meta.url).pathname
 
-async function loadedBy(context: TestContext, channels: object): Promise<readonly string[]> {
-  const gateway = await startGateway(context, { entry: ENTRY, config: { channels } })
+async function loadedBy(context: TestContext, channels: object, more: object = {}): Promise<readonly string[]> {
+  const gateway = await startGateway(context, { entry: ENTRY, config: { channels, ...more } })
   await answerTo(gateway, 'anything')
   await gateway.stop()
   return JSON.parse(readFileSync(join(gateway.dir, 'packages.json'), 'utf8')) as readonly string[]
@@ -45,6 +45,15 @@ test('nothing of OpenTelemetry is loaded without a collector', { timeout: 30_000
     [],
   )
 })
+test(
+  'what checks tokens is loaded with the first of them, not with the issuer that is configured',
+  { timeout: 30_000 },
+  async (context) => {
+    const packages = await loadedBy(context, {}, { auth: { issuers: [{ issuer: 'https://id.example', audience: 'a' }] } })
+    assert.ok(packages.includes('express'), 'it sees what is loaded')
+    assert.ok(!packages.includes('jose'))
+  },
+)
 
 test('one that has a broker loads the library of that broker alone', { timeout: 30_000 }, async (context) => {
   const packages = await loadedBy(context, { devices: { kind: 'mqtt', url: 'mqtt://127.0.0.1:9', topic: 'a' } })
