@@ -16,9 +16,23 @@ import { skills } from './skills.ts'
 import { soak } from './soak.ts'
 import { start } from './start.ts'
 import { turns } from './turns.ts'
+import { webhooks } from './webhooks.ts'
 import { ws } from './ws.ts'
 
-const BENCHES: { readonly [name: string]: Bench } = { generator, start, accept, turns, ws, amqp, kafka, mqtt, skills, restart, soak }
+const BENCHES: { readonly [name: string]: Bench } = {
+  generator,
+  start,
+  accept,
+  turns,
+  ws,
+  amqp,
+  kafka,
+  mqtt,
+  skills,
+  webhooks,
+  restart,
+  soak,
+}
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, seconds: { type: 'string', default: '10' }, json: { type: 'string' } },
