@@ -48,6 +48,8 @@ export interface Route {
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }
   }
+  /** Statuses of problems that only this route has, for the document: those that follow from its other members are added to all. */
+  readonly problems?: readonly number[]
   /** The same Idempotency-Key gives the same answer for 24 h. `own`: the route sees to it by itself. */
   readonly idempotency?: 'kept' | 'own'
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply

@@ -221,7 +221,7 @@ export class HttpServer implements Lifecycle {
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
-    server.on('request', buildApp({ routes: table, files, door }))
+    server.on('request', buildApp({ routes: table, upgrades: this.#options.upgrades, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
     return { server, keys, certificates, door, pages, upgrades, metrics: null, port, release }

@@ -2,14 +2,14 @@
  * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: so these answers are not kept for
  * an Idempotency-Key, which would leave the secret in the store.
  */
-import { ConflictError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
+import { ConflictError, InvalidError, NotFoundError, ROLE_NAME, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { checkGrant } from '../grant.ts'
 import type { KeyView, Keys, NewKey } from '../keys.ts'
 import type { Roles } from '../roles.ts'
 import { principalOf } from './caller.ts'
-import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { GIVEN_TIME, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 /** A week. */
@@ -36,8 +36,8 @@ const NEW_KEY: JsonObject = {
   properties: {
     name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$' },
     scopes: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
-    roles: { type: 'array', items: TEXT, minItems: 1, maxItems: 32, uniqueItems: true },
-    expires_at: TIME_OR_NULL,
+    roles: { type: 'array', items: { type: 'string', pattern: ROLE_NAME }, minItems: 1, maxItems: 32, uniqueItems: true },
+    expires_at: { ...GIVEN_TIME, type: ['string', 'null'] },
   },
   anyOf: [{ required: ['scopes'] }, { required: ['roles'] }],
   additionalProperties: false,
@@ -169,7 +169,7 @@ function readNewKey({ body }: HttpRequest, now: number): NewKey {
   if (typeof name !== 'string') throw new InvalidError('A key has a name.', { code: 'SCHEMA_VIOLATION' })
   if (expiresAt !== null && !(expiresAt > now)) {
     throw new InvalidError('The key would expire before it is made.', {
-      code: 'SCHEMA_VIOLATION',
+      code: 'KEY_EXPIRES_TOO_SOON',
       faults: [{ pointer: '#/expires_at', detail: 'must be an ISO 8601 time to come' }],
     })
   }
