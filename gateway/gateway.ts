@@ -3,7 +3,7 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { InvalidError, messageDocument } from '#contract'
+import { DEFAULT_TENANT, InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
@@ -98,7 +98,14 @@ export class Gateway implements Lifecycle {
     this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared })
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
-    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
+    this.#pairings = new Pairings({
+      store,
+      clock,
+      log,
+      feed: this.#feed,
+      tenantOf: (channel) => this.#channels.tenantOf(channel) ?? DEFAULT_TENANT,
+      post: (notice) => this.#deliver.post(notice),
+    })
     this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
@@ -107,6 +114,7 @@ export class Gateway implements Lifecycle {
         log,
         metrics,
         access: this.#access,
+        tenantOf: (channel) => this.#channels.tenantOf(channel),
         roster: this.#roster,
         feed: this.#feed,
         pressure,
@@ -126,7 +134,7 @@ export class Gateway implements Lifecycle {
         fetch: fetchGuarded,
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
-        document: (id) => this.#document(id),
+        document: (tenant, id) => this.#document(tenant, id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
       },
@@ -246,9 +254,9 @@ export class Gateway implements Lifecycle {
     this.#phase = 'stopped'
   }
 
-  /** Something that happened, for those who watch the whole gateway. */
-  tell(name: string, data: JsonObject): void {
-    this.#feed.emit({ type: 'event', name, data })
+  /** Something that happened, for those of the tenant who watch. */
+  tell(tenant: string, name: string, data: JsonObject): void {
+    this.#feed.emit({ type: 'event', tenant, name, data })
   }
 
   /** New routes, agents and access rules; turns under way keep what they began with. Everything else needs a restart. */
@@ -257,7 +265,7 @@ export class Gateway implements Lifecycle {
     this.#ingress.reroute(...routing(config))
     this.#access.replace(policiesOf(this.#parts.channels, config))
     this.#tellOpen()
-    this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
+    this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
   }
 
   #services(): Services {
@@ -270,14 +278,14 @@ export class Gateway implements Lifecycle {
       version,
       metricsText,
       agents: {
-        list: () =>
-          this.#roster.list().map((definition) => ({
+        list: (tenant) =>
+          this.#roster.list(tenant).map((definition) => ({
             definition,
             models: agents.models(definition),
-            runningTurns: this.#dispatch.runningOf(definition.name),
+            runningTurns: this.#dispatch.runningOf(definition),
           })),
-        find: (nameOrId) => this.#roster.find(nameOrId),
-        register: (declaration) => this.#registered.register(declaration),
+        find: (tenant, nameOrId) => this.#roster.find(tenant, nameOrId),
+        register: (tenant, declaration) => this.#registered.register(tenant, declaration),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -289,7 +297,7 @@ export class Gateway implements Lifecycle {
       pairings: this.#pairings,
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
-      resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
+      resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
       probes: () => this.#probes(),
     }
   }
@@ -335,8 +343,8 @@ export class Gateway implements Lifecycle {
     }))
   }
 
-  async #document(id: MessageId): Promise<JsonObject | null> {
-    const whole = await this.#parts.store.inbox.whole(id)
+  async #document(tenant: string, id: MessageId): Promise<JsonObject | null> {
+    const whole = await this.#parts.store.inbox.whole(tenant, id)
     return whole === null ? null : messageDocument(whole.message, whole.steps, whole.replies)
   }
 }
@@ -350,14 +358,14 @@ function policiesOf(channels: readonly ConfiguredChannel[], { channels: declared
 }
 
 const routing = (config: Config): [Router, SessionKeys] => [
-  new Router({ rules: config.routes, fallback: config.fallback, identityLinks: config.session.identityLinks }),
+  new Router({ rules: config.routes, fallbacks: config.fallbacks, identityLinks: config.session.identityLinks }),
   new SessionKeys(config.session.identityLinks),
 ]
 
 /** @throws InvalidError with every fault of the declaration */
-function declared(declaration: JsonObject): AgentDefinition {
+function declared(tenant: string, declaration: JsonObject): AgentDefinition {
   const name = declaration['name']
-  const result = agentFromDeclaration(typeof name === 'string' ? name : '', declaration)
+  const result = agentFromDeclaration({ tenant, name: typeof name === 'string' ? name : '' }, declaration)
   if (result.ok) return result.agent
   throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
 }

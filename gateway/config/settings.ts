@@ -21,7 +21,7 @@ export interface Settings {
     readonly max_connections: number
   }
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
-  readonly agents: { readonly [name: string]: AgentSettings }
+  readonly agents: { readonly [name: string]: AgentSettings & { readonly tenant: string } }
   readonly routes: readonly RouteSettings[]
   readonly rules?: readonly RouteSettings[]
   readonly fallback?: string | null
@@ -62,6 +62,7 @@ export interface Settings {
         readonly network?: { readonly allow: readonly string[] }
         readonly secrets: { readonly [name: string]: string }
         readonly grade?: SkillGrade
+        readonly tenants: readonly string[]
       }
     }
   }

@@ -4,7 +4,7 @@
  * before the first request is computed before it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DeniedError, may } from '#contract'
+import { DeniedError, isOperator, may } from '#contract'
 import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
 import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
@@ -15,6 +15,7 @@ import { Exchange } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import type { KeptAnswers } from './kept-answers.ts'
 import type { Meter } from './meter.ts'
+import { operatorOnly } from './operator.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 import type { Check, Schemas } from './schema.ts'
 
@@ -99,6 +100,10 @@ export class Endpoint {
         code: 'INSUFFICIENT_SCOPE',
         reason: 'forbidden',
       })
+    }
+    if (this.route.isForOperator === true && !isOperator(proven.principal)) {
+      meter.authFailures.inc(['tenant'])
+      throw operatorOnly()
     }
     return proven.principal
   }

@@ -13,6 +13,7 @@ const MAX_KEYS = 10_000
 const SHAPE = /^ock_live_[0-9A-Za-z]{8}_[A-Za-z0-9_-]{43}$/
 
 export interface NewKey {
+  readonly tenant: string
   readonly name: string
   readonly scopes: readonly string[]
   readonly expiresAt: number | null
@@ -53,8 +54,10 @@ export class Keys implements Verifier, Lifecycle {
     await this.#writeLastUse()
   }
 
-  list(): readonly KeyRecord[] {
-    return [...this.#byId.values()].map((held) => ({ ...held.record, lastUsedAt: lastUse(held) }))
+  /** Of one tenant. */
+  list(tenant: string): readonly KeyRecord[] {
+    const own = [...this.#byId.values()].filter(({ record }) => record.tenant === tenant)
+    return own.map((held) => ({ ...held.record, lastUsedAt: lastUse(held) }))
   }
 
   /** `secret` is what the holder must keep; it cannot be had again. */
@@ -67,12 +70,13 @@ export class Keys implements Verifier, Lifecycle {
     return { record: await this.#add(id, key, secret), secret }
   }
 
-  /** From when this resolves nobody gets in with it. False: none such, or revoked before. */
-  async revoke(id: KeyId): Promise<boolean> {
+  /** From when this resolves nobody gets in with it. False: the tenant has none such, or it was revoked before. */
+  async revoke(tenant: string, id: KeyId): Promise<boolean> {
     const now = this.#clock.now()
-    const revoked = await this.#store.revoke(id, now)
+    const revoked = await this.#store.revoke(tenant, id, now)
     const held = this.#byId.get(id)
-    if (held !== undefined && held.record.revokedAt === null) held.record = { ...held.record, revokedAt: now }
+    if (held !== undefined && held.record.tenant === tenant && held.record.revokedAt === null)
+      held.record = { ...held.record, revokedAt: now }
     if (revoked) for (const listen of this.#revokeListeners) listen(id)
     return revoked
   }
@@ -117,13 +121,14 @@ export class Keys implements Verifier, Lifecycle {
       this.#log.warn({ file }, 'The admin key could be read by others; its mode is 0600 now. Revoke it if it may be known.')
     const known = this.#byHash.get(hash('sha256', kept.text))
     if (known !== undefined) return { id: known.record.id, made: false }
-    const record = await this.#add(id, { name: 'admin', scopes: ['*'], expiresAt: null }, kept.text)
+    const record = await this.#add(id, { tenant: DEFAULT_TENANT, name: 'admin', scopes: ['*'], expiresAt: null }, kept.text)
     return { id: record.id, made: kept.made }
   }
 
   async #add(id: KeyId, key: NewKey, secret: string): Promise<KeyRecord> {
     const record: KeyRecord = {
       id,
+      tenant: key.tenant,
       name: key.name,
       hash: hash('sha256', secret),
       scopes: key.scopes,
@@ -138,7 +143,7 @@ export class Keys implements Verifier, Lifecycle {
   }
 
   #hold(record: KeyRecord): void {
-    const principal: Principal = { id: record.name, credential: record.id, tenant: DEFAULT_TENANT, scopes: new Set(record.scopes) }
+    const principal: Principal = { id: record.name, credential: record.id, tenant: record.tenant, scopes: new Set(record.scopes) }
     const held: Held = { record, principal, usedAt: 0 }
     this.#byHash.set(record.hash, held)
     this.#byId.set(record.id, held)

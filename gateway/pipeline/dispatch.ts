@@ -11,6 +11,7 @@ import type { Pressure } from './pressure.ts'
 import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
+import { agentKey } from './roster.ts'
 import type { Roster } from './roster.ts'
 import { turnMetrics } from './turn-metrics.ts'
 import type { TurnMetrics } from './turn-metrics.ts'
@@ -69,7 +70,7 @@ export class Dispatch {
     this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
-      limitOf: (agent) => parts.roster.find(agent)?.limits.maxConcurrentTurns ?? 1,
+      limitOf: (agent) => parts.roster.at(agent)?.limits.maxConcurrentTurns ?? 1,
       work: (session, agent) => this.#work(session, agent),
       onRoom: () => this.#lookout.look(),
       admit: () => parts.pressure.admit(),
@@ -78,7 +79,7 @@ export class Dispatch {
     this.#lookout = new Lookout({
       ...parts,
       onFound: (session, agent) => {
-        if (!this.#running.has(session)) this.#lanes.hint(session, agent)
+        if (!this.#running.has(session)) this.#lanes.hint(session, agentKey(agent))
       },
     })
     this.#renewal = new Renewal({
@@ -99,9 +100,10 @@ export class Dispatch {
     return this.#lanes.ready
   }
 
-  runningOf(agent: string): number {
+  runningOf(agent: Pick<AgentDefinition, 'tenant' | 'name'>): number {
+    const key = agentKey(agent)
     let count = 0
-    for (const { turn } of this.#running.values()) if (turn.agent.name === agent) count += 1
+    for (const { turn } of this.#running.values()) if (agentKey(turn.agent) === key) count += 1
     return count
   }
 
@@ -129,12 +131,12 @@ export class Dispatch {
   /** A message waits in this session. */
   ready(session: SessionKey, agent: AgentDefinition): void {
     if (agent.queue.mode === 'interrupt') this.#running.get(session)?.stop.abort(new Stop('interrupt'))
-    this.#lanes.hint(session, agent.name)
+    this.#lanes.hint(session, agentKey(agent))
   }
 
-  async #work(session: SessionKey, agentName: string): Promise<boolean> {
+  async #work(session: SessionKey, key: string): Promise<boolean> {
     try {
-      return await this.#claim(session, agentName)
+      return await this.#claim(session, key)
     } catch (error) {
       // The store cannot be had: what waits stays where it is, and no attempt is counted.
       this.#parts.log.warn(
@@ -147,12 +149,12 @@ export class Dispatch {
   }
 
   /** Resolves true if more waits in the session. */
-  async #claim(session: SessionKey, agentName: string): Promise<boolean> {
+  async #claim(session: SessionKey, key: string): Promise<boolean> {
     const { store, clock, roster, log, feed } = this.#parts
-    const agent = roster.find(agentName)
+    const agent = roster.at(key)
     if (agent === null) {
       // Removed from the configuration while messages wait: they wait until it is back.
-      log.warn({ agent: agentName, session_key: session }, 'Messages wait for an agent that is not configured.')
+      log.warn({ agent: key, session_key: session }, 'Messages wait for an agent that is not configured.')
       return false
     }
     const now = clock.now()
@@ -181,6 +183,7 @@ export class Dispatch {
           const { id, channel } = envelope
           feed.emit({
             type: 'message',
+            tenant: agent.tenant,
             messageId: id,
             channel,
             lane,

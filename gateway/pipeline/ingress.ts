@@ -30,6 +30,8 @@ import type { SessionKeys } from './session-key.ts'
 export interface IngressParts {
   readonly store: Store
   readonly access: Access
+  /** Whose the channel's account is; null: all tenants share it, and each message says its own. */
+  readonly tenantOf: (channel: string) => string | null
   readonly roster: Roster
   readonly feed: Feed
   readonly clock: Clock
@@ -145,7 +147,8 @@ export class Ingress {
     state: StateChanges,
   ): { readonly acceptance: Acceptance; readonly agent: AgentDefinition | null } {
     const acceptedAt = this.#parts.clock.now()
-    const target = message.dead === undefined ? this.route(channel, message) : { agent: null, reason: message.dead }
+    const tenant = this.#tenantOf(channel, message)
+    const target = message.dead === undefined ? this.route(tenant, channel, message) : { agent: null, reason: message.dead }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,
@@ -158,6 +161,7 @@ export class Ingress {
       session: session?.key ?? null,
     }
     const acceptance: Acceptance = {
+      tenant,
       envelope,
       key: message.key,
       fingerprint: message.fingerprint,
@@ -190,29 +194,37 @@ export class Ingress {
     }
   }
 
-  /** By the agent asked for, else by the rules; without either it is dead on arrival, and says why. */
+  /** A message without an owner would be everybody's: it is not taken in. */
+  #tenantOf(channel: string, { tenant }: Inbound): string {
+    const own = this.#parts.tenantOf(channel) ?? tenant
+    if (own === undefined) throw new Error(`Channel "${channel}" is shared by all tenants, and said of a message not whose it is.`)
+    return own
+  }
+
+  /** By the agent asked for, else by the rules, both of the tenant; without either it is dead on arrival, and says why. */
   route(
+    tenant: string,
     channel: string,
     message: Pick<Inbound, 'agent' | 'account' | 'sender' | 'metadata'>,
   ): { readonly agent: AgentDefinition } | { readonly agent: null; readonly reason: Failure } {
     const { roster } = this.#parts
     if (message.agent !== null) {
-      const agent = roster.find(message.agent)
+      const agent = roster.find(tenant, message.agent)
       if (agent === null)
         throw new NotFoundError(`There is no agent "${message.agent}". GET /v1/agents lists those there are.`, { code: 'AGENT_UNKNOWN' })
       return { agent }
     }
-    const routed = this.#router.route({ ...message, channel })
+    const routed = this.#router.route({ ...message, tenant, channel })
     if (routed === null) {
       return {
         agent: null,
         reason: {
           code: 'UNROUTABLE',
-          message: 'No route matches and no fallback agent is configured. Add a route or `fallback`, then replay.',
+          message: 'No route matches and no fallback agent is configured. Add a route or `fallback`, or name the agent, then replay.',
         },
       }
     }
-    const agent = roster.find(routed.agent)
+    const agent = roster.find(tenant, routed.agent)
     if (agent === null) {
       return {
         agent: null,
@@ -229,10 +241,11 @@ export class Ingress {
   #stored(acceptance: Acceptance, agent: AgentDefinition | null): void {
     const { feed, log, onReady, pressure } = this.#parts
     pressure.accepted()
-    const { envelope, lane, session, dead, isNews } = acceptance
+    const { tenant, envelope, lane, session, dead, isNews } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({
       type: 'message',
+      tenant,
       messageId: envelope.id,
       channel: envelope.channel,
       lane,

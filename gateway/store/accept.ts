@@ -27,9 +27,10 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   const isOver = dead !== null || message.isNews
   const session = message.session === null ? null : sessionOf(sql, message.session, message.acceptedAt)
   const seq = sql.insert(
-    `INSERT INTO inbox (id, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key, fingerprint)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO inbox (id, tenant, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key,
+     fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     envelope.id,
+    message.tenant,
     dead !== null ? 'dead' : isOver ? 'done' : 'queued',
     isOver ? 0 : 1,
     envelope.channel,
@@ -47,6 +48,7 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   if (dead !== null) {
     insertLetter(sql, {
       id: dead.id,
+      tenant: message.tenant,
       kind: 'message',
       ref: envelope.id,
       channel: envelope.channel,

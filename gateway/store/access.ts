@@ -11,6 +11,7 @@ export interface TextChanges {
 
 interface KeyRow {
   readonly id: string
+  readonly tenant: string
   readonly name: string
   readonly hash: string
   readonly scopes: string
@@ -23,8 +24,9 @@ interface KeyRow {
 export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
   add(sql, key) {
     sql.run(
-      'INSERT INTO api_key (id, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO api_key (id, tenant, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       key.id,
+      key.tenant,
       key.name,
       key.hash,
       JSON.stringify(key.scopes),
@@ -34,7 +36,8 @@ export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
       key.lastUsedAt,
     )
   },
-  revoke: (sql, id, now) => sql.run('UPDATE api_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', now, id) === 1,
+  revoke: (sql, tenant, id, now) =>
+    sql.run('UPDATE api_key SET revoked_at = ? WHERE id = ? AND tenant = ? AND revoked_at IS NULL', now, id, tenant) === 1,
   touch(sql, id, at) {
     sql.run('UPDATE api_key SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)', at, id, at)
   },
@@ -46,6 +49,7 @@ export const keyReads: Handlers<Pick<KeyStore, 'list'>> = {
 
 const toKey = (row: KeyRow): KeyRecord => ({
   id: asKeyId(row.id),
+  tenant: row.tenant,
   name: row.name,
   hash: row.hash,
   scopes: JSON.parse(row.scopes),
@@ -57,6 +61,7 @@ const toKey = (row: KeyRow): KeyRecord => ({
 
 interface AgentRow {
   readonly id: string
+  readonly tenant: string
   readonly name: string
   readonly declaration: string
   readonly created_at: number
@@ -65,9 +70,10 @@ interface AgentRow {
 export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
   put(sql, agent) {
     const row = sql.get<AgentRow>(
-      `INSERT INTO agent (id, name, declaration, created_at) VALUES (?, ?, ?, ?)
-       ON CONFLICT (name) DO UPDATE SET declaration = excluded.declaration RETURNING id, name, declaration, created_at`,
+      `INSERT INTO agent (id, tenant, name, declaration, created_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (tenant, name) DO UPDATE SET declaration = excluded.declaration RETURNING id, tenant, name, declaration, created_at`,
       agent.id,
+      agent.tenant,
       agent.name,
       JSON.stringify(agent.declaration),
       agent.createdAt,
@@ -77,11 +83,12 @@ export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
 }
 
 export const agentReads: Handlers<Pick<RegisteredAgentStore, 'list'>> = {
-  list: (sql) => sql.all<AgentRow>('SELECT id, name, declaration, created_at FROM agent ORDER BY name').map(toAgent),
+  list: (sql) => sql.all<AgentRow>('SELECT id, tenant, name, declaration, created_at FROM agent ORDER BY tenant, name').map(toAgent),
 }
 
 const toAgent = (row: AgentRow): RegisteredAgent => ({
   id: asAgentId(row.id),
+  tenant: row.tenant,
   name: row.name,
   declaration: JSON.parse(row.declaration),
   createdAt: row.created_at,

@@ -8,6 +8,7 @@ import type { TurnRow } from './turn-row.ts'
 
 export interface NewLetter {
   readonly id: DeadLetterId
+  readonly tenant: string
   readonly kind: 'message' | 'delivery' | 'run'
   readonly ref: string
   readonly channel: string
@@ -22,9 +23,10 @@ export interface NewLetter {
 
 export function insertLetter(sql: Sql, letter: NewLetter): void {
   sql.run(
-    `INSERT INTO dead_letter (id, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content, origin)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO dead_letter (id, tenant, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content, origin)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     letter.id,
+    letter.tenant,
     letter.kind,
     letter.ref,
     letter.channel,
@@ -52,6 +54,7 @@ export function bury(
     const envelope: Envelope = JSON.parse(row.envelope)
     insertLetter(sql, {
       id: index === 0 ? death.deadLetter : newDeadLetterId(death.now),
+      tenant: session.tenant,
       kind: 'message',
       ref: envelope.id,
       channel: envelope.channel,

@@ -61,7 +61,7 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
   const status = end.dead !== null && end.status === 'failed' ? 'dead' : end.status
   const row = sql.get<NamedRun>(
     `UPDATE run SET status = ?, open = 0, version = ?, attempts = ?, ended_at = ?, key = iif(?, id, key) WHERE seq = ?
-     RETURNING id, skill, version`,
+     RETURNING id, tenant, skill, version`,
     status,
     end.version,
     end.attempts,
@@ -75,6 +75,7 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
   const input: NewRun['input'] = JSON.parse(content?.input ?? 'null')
   insertLetter(sql, {
     id: newDeadLetterId(end.now),
+    tenant: row.tenant,
     kind: 'run',
     ref: row.id,
     channel: '',
@@ -88,6 +89,7 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
 
 interface NamedRun {
   readonly id: string
+  readonly tenant: string
   readonly skill: string
   readonly version: string | null
 }

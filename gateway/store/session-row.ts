@@ -6,6 +6,7 @@ import type { Sql } from './sql.ts'
 export interface SessionRow {
   readonly seq: number
   readonly key: string
+  readonly tenant: string
   readonly agent: string
   fence: number
   owner: string
@@ -19,8 +20,10 @@ export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
   const known = sql.get<{ seq: number }>('SELECT seq FROM session WHERE key = ?', parts.key)
   if (known !== undefined) return known.seq
   return sql.insert(
-    `INSERT INTO session (key, agent, channel, account, peer_kind, peer, thread, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO session (key, tenant, agent, channel, account, peer_kind, peer, thread, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     parts.key,
+    parts.tenant,
     parts.agent,
     parts.channel,
     parts.account,
@@ -33,7 +36,10 @@ export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
 }
 
 export const loadSession = (sql: Sql, key: string): SessionRow | undefined =>
-  sql.get<SessionRow>('SELECT seq, key, agent, fence, owner, lease_until, turn, next_seq, floor_seq FROM session WHERE key = ?', key)
+  sql.get<SessionRow>(
+    'SELECT seq, key, tenant, agent, fence, owner, lease_until, turn, next_seq, floor_seq FROM session WHERE key = ?',
+    key,
+  )
 
 /** The session of a turn that is still ours to write. */
 export function ownSession(sql: Sql, ref: TurnRef): SessionRow {

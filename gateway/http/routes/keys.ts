@@ -1,11 +1,25 @@
-/** API keys. Nobody can give away more than they have, and a secret is answered once, when it is made. */
-import { ConflictError, DeniedError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
+/** API keys, each tenant's its own. Nobody can give away more than they have, and a secret is answered once, when it is made. */
+import {
+  ConflictError,
+  DeniedError,
+  InvalidError,
+  NotFoundError,
+  SCOPES,
+  TENANT_PATTERN,
+  asKeyId,
+  isJsonObject,
+  isOperator,
+  isoTime,
+} from '#contract'
 import type { HttpRequest, JsonObject, KeyRecord, Route } from '#contract'
+import { operatorOnly } from '../operator.ts'
+import { principalOf, tenantOf } from './caller.ts'
 import { TEXT, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 const KEY: JsonObject = {
   id: TEXT,
+  tenant: TEXT,
   name: { ...TEXT, description: 'The owner: keys of one name share what the name owns.' },
   prefix: { ...TEXT, description: 'How the secret begins.' },
   scopes: { type: 'array', items: { enum: [...SCOPES] } },
@@ -21,6 +35,11 @@ const NEW_KEY: JsonObject = {
     name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$' },
     scopes: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
     expires_at: TIME_OR_NULL,
+    tenant: {
+      type: 'string',
+      pattern: TENANT_PATTERN,
+      description: "Whose key it is; another than the caller's only the operator may name, and only with the scope `*`.",
+    },
   },
   additionalProperties: false,
 }
@@ -35,7 +54,7 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       summary: 'All keys, without their secrets',
       tag: 'keys',
       responses: { 200: { description: 'All of them.', schema: pageOf(objectOf(KEY)) } },
-      handle: () => ({ status: 200, body: { data: keys.list().map(keyDocument), cursor: null } }),
+      handle: (request) => ({ status: 200, body: { data: keys.list(tenantOf(request)).map(keyDocument), cursor: null } }),
     },
     {
       method: 'POST',
@@ -47,8 +66,8 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       responses: { 201: { description: 'The key.', schema: objectOf({ ...KEY, secret: TEXT }) } },
       handle: async (request) => {
         const { name, scopes, expiresAt } = readNewKey(request, clock.now())
-        checkGrant(request, name, scopes, keys.list())
-        const { record, secret } = await keys.create({ name, scopes, expiresAt })
+        checkGrant(request, name, scopes, keys.list(tenantOf(request)))
+        const { record, secret } = await keys.create({ tenant: ownerOf(request), name, scopes, expiresAt })
         return { status: 201, headers: { location: `/v1/keys/${record.id}` }, body: { ...keyDocument(record), secret } }
       },
     },
@@ -59,8 +78,8 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
       summary: 'Revokes a key; what it keeps open is closed',
       tag: 'keys',
       responses: { 204: { description: 'It is revoked.' } },
-      handle: async ({ params }) => {
-        if (await keys.revoke(asKeyId(params['id'] ?? ''))) return { status: 204 }
+      handle: async (request) => {
+        if (await keys.revoke(tenantOf(request), asKeyId(request.params['id'] ?? ''))) return { status: 204 }
         throw new NotFoundError('There is no key with this id that is not revoked already.', { code: 'KEY_NOT_FOUND' })
       },
     },
@@ -70,6 +89,7 @@ export function keyRoutes({ services, clock }: Hub): readonly Route[] {
 function keyDocument(record: KeyRecord): JsonObject {
   return {
     id: record.id,
+    tenant: record.tenant,
     name: record.name,
     prefix: `ock_live_${record.id.slice(-8)}`,
     scopes: record.scopes,
@@ -93,6 +113,15 @@ function readNewKey({ body }: HttpRequest, now: number): { name: string; scopes:
     })
   }
   return { name, scopes: scopes.filter((scope) => typeof scope === 'string'), expiresAt }
+}
+
+/** Whose the new key is. A tenant's own administrator makes keys of that tenant and of no other. */
+function ownerOf(request: HttpRequest): string {
+  const caller = principalOf(request)
+  const named = isJsonObject(request.body) ? request.body['tenant'] : undefined
+  if (typeof named !== 'string' || named === caller.tenant) return caller.tenant
+  if (isOperator(caller) && caller.scopes.has('*')) return named
+  throw operatorOnly()
 }
 
 function checkGrant({ principal }: HttpRequest, name: string, scopes: readonly string[], keys: readonly KeyRecord[]): void {
