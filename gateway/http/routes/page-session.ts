@@ -56,12 +56,10 @@ export function pageSessionRoutes({ pages, credentials }: Hub): readonly Route[]
       permission: 'public',
       summary: 'Who the credential proves',
       tag: 'console',
-      responses: {
-        200: { description: 'You.', schema: objectOf({ principal: TEXT, tenant: TEXT, scopes: { type: 'array', items: TEXT } }) },
-      },
+      responses: { 200: { description: 'You.', schema: objectOf({ principal: TEXT, scopes: { type: 'array', items: TEXT } }) } },
       handle: ({ principal }) => {
         if (principal === null) throw new DeniedError('Nobody is signed in.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
-        return { status: 200, body: { principal: principal.id, tenant: principal.tenant, scopes: [...principal.scopes] } }
+        return { status: 200, body: { principal: principal.id, scopes: [...principal.scopes] } }
       },
     },
   ]

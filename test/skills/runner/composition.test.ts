@@ -172,7 +172,7 @@ test("a secret that a skill hands on to another is in nothing that is kept of th
       guard: { effect: 'none', run: () => ok({}) },
     },
     settings: {
-      entries: { outer: { isEnabled: true, network: null, secrets: { token: secret }, grade: null } },
+      entries: { outer: { isEnabled: true, network: null, secrets: { token: secret }, grade: null, tenants: ['*'] } },
       hooks: { before: ['guard'], after: ['guard'] },
     },
   })
