@@ -16,6 +16,7 @@ import { runSuite } from './store/runs.ts'
 import { sessionSuite } from './store/sessions.ts'
 import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
+import { tenantSuite } from './store/tenants.ts'
 import { turnSuite } from './store/turns.ts'
 
 export function storeSuite(name: string, use: UseStore, features: StoreFeatures): void {
@@ -33,5 +34,6 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     skillSuite(use)
     runSuite(use)
     retentionSuite(use)
+    tenantSuite(use)
   })
 }

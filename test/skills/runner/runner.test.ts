@@ -144,7 +144,7 @@ test('the places are bounded, and a tenant that waits takes turns with the other
     release.shift()?.()
     await world.sandbox.came(count)
   }
-  assert.deepEqual(order, ['a a1', 'a a2', 'b b1'])
+  assert.deepEqual(order, ['a tenant:a:a1', 'a tenant:a:a2', 'b tenant:b:b1'])
   world.clock.advance(1_000)
   assert.equal(codeOf((await many[2]) ?? assert.fail()), 'busy')
   release.shift()?.()
