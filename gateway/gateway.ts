@@ -116,7 +116,14 @@ export class Gateway implements Lifecycle {
     this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared })
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
-    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
+    this.#pairings = new Pairings({
+      store,
+      clock,
+      log,
+      feed: this.#feed,
+      tenantOf: (channel) => this.#channels.tenantOf(channel) ?? DEFAULT_TENANT,
+      post: (notice) => this.#deliver.post(notice),
+    })
     this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
@@ -126,6 +133,7 @@ export class Gateway implements Lifecycle {
         metrics,
         tracer,
         access: this.#access,
+        tenantOf: (channel) => this.#channels.tenantOf(channel),
         roster: this.#roster,
         feed: this.#feed,
         pressure,
@@ -145,7 +153,7 @@ export class Gateway implements Lifecycle {
         fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
-        document: (id) => this.#document(id),
+        document: (tenant, id) => this.#document(tenant, id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
         onLine: (channel, isConnected, reason) =>
@@ -217,7 +225,7 @@ export class Gateway implements Lifecycle {
       metrics,
       clock,
       roster: this.#roster,
-      runningOf: (agent) => this.#dispatch.runningOf(agent),
+      runningOf: (name) => this.#roster.list().reduce((sum, agent) => sum + (agent.name === name ? this.#dispatch.runningOf(agent) : 0), 0),
       isUp: () => this.#phase === 'open' && store.health().ok,
       starts: parts.starts,
     })
@@ -292,9 +300,9 @@ export class Gateway implements Lifecycle {
     this.#phase = 'stopped'
   }
 
-  /** Something that happened, for those who watch the whole gateway. */
-  tell(name: string, data: JsonObject): void {
-    this.#feed.emit({ type: 'event', name, data })
+  /** Something that happened, for those of the tenant who watch. */
+  tell(tenant: string, name: string, data: JsonObject): void {
+    this.#feed.emit({ type: 'event', tenant, name, data })
   }
 
   /** New routes, agents, access rules, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
@@ -307,7 +315,7 @@ export class Gateway implements Lifecycle {
     this.#tokens.configure(config.auth.issuers)
     this.#http.configureClients(config.server.tls?.clients ?? [])
     this.#tellOpen()
-    this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
+    this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
   }
 
   #services(): Services {
@@ -322,14 +330,14 @@ export class Gateway implements Lifecycle {
       version,
       metricsText,
       agents: {
-        list: () =>
-          this.#roster.list().map((definition) => ({
+        list: (tenant) =>
+          this.#roster.list(tenant).map((definition) => ({
             definition,
             models: agents.models(definition),
-            runningTurns: this.#dispatch.runningOf(definition.name),
+            runningTurns: this.#dispatch.runningOf(definition),
           })),
-        find: (nameOrId) => this.#roster.find(nameOrId),
-        register: (declaration) => this.#registered.register(declaration),
+        find: (tenant, nameOrId) => this.#roster.find(tenant, nameOrId),
+        register: (tenant, declaration) => this.#registered.register(tenant, declaration),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -342,7 +350,7 @@ export class Gateway implements Lifecycle {
       webhooks: this.#webhooks,
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
-      resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
+      resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
       probes: () => ({
         ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
         channels: this.#channels.list(),
@@ -376,8 +384,8 @@ export class Gateway implements Lifecycle {
     }))
   }
 
-  async #document(id: MessageId): Promise<JsonObject | null> {
-    const whole = await this.#parts.store.inbox.whole(id)
+  async #document(tenant: string, id: MessageId): Promise<JsonObject | null> {
+    const whole = await this.#parts.store.inbox.whole(tenant, id)
     return whole === null ? null : messageDocument(whole.message, whole.steps, whole.replies)
   }
 }
@@ -391,14 +399,14 @@ function policiesOf(channels: readonly ConfiguredChannel[], { channels: declared
 }
 
 const routing = (config: Config): [Router, SessionKeys] => [
-  new Router({ rules: config.routes, fallback: config.fallback, identityLinks: config.session.identityLinks }),
+  new Router({ rules: config.routes, fallbacks: config.fallbacks, identityLinks: config.session.identityLinks }),
   new SessionKeys(config.session.identityLinks),
 ]
 
 /** @throws InvalidError with every fault of the declaration */
-function declared(declaration: JsonObject): AgentDefinition {
+function declared(tenant: string, declaration: JsonObject): AgentDefinition {
   const name = declaration['name']
-  const result = agentFromDeclaration(typeof name === 'string' ? name : '', declaration)
+  const result = agentFromDeclaration({ tenant, name: typeof name === 'string' ? name : '' }, declaration)
   if (result.ok) return result.agent
   throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
 }

@@ -6,7 +6,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InvalidError, OpenClawError, describeError, noTracer } from '#contract'
+import { DEFAULT_TENANT, InvalidError, OpenClawError, describeError, noTracer } from '#contract'
 import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store, Tracer } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
@@ -94,7 +94,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     tracer,
     random: Math.random,
     isPublicAddress,
-    emit: (name, data) => gateway.tell(name, data),
+    emit: (tenant, name, data) => gateway.tell(tenant, name, data),
   })
   let starts = 0
   const lag = new LoopLag(clock)
@@ -127,7 +127,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const reload = async (): Promise<void> => {
     try {
       const next = await load(dir, env)
-      const vain = channels.filter(({ channel }) => !channel.capabilities.strangers).flatMap(({ name }) => next.vainAccess(name))
+      const vain = channels.flatMap((channel) => vainIn(next, channel))
       if (vain.length > 0) throw faulty(vain)
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
@@ -221,13 +221,14 @@ function faulty(faults: readonly Parameters<typeof formatFault>[0][]): InvalidEr
 }
 
 async function createChannels(
-  { config, checkChannel, vainAccess }: Loaded,
+  loaded: Loaded,
   kinds: { readonly [kind: string]: () => Promise<ChannelKind> },
 ): Promise<readonly ConfiguredChannel[]> {
-  const standing = standingChannels.map((kind) => ({ name: kind, kind, access: defaultPolicy }))
+  const { config, checkChannel } = loaded
+  const standing = standingChannels.map((kind) => ({ name: kind, kind, tenant: DEFAULT_TENANT, access: defaultPolicy }))
   const byName = new Map([...standing, ...config.channels].map((channel) => [channel.name, channel]))
   return Promise.all(
-    [...byName.values()].map(async ({ name, kind, access }) => {
+    [...byName.values()].map(async ({ name, kind, tenant, access }) => {
       const known = Object.hasOwn(kinds, kind) ? await kinds[kind]?.() : undefined
       if (known === undefined) {
         const detail = `channels.${name}.kind: there is no channel kind "${kind}"; there are ${Object.keys(kinds).join(', ')}`
@@ -239,11 +240,20 @@ async function createChannels(
       const { settings, faults } = checkChannel(name, known.schema)
       if (faults.length > 0) throw faulty(faults)
       const channel = known.create(name, settings)
-      const vain = channel.capabilities.strangers ? [] : vainAccess(name)
+      const vain = vainIn(loaded, { name, channel })
       if (vain.length > 0) throw faulty(vain)
-      return { name, kind, channel, access }
+      return { name, kind, tenant, channel, access }
     }),
   )
+}
+
+/** What is said of a channel and cannot hold for one of its kind. */
+function vainIn(
+  { vainAccess, vainTenant }: Loaded,
+  { name, channel }: Pick<ConfiguredChannel, 'name' | 'channel'>,
+): ReturnType<Loaded['vainAccess']> {
+  const { strangers, isShared = false } = channel.capabilities
+  return [...(strangers ? [] : vainAccess(name)), ...(isShared ? vainTenant(name) : [])]
 }
 
 async function packageVersion(): Promise<string> {

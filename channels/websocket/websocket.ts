@@ -31,6 +31,7 @@ class WebSocketChannel implements Channel {
     resend: 'id',
     text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16', dialect: null },
     strangers: false,
+    isShared: true,
     typingMs: null,
     threads: false,
     groups: false,

@@ -16,8 +16,8 @@ export interface Config extends IdentityConfig {
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
   readonly routes: readonly ConfiguredRoute[]
-  /** The agent for what no route matches; null: a dead letter. */
-  readonly fallback: string | null
+  /** By tenant, the agent for what no route matches; none: a dead letter. */
+  readonly fallbacks: { readonly [tenant: string]: string }
   readonly channels: readonly ChannelDeclaration[]
   readonly llm: LlmConfig
   readonly skills: SkillsConfig
@@ -72,6 +72,7 @@ export interface ConfiguredRoute extends RouteRule {
 export interface ChannelDeclaration {
   readonly name: string
   readonly kind: string
+  readonly tenant: string
   readonly access: AccessPolicy
   /** Everything beside the keys that all channels share, for the kind's own schema. */
   readonly settings: JsonObject
@@ -124,6 +125,7 @@ export interface SkillsConfig {
       readonly network: readonly string[] | null
       readonly secrets: { readonly [name: string]: string }
       readonly grade: SkillGrade | null
+      readonly tenants: readonly string[]
     }
   }
 }

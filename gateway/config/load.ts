@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isJsonObject } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
-import { isShared } from './access.ts'
+import { isAccess, isShared } from './access.ts'
 import { buildConfig } from './build.ts'
 import { byPlace, check } from './check.ts'
 import type { Checked, Origin } from './check.ts'
@@ -39,6 +39,8 @@ export interface Loaded {
   readonly checkChannel: (name: string, schema: JsonObject) => Pick<Checked, 'settings' | 'faults'>
   /** A fault for each access rule of a channel that no stranger can reach: it would have no effect. */
   readonly vainAccess: (name: string) => readonly ConfigFault[]
+  /** A fault if a channel is given to one tenant that all share: it would have no effect. */
+  readonly vainTenant: (name: string) => readonly ConfigFault[]
 }
 
 export interface LoadOptions {
@@ -66,6 +68,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     secrets: [...new Set(secretsIn(checked.settings, ''))],
     checkChannel: (name, schema) => checkChannel(tree, name, schema),
     vainAccess: (name) => vainAccess(tree, name),
+    vainTenant: (name) => vainTenant(tree, name),
   }
 }
 
@@ -129,7 +132,14 @@ function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
 function vainAccess(tree: Node, name: string): readonly ConfigFault[] {
   const message = 'an access rule, expected none: who may write to this channel is told by keys and brokers, not by a list of senders'
   return channelNode(tree, name)
-    .entries.filter(({ key }) => isShared(key) && key !== 'kind')
+    .entries.filter(({ key }) => isAccess(key))
+    .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
+}
+
+function vainTenant(tree: Node, name: string): readonly ConfigFault[] {
+  const message = 'a tenant, expected none: whoever writes to this channel brings the tenant of their key'
+  return channelNode(tree, name)
+    .entries.filter(({ key }) => key === 'tenant')
     .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
 }
 

@@ -5,8 +5,8 @@
  * about another (an agent's name that must exist) is left to the loader.
  */
 import type { JsonObject } from '#contract'
-import { accessSchema } from './access.ts'
-import { agentSchema } from './agent-schema.ts'
+import { accessSchema, tenantSchema } from './access.ts'
+import { configuredAgentSchema } from './agent-schema.ts'
 import { identitySchema } from './identity-schema.ts'
 import { skillsSchema } from './skills-schema.ts'
 import { tlsSchema } from './tls.ts'
@@ -109,19 +109,20 @@ export const configSchema: JsonObject = {
         },
       }),
     }),
-    agents: map('Agents by name; none: one called `assistant`', agentSchema, NAME),
+    agents: map('Agents by name; none: one called `assistant`', configuredAgentSchema, NAME),
     routes: list('Which agent gets a message; the most specific rule wins', route),
     rules: { type: 'array', items: route, description: 'Another name for `routes`' },
     fallback: {
       type: ['string', 'null'],
-      description: 'Agent for what no route matches; null: a dead letter. Default: the only agent if there are no routes, else null',
+      description:
+        'Agent for what no route of its tenant matches; null: a dead letter. Default, and for other tenants than its: the only agent of the tenant if no route leads to it, else none',
     },
     channels: map(
       'Channels by name',
       {
         type: 'object',
         description: 'One account of one kind; its further keys are those of the kind',
-        properties: { kind: text('Kind of the channel; default: its name'), ...accessSchema },
+        properties: { kind: text('Kind of the channel; default: its name'), tenant: tenantSchema, ...accessSchema },
         additionalProperties: true,
       },
       NAME,

@@ -10,7 +10,9 @@ import type { SkillDescriptor, SkillOutcome } from './skill.ts'
 
 /** A declared agent, from the configuration or registered over the API. Unknown to the hub: what `model` means. */
 export interface AgentDefinition {
-  /** Its name, which is its id in routes and sessions. */
+  /** Whose it is: it is given messages of this tenant alone, and skills of this tenant alone. */
+  readonly tenant: string
+  /** Its name, unique in its tenant, which is its id in routes and sessions. */
   readonly name: string
   readonly id: AgentId | null
   readonly version: string

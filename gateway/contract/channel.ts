@@ -68,8 +68,8 @@ export interface ChannelHost {
   writeState(changes: StateChanges): Promise<void>
   /** Replies of one lane of this channel after `seq`, oldest first. For channels whose replies are collected. */
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
-  /** What the API shows of a message, with its replies and steps; null: no such message. */
-  document(id: MessageId): Promise<JsonObject | null>
+  /** What the API shows of a message, with its replies and steps; null: the tenant has no such message. */
+  document(tenant: string, id: MessageId): Promise<JsonObject | null>
   status(state: ChannelState, reason?: string): void
   /** Resolves after the time to let pass before the `attempt`th reconnect (from 1): full jitter, 1 s doubled up to 60 s. Rejects when aborted. */
   backoff(attempt: number, signal: AbortSignal): Promise<void>
@@ -119,6 +119,8 @@ export interface Inbound {
   readonly lane: string
   /** Which account or principal of the channel, the namespace of `peer`. */
   readonly account: string
+  /** Where `capabilities.isShared`: of the principal who hands it in. Elsewhere the account's own, whatever stands here. */
+  readonly tenant?: string
   readonly peer: Peer
   readonly sender: string
   /** Other names of the same sender (a phone number beside an internal id): an access rule may name any of them. */
@@ -215,6 +217,8 @@ export interface Capabilities {
   readonly rate?: { readonly chat?: Rate; readonly group?: Rate; readonly account?: Rate }
   /** Anybody on the platform may write to it, so the access rules of the account apply. */
   readonly strangers: boolean
+  /** It belongs to no tenant: whoever writes has proved to the gateway who they are, and each message brings its principal's tenant. */
+  readonly isShared?: boolean
   /** How often `typing` has to be repeated, in milliseconds; null: there is none. */
   readonly typingMs: number | null
   readonly threads: boolean

@@ -7,15 +7,13 @@ import type { Duplex } from 'node:stream'
 import type { JsonObject, JsonValue } from './envelope.ts'
 import type { Permission } from './permission.ts'
 
-/** All there is, until there are more. */
-export const DEFAULT_TENANT: string = 'default'
-
 /** Who is asking, from the server's own records only. */
 export interface Principal {
   /** Stable name of the owner; the namespace of everything the client names. */
   readonly id: string
   /** Which credential it was, for revocation and logs. */
   readonly credential: string
+  /** For whom every query of its is made. */
   readonly tenant: string
   readonly scopes: ReadonlySet<string>
 }
@@ -32,6 +30,8 @@ export interface Route {
    * any type, unparsed, and no Host, Origin or key is asked for.
    */
   readonly permission: Permission | 'public' | 'signed'
+  /** Tells or changes the gateway as a whole: only for principals of the operator's tenant, whatever the scopes of others. */
+  readonly isForOperator?: boolean
   readonly summary: string
   readonly tag: string
   /** JSON Schema 2020-12 of each query member, all of which are strings on the wire. */

@@ -4,7 +4,7 @@
  * before the first request is computed before it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DeniedError, may } from '#contract'
+import { DeniedError, isOperator, may } from '#contract'
 import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
 import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeProblem, writeText } from './answer.ts'
@@ -17,6 +17,7 @@ import type { Guard } from './guard.ts'
 import type { KeptAnswers } from './kept-answers.ts'
 import type { CredentialClass, Limits, QuotaFields } from './limits.ts'
 import type { Meter } from './meter.ts'
+import { operatorOnly } from './operator.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 import type { Check, Schemas } from './schema.ts'
 
@@ -120,6 +121,10 @@ export class Endpoint {
         code: 'INSUFFICIENT_SCOPE',
         reason: 'forbidden',
       })
+    }
+    if (this.route.isForOperator === true && !isOperator(proven.principal)) {
+      meter.authFailures.inc(['tenant'])
+      throw operatorOnly()
     }
     return proven.principal
   }

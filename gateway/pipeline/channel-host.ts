@@ -31,7 +31,7 @@ export interface HostParts {
   readonly update: (channel: string, platformId: string, news: DeliveryNews) => Promise<void>
   readonly fetch: ChannelHost['fetch']
   readonly random: () => number
-  readonly document: (id: MessageId) => Promise<JsonObject | null>
+  readonly document: (tenant: string, id: MessageId) => Promise<JsonObject | null>
 }
 
 export interface Hosted {

@@ -2,7 +2,7 @@
  * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, NotFoundError, describeError } from '#contract'
+import { ChannelFault, DEFAULT_TENANT, NotFoundError, describeError } from '#contract'
 import type {
   AccessPolicy,
   Body,
@@ -29,6 +29,8 @@ import type { Parse } from './render.ts'
 export interface ConfiguredChannel {
   readonly name: string
   readonly kind: string
+  /** Whose its account is; of one that all share it says nothing. */
+  readonly tenant: string
   readonly channel: Channel
   readonly access: AccessPolicy
 }
@@ -36,6 +38,8 @@ export interface ConfiguredChannel {
 export interface ChannelView {
   readonly name: string
   readonly kind: string
+  /** null: all tenants share it. */
+  readonly tenant: string | null
   readonly state: ChannelState
   readonly reason: string | null
   readonly isPaused: boolean
@@ -117,9 +121,10 @@ export class Channels {
   }
 
   list(): readonly ChannelView[] {
-    return [...this.#entries.values()].map(({ name, kind, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
+    return [...this.#entries.values()].map(({ name, kind, tenant, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
       name,
       kind,
+      tenant: channel.capabilities.isShared === true ? null : tenant,
       state,
       reason,
       isPaused,
@@ -128,6 +133,13 @@ export class Channels {
       lastInboundAt,
       lastSentAt,
     }))
+  }
+
+  /** Whose a channel is; null: all tenants share it. Of one that is not there any more, the operator's. */
+  tenantOf(name: string): string | null {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return DEFAULT_TENANT
+    return entry.channel.capabilities.isShared === true ? null : entry.tenant
   }
 
   /**
@@ -229,7 +241,8 @@ export class Channels {
   }
 
   #tell({ name: channel, state, reason, isPaused }: Entry): void {
-    this.#parts.feed.emit({ type: 'event', name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
+    const tenant = this.tenantOf(channel) ?? DEFAULT_TENANT
+    this.#parts.feed.emit({ type: 'event', tenant, name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
   }
 
   #entry(name: string): Entry {

@@ -3,7 +3,7 @@
  * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
  * and retrying are `dispatch.ts`.
  */
-import { DEFAULT_TENANT, newDeliveryId, toolText } from '#contract'
+import { newDeliveryId, toolText } from '#contract'
 import type {
   Address,
   AgentDefinition,
@@ -41,7 +41,7 @@ import type { TurnTrace } from './turn-trace.ts'
 
 export interface TurnParts {
   /** Tokens that an agent's model took. */
-  readonly spend: (agent: string, tokens: number) => void
+  readonly spend: (agent: AgentDefinition, tokens: number) => void
   readonly store: Store
   readonly skills: SkillRunner
   readonly channels: Channels
@@ -90,7 +90,7 @@ export class RunningTurn implements Turn {
     this.history = claimed.history
     this.signal = signal
     this.#trace = trace
-    this.#chosen = chooseSkills(agent.skills, parts.skills)
+    this.#chosen = chooseSkills(agent, parts.skills)
     this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
   }
@@ -129,7 +129,8 @@ export class RunningTurn implements Turn {
     const last = this.#last()
     const { channel, id, session } = last.envelope
     if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
-    this.#parts.feed.emit({ type: 'delta', messageId: id, channel, lane: last.lane, session, agent: this.agent.name, text })
+    const { tenant, name } = this.agent
+    this.#parts.feed.emit({ type: 'delta', tenant, messageId: id, channel, lane: last.lane, session, agent: name, text })
   }
 
   async step(spec: StepSpec): Promise<{ readonly result: JsonObject; readonly joined: readonly Envelope[] }> {
@@ -174,7 +175,7 @@ export class RunningTurn implements Turn {
       now: clock.now(),
     }
     const ended = await this.#trace.kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
-    if (outcome.usage !== null) this.#parts.spend(this.agent.name, outcome.usage.inputTokens + outcome.usage.outputTokens)
+    if (outcome.usage !== null) this.#parts.spend(this.agent, outcome.usage.inputTokens + outcome.usage.outputTokens)
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
   }
@@ -192,7 +193,7 @@ export class RunningTurn implements Turn {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
       key: `${this.id}:${call.id}`,
-      tenant: DEFAULT_TENANT,
+      tenant: this.agent.tenant,
       caller: { is: 'agent', agent: this.agent.name, session: this.session },
       ...(traceparent !== undefined && { traceparent }),
       signal: this.signal,
@@ -232,8 +233,19 @@ export class RunningTurn implements Turn {
     const last = this.#last()
     const { channel, id, session } = last.envelope
     if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
-    const { name: agent } = this.agent
-    this.#parts.feed.emit({ type: 'skill', messageId: id, channel, lane: last.lane, session, agent, skill, call, progress: event.data })
+    const { tenant, name: agent } = this.agent
+    this.#parts.feed.emit({
+      type: 'skill',
+      tenant,
+      messageId: id,
+      channel,
+      lane: last.lane,
+      session,
+      agent,
+      skill,
+      call,
+      progress: event.data,
+    })
   }
 
   /** A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect. */
@@ -261,7 +273,8 @@ export class RunningTurn implements Turn {
 
   announce({ envelope, lane }: ClaimedMessage, status: MessageStatus, reason: string | null): void {
     const { id, channel, session } = envelope
-    this.#parts.feed.emit({ type: 'message', messageId: id, channel, lane, session, agent: this.agent.name, status, reason })
+    const { tenant, name: agent } = this.agent
+    this.#parts.feed.emit({ type: 'message', tenant, messageId: id, channel, lane, session, agent, status, reason })
   }
 
   #messages(): readonly ClaimedMessage[] {
@@ -340,6 +353,7 @@ export class RunningTurn implements Turn {
       const replySeq = ended.seqs[at] ?? 0
       feed.emit({
         type: 'reply',
+        tenant: this.agent.tenant,
         messageId,
         channel,
         lane,

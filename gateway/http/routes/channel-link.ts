@@ -4,7 +4,7 @@
  */
 import { InvalidError, describeError, isJsonObject } from '#contract'
 import type { EventSink, JsonObject, JsonValue, LinkStep, Route } from '#contract'
-import { viewOf } from './channels.ts'
+import { ownOf } from './channels.ts'
 import type { Hub } from './hub.ts'
 
 /** ITU-T E.164 §6: at most 15 digits, country code included. */
@@ -33,7 +33,7 @@ export function channelLinkRoutes({ services }: Hub): readonly Route[] {
         },
       },
       handle: (request) => {
-        const { name } = viewOf(services, request)
+        const { name } = ownOf(services, request)
         const phone = phoneOf(request.body)
         const gone = new AbortController()
         const steps = services.channels.link(name, { phone }, gone.signal)

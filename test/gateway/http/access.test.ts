@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mountedAs } from '../../../gateway/http/app.ts'
-import { SCOPES } from '#contract'
+import { DEFAULT_TENANT, SCOPES } from '#contract'
 import type { JsonObject } from '#contract'
 import { echoRoute, problem, startServer } from './double.ts'
 
@@ -103,7 +103,7 @@ test('a revoked key is refused by the very next request, though it was remembere
 
 test('an expired key is refused though it was remembered', async (t) => {
   const { call, hub } = await startServer(t)
-  const { secret } = await hub.keys.create({ name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 60_000 })
+  const { secret } = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 60_000 })
   const headers = { authorization: `Bearer ${secret}` }
   assert.equal((await call('/v1/channels', { headers })).status, 200)
   hub.clock.advance(60_000)
@@ -119,6 +119,7 @@ test('keys are made, listed without secrets, and used', async (t) => {
   assert.equal(made.status, 201)
   const { secret, id, ...rest } = (await made.json()) as { secret: string; id: string }
   assert.deepEqual(rest, {
+    tenant: 'default',
     name: 'ci',
     prefix: secret.slice(0, 17),
     scopes: ['channels:read'],
