@@ -20,6 +20,7 @@ import type {
 } from '#contract'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
+import type { GrpcServer } from './grpc/server.ts'
 import { fetchGuarded } from './guarded/fetch.ts'
 import { Keys } from './http/keys.ts'
 import { HttpServer } from './http/server.ts'
@@ -82,6 +83,7 @@ export class Gateway implements Lifecycle {
   readonly #retention: Retention
   readonly #keys: Keys
   readonly #http: HttpServer
+  #grpc: GrpcServer | null = null
   #adminKey: KeyId | null = null
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
@@ -172,6 +174,11 @@ export class Gateway implements Lifecycle {
     return this.#http.url
   }
 
+  /** Where gRPC listens, `host:port`; null: it is off. */
+  get grpcAddress(): string | null {
+    return this.#grpc?.address ?? null
+  }
+
   /** A link that opens the chat page signed in, once. */
   signInLink(): string {
     if (this.#adminKey === null) throw new Error('The gateway is not started.')
@@ -205,6 +212,7 @@ export class Gateway implements Lifecycle {
     this.#tellOpen()
     await this.#channels.start()
     await this.#http.start()
+    await this.#openGrpc()
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
@@ -224,7 +232,7 @@ export class Gateway implements Lifecycle {
     // What the last turns said still goes out, within the same bound.
     await this.#deliver.drain(Math.max(0, endsAt - clock.now()))
     await this.#channels.stop()
-    await this.#http.stop()
+    await Promise.all([this.#http.stop(), this.#grpc?.stop()])
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await this.#keys.stop()
     await this.#parts.store.stop()
@@ -243,6 +251,26 @@ export class Gateway implements Lifecycle {
     this.#access.replace(policiesOf(this.#parts.channels, config))
     this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
+  }
+
+  /** The libraries are heavy: only who asks for it pays. */
+  async #openGrpc(): Promise<void> {
+    const { grpc, server } = this.#config
+    if (!grpc.isEnabled) return
+    const { clock, log, metrics } = this.#parts
+    const { GrpcServer } = await import('./grpc/server.ts')
+    this.#grpc = new GrpcServer({
+      host: grpc.host,
+      port: grpc.port,
+      insecure: server.insecureHttp,
+      maxMessageBytes: server.bodyLimitBytes,
+      calls: this.#http.calls,
+      dialogue: this.#channels.dialogue,
+      clock,
+      log,
+      metrics,
+    })
+    await this.#grpc.start()
   }
 
   #services(): Services {

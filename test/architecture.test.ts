@@ -32,7 +32,8 @@ const rules: ImportRules = {
     'gateway/store': [contract],
     'gateway/pipeline': [contract],
     'gateway/http': [contract, 'gateway/observe', 'gateway/pipeline', 'gateway/webhooks'],
-    'gateway/gateway.ts': ['config', 'contract', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
+    'gateway/grpc': [contract, 'gateway/http'],
+    'gateway/gateway.ts': ['config', 'contract', 'grpc', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
       (part) => `gateway/${part}`,
     ),
     'gateway/main.ts': ['gateway'],
@@ -51,6 +52,10 @@ const rules: ImportRules = {
     jose: ['gateway/http', 'skills'],
     helmet: ['gateway/http'],
     uqr: ['gateway/http'],
+    '@grpc/grpc-js': ['gateway/grpc'],
+    '@grpc/proto-loader': ['gateway/grpc'],
+    '@grpc/reflection': ['gateway/grpc'],
+    'grpc-health-check': ['gateway/grpc'],
     pino: ['gateway/observe'],
     yaml: ['gateway/config', 'skills'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],

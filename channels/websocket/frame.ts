@@ -83,16 +83,19 @@ export interface ErrorFrame {
   readonly retry_after_ms?: number
 }
 
-export type ReadFrame =
+export type ReadValue =
   | { readonly is: 'frame'; readonly frame: ClientFrame }
   /** It is one, but it says something wrong. */
   | { readonly is: 'faulty'; readonly id: string | null; readonly error: InvalidError }
-  /** It is none. */
-  | { readonly is: 'garbage' }
+/** garbage: it is none. */
+export type ReadFrame = ReadValue | { readonly is: 'garbage' }
 
 export function readFrame(text: string): ReadFrame {
   const value = parse(text)
-  if (!isJsonObject(value)) return { is: 'garbage' }
+  return isJsonObject(value) ? readValue(value) : { is: 'garbage' }
+}
+
+export function readValue(value: JsonObject): ReadValue {
   const faults: Fault[] = []
   const frame = readTyped(value, faults)
   if (frame !== null && faults.length === 0) return { is: 'frame', frame }

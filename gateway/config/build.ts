@@ -26,6 +26,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       bodyLimitBytes: sizeBytes(server.body_limit) ?? 0,
       maxConnections: server.max_connections,
     },
+    grpc: { isEnabled: settings.grpc.enabled, host: settings.grpc.host ?? server.host, port: settings.grpc.port },
     log: settings.log,
     agents,
     routes,

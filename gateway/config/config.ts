@@ -8,6 +8,7 @@ export interface Config {
   readonly project: string | null
   readonly version: string | null
   readonly server: ServerConfig
+  readonly grpc: GrpcConfig
   readonly log: LogConfig
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
@@ -34,6 +35,13 @@ export interface ServerConfig {
   readonly insecureHttp: boolean
   readonly bodyLimitBytes: number
   readonly maxConnections: number
+}
+
+export interface GrpcConfig {
+  readonly isEnabled: boolean
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

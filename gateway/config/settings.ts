@@ -20,6 +20,7 @@ export interface Settings {
     readonly body_limit: string | number
     readonly max_connections: number
   }
+  readonly grpc: { readonly enabled: boolean; readonly host?: string; readonly port: number }
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly agents: { readonly [name: string]: AgentSettings }
   readonly routes: readonly RouteSettings[]

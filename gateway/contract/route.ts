@@ -44,6 +44,8 @@ export interface Route {
   readonly accepts?: readonly string[]
   /** Of the body, where more is needed than the server takes elsewhere. */
   readonly maxBodyBytes?: number
+  /** Of all objects in the body together, where more are needed than the 1,000 that others may have. */
+  readonly maxMembers?: number
   /** Status → description and schema of the success answers. Problems are added to all. */
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }
@@ -84,6 +86,38 @@ export interface EventSink {
   /** False: the client is gone or too slow; stop. */
   send(event: { readonly event?: string; readonly id?: string; readonly data: JsonValue }): boolean
   readonly signal: AbortSignal
+}
+
+/**
+ * A conversation without a transport of its own: what a channel says and hears over its sockets, lent to a door that carries the same JSON
+ * frames over another stream.
+ */
+export interface DialogueRoute {
+  readonly permission: Permission
+  /** Begins at once. Throws `UnavailableError` when no more fit or nothing is taken in. */
+  open(principal: Principal, line: DialogueLine): OpenDialogue
+}
+/** The door's side. */
+export interface DialogueLine {
+  readonly isOpen: boolean
+  /** Much waits to be read by the client. */
+  readonly isFull: boolean
+  send(frame: JsonObject): void
+  /** Resolves when the frame has left for the client, or never will. */
+  sendOut(frame: JsonObject): Promise<void>
+  /** Ended from here; nothing is sent any more. */
+  close(reason: string): void
+  /** `isBusy` may have changed. */
+  answered(): void
+}
+export interface OpenDialogue {
+  /** Give it no more frames until something is answered. */
+  readonly isBusy: boolean
+  hear(frame: JsonValue): void
+  /** Resolves when every message that was handed in is answered. */
+  settle(): Promise<void>
+  /** The client is gone. */
+  end(): void
 }
 
 /** A path that leaves HTTP by `Upgrade` (RFC 9110 §7.8), WebSocket. Host and Origin are checked before. */

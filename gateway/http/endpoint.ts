@@ -1,13 +1,14 @@
 /**
  * What happens to a request of one route, in this order and nowhere else: meant for us? who is it? may they? is what they sent in
- * order? Only then the route's handler runs, and its answer or its error is written. This is the hot path: whatever can be known
- * before the first request is computed before it.
+ * order? Only then the route's handler runs, and its answer or its error is written. Other doors than HTTP `call` the same. This is the hot
+ * path: whatever can be known before the first request is computed before it.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DeniedError, may } from '#contract'
-import type { Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { DeniedError, NotFoundError, may } from '#contract'
+import type { Clock, EventSink, Fault, HttpReply, HttpRequest, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
 import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
-import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
+import { ClientGone, checkBodyHeaders, checkBounds, hasBody, parseJson, readBody } from './body.ts'
+import type { Call } from './call.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
 import { Exchange } from './exchange.ts'
@@ -28,10 +29,15 @@ export interface Door {
   readonly kept: KeptAnswers
   readonly meter: Meter
   readonly clock: Clock
-  readonly streams: Set<EventStream>
+  readonly streams: Set<OpenStream>
   readonly maxBodyBytes: number
   readonly maxStreams: number
   isStopping: boolean
+}
+
+/** Events on their way to somebody. `end`: nothing is sent after it, and whoever feeds the stream is told by the signal. */
+export interface OpenStream extends EventSink {
+  end(): void
 }
 
 export class Endpoint {
@@ -62,10 +68,10 @@ export class Endpoint {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
         const proven = door.credentials.prove(request.headers)
-        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, request)
+        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, request.headers)
       }
       await this.#takeIn(exchange, request)
-      const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
+      const reply = await this.#answer(exchange)
       // Not before: it may have begun while the server ran.
       if (door.isStopping) response.shouldKeepAlive = false
       if ('events' in reply) await this.#stream(exchange, reply.events)
@@ -76,90 +82,100 @@ export class Endpoint {
     }
   }
 
+  /**
+   * The same for whoever did not come over HTTP. There is no page that could be tricked, so Host, Origin and cookie are no matter; throws what HTTP answers
+   * as a problem. Events that are the answer are for the caller to run, by `stream`.
+   */
+  async call(call: Call): Promise<HttpReply> {
+    const { permission } = this.route
+    try {
+      if (permission === 'signed') throw new NotFoundError('This is reached over HTTP only.', { code: 'NOT_FOUND' })
+      const { authorization } = call.headers
+      call.principal = this.#admit(permission, await this.#door.credentials.prove({ authorization }), { authorization })
+      const query = await this.#queryOf(call.asked)
+      if (query !== null) call.query = query
+      if (call.given !== undefined) checkBounds(call.given, this.route.maxMembers)
+      call.body = await this.#bodyOf(call.given)
+      const reply = await this.#answer(call)
+      this.#record(call, reply.status)
+      return reply
+    } catch (error) {
+      this.#record(call, problemOf(error, call.id).status, error)
+      throw error
+    }
+  }
+
+  #answer(request: HttpRequest): Promise<HttpReply> | HttpReply {
+    const { route } = this
+    return route.idempotency === 'kept' ? this.#door.kept.answer(route, request) : route.handle(request)
+  }
+
   /** Who is let in; throws for all others. */
-  #admit(permission: Permission | 'public', proven: Proven | null, request: IncomingMessage): Principal | null {
+  #admit(permission: Permission | 'public', proven: Proven | null, headers: IncomingHttpHeaders): Principal | null {
     const { guard, meter } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
-    if (proven === null) {
-      const isGiven = request.headers.authorization !== undefined || request.headers.cookie !== undefined
-      if (!isGiven) meter.authFailures.inc(['missing'])
-      throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
-        code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
-        reason: 'unauthenticated',
-      })
-    }
-    if (!this.#isSafe && proven.via === 'cookie') guard.checkForgery(request.headers)
-    if (!may(proven.principal, permission)) {
-      meter.authFailures.inc(['scope'])
-      throw new DeniedError(`This needs the scope ${permission}, which the credential does not have.`, {
-        code: 'INSUFFICIENT_SCOPE',
-        reason: 'forbidden',
-      })
-    }
-    return proven.principal
+    if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
+    return admitted(proven, { permission, isGiven: headers.authorization !== undefined || headers.cookie !== undefined, meter })
   }
 
   async #takeIn(exchange: Exchange, request: IncomingMessage): Promise<void> {
     const { route } = this
-    const { maxBodyBytes, schemas } = this.#door
+    const { maxBodyBytes } = this.#door
     const url = request.url ?? ''
     const mark = url.indexOf('?')
     if (mark >= 0 || route.query !== undefined) {
-      this.#checkQuery ??= await schemas.compile(querySchema(route), 'query')
-      exchange.query = readQuery(mark < 0 ? '' : url.slice(mark + 1), this.#checkQuery)
+      const query = await this.#queryOf(new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)))
+      if (query !== null) exchange.query = query
     }
     if (route.permission === 'signed') {
       if (hasBody(request)) exchange.raw = await readBody(request, maxBodyBytes)
       return
     }
+    if (!hasBody(request)) {
+      exchange.body = await this.#bodyOf(undefined)
+      return
+    }
+    if (route.body === undefined) throw noBodyHere()
+    const limit = Math.max(maxBodyBytes, route.maxBodyBytes ?? 0)
+    const kind = checkBodyHeaders(request, limit, route.accepts)
+    const raw = await readBody(request, limit)
+    exchange.raw = raw
+    if (kind === 'json') exchange.body = await this.#bodyOf(parseJson(raw, route.maxMembers))
+  }
+
+  /** null: nothing is asked, and the route asks nothing. */
+  async #queryOf(given: URLSearchParams): Promise<HttpRequest['query'] | null> {
+    const { route } = this
+    if (given.size === 0 && route.query === undefined) return null
+    this.#checkQuery ??= await this.#door.schemas.compile(querySchema(route), 'query')
+    return readQuery(given, this.#checkQuery)
+  }
+
+  /** No body is the empty object: the schema says whether that is enough. */
+  async #bodyOf(given: JsonValue | undefined): Promise<JsonValue | undefined> {
+    const { route } = this
     if (route.body === undefined) {
-      if (!hasBody(request)) return
-      throw new ProtocolError('This takes no body.', { code: 'UNEXPECTED_BODY', slug: 'invalid-request' })
+      if (given === undefined) return undefined
+      throw noBodyHere()
     }
-    let body: JsonValue = {}
-    if (hasBody(request)) {
-      const limit = Math.max(maxBodyBytes, route.maxBodyBytes ?? 0)
-      const kind = checkBodyHeaders(request, limit, route.accepts)
-      const raw = await readBody(request, limit)
-      exchange.raw = raw
-      if (kind === 'bytes') return
-      body = parseJson(raw)
-    }
-    // No body is the empty object: the schema says whether that is enough.
-    exchange.body = body
-    if (route.validates === 'handler') return
-    this.#checkBody ??= await schemas.compile(route.body, 'body')
+    const body = given === undefined ? {} : given
+    if (route.validates === 'handler') return body
+    this.#checkBody ??= await this.#door.schemas.compile(route.body, 'body')
     const faults = this.#checkBody(body)
-    if (faults.length === 0) return
+    if (faults.length === 0) return body
     throw new ProtocolError('The body does not fit; see `errors`.', { code: 'SCHEMA_VIOLATION', slug: 'schema-violation', faults })
   }
 
-  async #stream(exchange: Exchange, events: (sink: EventStream) => Promise<void>): Promise<void> {
-    const { streams, maxStreams, clock, credentials, meter } = this.#door
-    if (streams.size >= maxStreams) {
-      throw new ProtocolError('Too many event streams are open.', {
-        code: 'TOO_MANY_STREAMS',
-        slug: 'temporary-reduced-capacity',
-        headers: { 'retry-after': '5' },
-      })
-    }
-    beginStream(exchange.response, exchange.id)
+  async #stream(exchange: Exchange, events: (sink: EventSink) => Promise<void>): Promise<void> {
     if (exchange.request.method === 'HEAD') {
+      beginStream(exchange.response, exchange.id)
       exchange.response.end()
       return
     }
-    const stream = new EventStream(exchange.response, clock)
-    const unwatch = exchange.principal === null ? null : credentials.onEnd(exchange.principal, () => stream.end())
-    streams.add(stream)
-    meter.streams.set(streams.size)
-    try {
-      await events(stream)
-    } finally {
-      unwatch?.()
-      stream.end()
-      streams.delete(stream)
-      meter.streams.set(streams.size)
-    }
+    await runStream(this.#door, exchange.principal, events, () => {
+      beginStream(exchange.response, exchange.id)
+      return new EventStream(exchange.response, this.#door.clock)
+    })
   }
 
   #fail(exchange: Exchange, error: unknown): void {
@@ -176,10 +192,10 @@ export class Endpoint {
     this.#record(exchange, problem.status, error)
   }
 
-  #record(exchange: Exchange, status: number, error?: unknown): void {
+  #record(exchange: Exchange | Call, status: number, error?: unknown): void {
     this.#door.meter.record({
       id: exchange.id,
-      method: exchange.request.method ?? this.route.method,
+      method: exchange.method ?? this.route.method,
       route: this.route.path,
       status,
       startedAt: exchange.startedAt,
@@ -189,6 +205,56 @@ export class Endpoint {
     })
   }
 }
+
+/** The one rule of who may: throws for all others. `isGiven`: there was something that should have proved it. */
+export function admitted(
+  proven: Proven | null,
+  { permission, isGiven, meter }: { readonly permission: Permission; readonly isGiven: boolean; readonly meter: Meter },
+): Principal {
+  if (proven === null) {
+    if (!isGiven) meter.authFailures.inc(['missing'])
+    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
+      code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
+      reason: 'unauthenticated',
+    })
+  }
+  if (may(proven.principal, permission)) return proven.principal
+  meter.authFailures.inc(['scope'])
+  throw new DeniedError(`This needs the scope ${permission}, which the credential does not have.`, {
+    code: 'INSUFFICIENT_SCOPE',
+    reason: 'forbidden',
+  })
+}
+
+/** Feeds one stream to its end; it ends too when the credential of its reader does. */
+export async function runStream(
+  { streams, maxStreams, credentials, meter }: Door,
+  principal: Principal | null,
+  events: (sink: EventSink) => Promise<void>,
+  open: () => OpenStream,
+): Promise<void> {
+  if (streams.size >= maxStreams) {
+    throw new ProtocolError('Too many event streams are open.', {
+      code: 'TOO_MANY_STREAMS',
+      slug: 'temporary-reduced-capacity',
+      headers: { 'retry-after': '5' },
+    })
+  }
+  const stream = open()
+  const unwatch = principal === null ? null : credentials.onEnd(principal, () => stream.end())
+  streams.add(stream)
+  meter.streams.set(streams.size)
+  try {
+    await events(stream)
+  } finally {
+    unwatch?.()
+    stream.end()
+    streams.delete(stream)
+    meter.streams.set(streams.size)
+  }
+}
+
+const noBodyHere = (): ProtocolError => new ProtocolError('This takes no body.', { code: 'UNEXPECTED_BODY', slug: 'invalid-request' })
 
 const REASONS: { readonly [code: string]: string | undefined } = {
   HOST_NOT_ALLOWED: 'host',
@@ -203,10 +269,10 @@ const querySchema = (route: Route): JsonObject => ({
   additionalProperties: route.permission === 'signed',
 })
 
-function readQuery(text: string, check: Check): { readonly [name: string]: string | number | boolean | undefined } {
+function readQuery(given: URLSearchParams, check: Check): { readonly [name: string]: string | number | boolean | undefined } {
   const query: { [name: string]: string } = {}
   const faults: Fault[] = []
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const [name, value] of given) {
     if (Object.hasOwn(query, name)) faults.push({ pointer: `#/query/${name}`, detail: 'is given twice' })
     else if (name === '__proto__') faults.push({ pointer: '#/query/__proto__', detail: 'is not a known member' })
     else query[name] = value

@@ -33,6 +33,10 @@ export class Exchange implements HttpRequest {
     this.params = params === null ? NO_PARAMS : plain(params)
   }
 
+  get method(): string | undefined {
+    return this.request.method
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === null) {
       const abort = (this.#abort = new AbortController())

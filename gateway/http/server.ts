@@ -10,9 +10,11 @@ import { ConflictError, describeError } from '#contract'
 import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from '#contract'
 import { endSocket } from './answer.ts'
 import { buildApp } from './app.ts'
+import { Calls } from './calls.ts'
 import { ConsoleFiles } from './console-files.ts'
 import { Credentials } from './credentials.ts'
 import { Cursors } from './cursor.ts'
+import { Endpoint } from './endpoint.ts'
 import type { Door } from './endpoint.ts'
 import { newRequestId } from './exchange.ts'
 import { Guard, bracketed, checkBinding } from './guard.ts'
@@ -76,6 +78,7 @@ const KEEP_ALIVE_MS = 65_000
 interface Running {
   readonly server: Server
   readonly door: Door
+  readonly calls: Calls
   readonly pages: PageSessions
   readonly upgrades: Upgrades
   readonly metrics: MetricsListener | null
@@ -99,6 +102,11 @@ export class HttpServer implements Lifecycle {
     const { host } = this.#options
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     return `http://${bracketed(name)}:${this.#need().port}`
+  }
+
+  /** The same table for other doors; valid after `start`. */
+  get calls(): Calls {
+    return this.#need().calls
   }
 
   /** Where the metrics listener is; null: there is none. */
@@ -204,10 +212,11 @@ export class HttpServer implements Lifecycle {
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter })
-    server.on('request', buildApp({ routes: table, files, door }))
+    const endpoints = table.map((route) => new Endpoint(route, door))
+    server.on('request', buildApp({ endpoints, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
-    return { server, door, pages, upgrades, metrics: null, port, release }
+    return { server, door, calls: new Calls(endpoints, door), pages, upgrades, metrics: null, port, release }
   }
 }
 
