@@ -146,6 +146,8 @@ export interface Peer {
   readonly kind: 'direct' | 'group' | 'channel'
   readonly id: string
   readonly thread: string | null
+  /** A conversation of its own, whatever the agent shares with whom. */
+  readonly isApart?: true
 }
 
 export type Accepted =

@@ -52,6 +52,8 @@ export interface Route {
   }
   /** The same Idempotency-Key gives the same answer for 24 h. `own`: the route sees to it by itself. */
   readonly idempotency?: 'kept' | 'own'
+  /** plain: what goes wrong reads `{"error":{message,type,param,code}}`, as clients of OpenAI's API expect. Default: RFC 9457. */
+  readonly errors?: 'plain'
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }
 
@@ -84,7 +86,13 @@ export type HttpReply =
 /** Server-sent events (WHATWG HTML §9.2). */
 export interface EventSink {
   /** False: the client is gone or too slow; stop. */
-  send(event: { readonly event?: string; readonly id?: string; readonly data: JsonValue }): boolean
+  send(event: {
+    readonly event?: string
+    readonly id?: string
+    readonly data: JsonValue
+    /** `data` is one line of text that is written as it stands. */
+    readonly isText?: true
+  }): boolean
   readonly signal: AbortSignal
 }
 

@@ -15,7 +15,7 @@ import { Exchange } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import type { KeptAnswers } from './kept-answers.ts'
 import type { Meter } from './meter.ts'
-import { ProtocolError, problemOf } from './problem.ts'
+import { ProtocolError, plainProblem, problemOf } from './problem.ts'
 import type { Check, Schemas } from './schema.ts'
 
 /** nginx's word for a client that left before the answer; only seen in logs and metrics. */
@@ -187,7 +187,10 @@ export class Endpoint {
     else {
       const { meter } = this.#door
       if (error instanceof ProtocolError && REASONS[error.code] !== undefined) meter.authFailures.inc([REASONS[error.code] ?? ''])
-      writeProblem(response, exchange.id, problem)
+      if (this.route.errors === 'plain') {
+        const { status, body, headers } = plainProblem(problem)
+        writeJson(response, exchange.id, status, body, headers)
+      } else writeProblem(response, exchange.id, problem)
     }
     this.#record(exchange, problem.status, error)
   }

@@ -12,6 +12,7 @@ import type { Hub } from './hub.ts'
 import { keyRoutes } from './keys.ts'
 import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
+import { modelRoutes } from './models.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
 import { runRoutes } from './runs.ts'
@@ -30,6 +31,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
+    ...modelRoutes(hub),
     ...skillRunRoutes(hub),
     ...runRoutes(hub),
     ...skillRoutes(hub),
