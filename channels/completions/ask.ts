@@ -14,7 +14,18 @@ import {
   newMessageId,
   readIdempotencyKey,
 } from '#contract'
-import type { Accepted, ChannelHost, ClientTurn, HttpRequest, JsonObject, JsonValue, Message, Metadata, Principal } from '#contract'
+import type {
+  Accepted,
+  ChannelHost,
+  ClientTurn,
+  HttpRequest,
+  JsonObject,
+  JsonValue,
+  Message,
+  MessageId,
+  Metadata,
+  Principal,
+} from '#contract'
 
 export interface Ask {
   readonly agent: string
@@ -41,7 +52,7 @@ export async function accept(host: ChannelHost, request: HttpRequest, ask: Ask):
   const now = host.clock.now()
   const namespace = encodeURIComponent(principal.id)
   const key = keyOf(headers['idempotency-key'])
-  const peer = await peerOf(host, ask, principal, now)
+  const peer = await peerOf(host, { ask, principal, key, now })
   const accepted = await host.accept({
     key: key === null ? null : `${namespace}:${key}`,
     fingerprint: key === null ? null : canonicalDigest([request.params, headers['x-openclaw-session-key'] ?? null, body ?? null]),
@@ -51,7 +62,7 @@ export async function accept(host: ChannelHost, request: HttpRequest, ask: Ask):
     sender: ask.user ?? principal.id,
     at: now,
     payload: { text: ask.turn.messages.at(-1)?.text ?? '' },
-    metadata: metadataOf(ask, { peer, principal, traceparent: headers['traceparent'] }),
+    metadata: metadataOf(ask, { peer, principal, key, traceparent: headers['traceparent'] }),
     agent: ask.agent,
     reply: { chat: peer },
   })
@@ -61,8 +72,13 @@ export async function accept(host: ChannelHost, request: HttpRequest, ask: Ask):
 }
 
 function metadataOf(
-  { user, labels, isKept, turn }: Ask,
-  { peer, principal, traceparent }: { readonly peer: string; readonly principal: Principal; readonly traceparent: string | undefined },
+  { user, labels, isKept, turn, conversation }: Ask,
+  {
+    peer,
+    principal,
+    key,
+    traceparent,
+  }: { readonly peer: string; readonly principal: Principal; readonly key: string | null; readonly traceparent: string | undefined },
 ): Metadata {
   const brought: JsonObject = {
     messages: turn.messages.map(withPlainCalls),
@@ -76,6 +92,7 @@ function metadataOf(
     ...(Object.keys(labels).length > 0 && { labels }),
     asked_by: ownerOf(principal),
     is_kept: isKept,
+    ...(conversation.is === 'after' && { comes_after: conversation.response, asked_under: key }),
     ...(traceparent !== undefined && isTraceparent(traceparent) && { traceparent }),
     [CLIENT_TURN]: brought,
   }
@@ -89,19 +106,27 @@ function withPlainCalls(message: Message): JsonObject {
 
 const ownerOf = ({ tenant, id }: Principal): string => `${tenant}/${id}`
 
-async function peerOf(host: ChannelHost, { conversation }: Ask, principal: Principal, now: number): Promise<string> {
+interface Asking {
+  readonly ask: Ask
+  readonly principal: Principal
+  readonly key: string | null
+  readonly now: number
+}
+
+async function peerOf(host: ChannelHost, asking: Asking): Promise<string> {
+  const { conversation } = asking.ask
   switch (conversation.is) {
     case 'new':
-      return `new:${newMessageId(now)}`
+      return `new:${newMessageId(asking.now)}`
     case 'named':
       return `named:${conversation.name}`
     case 'after':
-      return peerAfter(host, conversation.response, principal)
+      return peerAfter(host, conversation.response, asking)
   }
 }
 
 /** A session is one line: what comes after a response comes after the newest, or the model would be told another story than the client. */
-async function peerAfter(host: ChannelHost, response: string, principal: Principal): Promise<string> {
+async function peerAfter(host: ChannelHost, response: string, { principal, key }: Asking): Promise<string> {
   const id = /^resp_([0-9A-Z]{26})$/.exec(response)?.[1]
   const before = id === undefined ? null : await host.document(asMessageId(`msg-${id}`))
   const metadata = isJsonObject(before?.['metadata']) ? before['metadata'] : {}
@@ -110,9 +135,18 @@ async function peerAfter(host: ChannelHost, response: string, principal: Princip
     throw after('There is no response of this id to go on from.', 'PREVIOUS_RESPONSE_NOT_FOUND')
   }
   const seq = seqOf(before['replies'])
-  const isLast = seq !== null && (await host.replies(`${encodeURIComponent(principal.id)}/${peer}`, seq, 1)).length === 0
-  if (isLast) return peer
+  const [next] = seq === null ? [] : await host.replies(`${encodeURIComponent(principal.id)}/${peer}`, seq, 1)
+  if (seq !== null && next === undefined) return peer
+  // The request that is already answered, asked again: its key will tell.
+  const { comes_after: afterwards, asked_under: under } =
+    (key === null || next === undefined ? null : await metadataAt(host, next.messageId)) ?? {}
+  if (afterwards === response && under === key) return peer
   throw after('Only the newest response of a conversation, once it has ended, can be gone on from.', 'PREVIOUS_RESPONSE_NOT_LATEST')
+}
+
+async function metadataAt(host: ChannelHost, id: MessageId): Promise<JsonObject | null> {
+  const metadata = (await host.document(id))?.['metadata']
+  return isJsonObject(metadata) ? metadata : null
 }
 
 const after = (detail: string, code: 'PREVIOUS_RESPONSE_NOT_FOUND' | 'PREVIOUS_RESPONSE_NOT_LATEST'): InvalidError =>
