@@ -7,6 +7,7 @@ import { InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
+  AuditDesk,
   Clock,
   JsonObject,
   KeyId,
@@ -18,6 +19,8 @@ import type {
   Skills,
   Store,
 } from '#contract'
+import { AuditKeeper } from './audit/keeper.ts'
+import type { AuditTrail } from './audit/trail.ts'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
 import type { GrpcServer } from './grpc/server.ts'
@@ -51,6 +54,7 @@ export interface GatewayParts {
   readonly consoleDir: string
   readonly version: string
   readonly store: Store
+  readonly audit: { readonly trail: AuditTrail; readonly key: Uint8Array }
   readonly channels: readonly ConfiguredChannel[]
   readonly agents: AgentRunner
   readonly skills: Skills
@@ -81,6 +85,7 @@ export class Gateway implements Lifecycle {
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
   readonly #retention: Retention
+  readonly #audit: AuditKeeper
   readonly #keys: Keys
   readonly #http: HttpServer
   #grpc: GrpcServer | null = null
@@ -149,12 +154,22 @@ export class Gateway implements Lifecycle {
       onRun: () => skills.runs.wake(),
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
+    this.#audit = new AuditKeeper({
+      ...parts.audit,
+      store: store.audit,
+      keepMs: config.retention.auditMs,
+      checkpointFile: config.audit.checkpointFile,
+      clock,
+      log,
+    })
     this.#keys = new Keys({ store: store.keys, clock, log })
     this.#http = new HttpServer({
       host: config.server.host,
       port: config.server.port,
       publicHosts: config.server.publicHosts,
       insecureHttp: config.server.insecureHttp,
+      trustedProxies: config.server.trustedProxies,
+      rateLimits: config.server.rateLimits,
       metricsPort: config.server.metricsPort,
       limits: { bodyBytes: config.server.bodyLimitBytes, connections: config.server.maxConnections },
       services: this.#services(),
@@ -217,6 +232,7 @@ export class Gateway implements Lifecycle {
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
+    await this.#audit.start()
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
@@ -235,6 +251,7 @@ export class Gateway implements Lifecycle {
     await Promise.all([this.#http.stop(), this.#grpc?.stop()])
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await this.#keys.stop()
+    await this.#audit.stop()
     await this.#parts.store.stop()
     this.#phase = 'stopped'
   }
@@ -279,6 +296,7 @@ export class Gateway implements Lifecycle {
       store,
       feed: this.#feed,
       keys: this.#keys,
+      audit: this.#auditDesk(),
       version,
       metricsText,
       agents: {
@@ -303,6 +321,16 @@ export class Gateway implements Lifecycle {
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),
+    }
+  }
+
+  #auditDesk(): AuditDesk {
+    const { trail } = this.#parts.audit
+    return {
+      during: (deed, act) => trail.during(deed, act),
+      denied: (deed) => trail.denied(deed),
+      onEntry: (listen) => trail.onEntry(listen),
+      verify: (tenant) => this.#audit.verify(tenant),
     }
   }
 

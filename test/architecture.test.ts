@@ -27,13 +27,14 @@ const rules: ImportRules = {
     'gateway/contract': [],
     'gateway/observe': [contract],
     'gateway/config': [contract],
+    'gateway/audit': [contract],
     'gateway/guarded': [contract],
     'gateway/webhooks': [contract],
     'gateway/store': [contract],
     'gateway/pipeline': [contract],
     'gateway/http': [contract, 'gateway/observe', 'gateway/pipeline', 'gateway/webhooks'],
     'gateway/grpc': [contract, 'gateway/http'],
-    'gateway/gateway.ts': ['config', 'contract', 'grpc', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
+    'gateway/gateway.ts': ['audit', 'config', 'contract', 'grpc', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
       (part) => `gateway/${part}`,
     ),
     'gateway/main.ts': ['gateway'],
@@ -56,6 +57,7 @@ const rules: ImportRules = {
     '@grpc/proto-loader': ['gateway/grpc'],
     '@grpc/reflection': ['gateway/grpc'],
     'grpc-health-check': ['gateway/grpc'],
+    'lru-cache': ['gateway/http'],
     pino: ['gateway/observe'],
     yaml: ['gateway/config', 'skills'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],

@@ -22,7 +22,7 @@ export interface Followed {
 const WAIT_MS = 600_000
 const SECOND_LOOK_MS = 1_000
 
-export const isOver = (document: JsonObject | null): boolean => document?.['status'] === 'done' || document?.['status'] === 'dead'
+const isOver = (document: JsonObject | null): boolean => document?.['status'] === 'done' || document?.['status'] === 'dead'
 
 export async function follow(host: ChannelHost, { accepted, signal, onText }: Follow): Promise<Followed> {
   const { id, session } = accepted.envelope

@@ -113,6 +113,17 @@ export function errorFrame(id: string | null, error: unknown): ErrorFrame {
   return { type: 'error', id, code, detail, retryable, ...retry }
 }
 
+/** Messages count as requests do, and are refused as those are: not taken in, to be said again later. null: it is taken. */
+export function tooMuchOf(frame: ClientFrame, waitOf: () => number | null): ErrorFrame | null {
+  const seconds = frame.type === 'message' ? waitOf() : null
+  if (seconds === null || frame.type !== 'message') return null
+  const error = new UnavailableError('Too many messages with one credential. Send this one again later.', {
+    code: 'RATE_LIMITED',
+    retryAfterMs: seconds * 1_000,
+  })
+  return errorFrame(frame.id, error)
+}
+
 const MAX_ID_CHARS = 128
 const MEMBERS: { readonly [type: string]: ReadonlySet<string> } = {
   auth: new Set(['type', 'token']),

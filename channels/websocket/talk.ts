@@ -6,7 +6,7 @@ import { isJsonObject } from '#contract'
 import type { ChannelHost, DialogueLine, JsonValue, OpenDialogue, Principal } from '#contract'
 import { Dialogue } from './dialogue.ts'
 import type { Line } from './dialogue.ts'
-import { errorFrame, readValue } from './frame.ts'
+import { errorFrame, readValue, tooMuchOf } from './frame.ts'
 import type { ServerFrame } from './frame.ts'
 
 /** What the channel is told. */
@@ -43,8 +43,10 @@ export class Talk implements OpenDialogue, Line {
   hear(value: JsonValue): void {
     if (this.#isOver) return
     const read = readValue(isJsonObject(value) ? value : {})
-    if (read.is === 'frame') this.#dialogue.obey(read.frame)
-    else this.send(errorFrame(read.id, read.error))
+    if (read.is !== 'frame') return this.send(errorFrame(read.id, read.error))
+    const tooMuch = tooMuchOf(read.frame, () => this.#line.waitOf())
+    if (tooMuch === null) this.#dialogue.obey(read.frame)
+    else this.send(tooMuch)
   }
 
   end(): void {

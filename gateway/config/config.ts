@@ -22,7 +22,8 @@ export interface Config {
   readonly delivery: RetryConfig
   readonly turns: TurnsConfig
   readonly shutdown: { readonly drainMs: number }
-  readonly retention: { readonly messagesMs: number }
+  readonly retention: { readonly messagesMs: number; readonly auditMs: number }
+  readonly audit: { readonly checkpointFile: string | null }
 }
 
 export interface ServerConfig {
@@ -33,6 +34,10 @@ export interface ServerConfig {
   readonly metricsPort: number | null
   readonly publicHosts: readonly string[]
   readonly insecureHttp: boolean
+  /** Addresses and networks in CIDR notation. */
+  readonly trustedProxies: readonly string[]
+  /** Requests a minute; 0: no limit. */
+  readonly rateLimits: { readonly perIp: number; readonly perKey: number }
   readonly bodyLimitBytes: number
   readonly maxConnections: number
 }

@@ -17,6 +17,8 @@ export interface Settings {
     readonly metrics_port: number
     readonly public_hosts: readonly string[]
     readonly insecure_http: boolean
+    readonly trusted_proxies: readonly string[]
+    readonly rate_limits: { readonly per_ip: number; readonly per_key: number }
     readonly body_limit: string | number
     readonly max_connections: number
   }
@@ -70,7 +72,8 @@ export interface Settings {
   readonly delivery: RetrySettings
   readonly turns: RetrySettings & { readonly max_concurrent: number; readonly lease: Wait }
   readonly shutdown: { readonly drain: Wait }
-  readonly retention: { readonly messages: Wait }
+  readonly retention: { readonly messages: Wait; readonly audit: Wait }
+  readonly audit: { readonly checkpoint_file: string | null }
 }
 type Wait = string | number
 interface RetrySettings {

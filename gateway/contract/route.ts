@@ -66,6 +66,8 @@ export interface HttpRequest {
   /** Parsed, bounded and validated by the route's schema; undefined where the route takes none. */
   readonly body: JsonValue | undefined
   readonly raw: Uint8Array
+  /** The address that it came from; '': the connection is gone. */
+  readonly ip: string
   /** The caller; on public routes maybe null. */
   readonly principal: Principal | null
   /** Aborted when the client went away. */
@@ -113,6 +115,8 @@ export interface DialogueLine {
   send(frame: JsonObject): void
   /** Resolves when the frame has left for the client, or never will. */
   sendOut(frame: JsonObject): Promise<void>
+  /** One more message of the client's, counted as a request is. Seconds to wait: it has asked enough. null: go on. */
+  waitOf(): number | null
   /** Ended from here; nothing is sent any more. */
   close(reason: string): void
   /** `isBusy` may have changed. */
@@ -140,6 +144,8 @@ export interface UpgradeCaller {
   readonly ip: string
   /** Who a token proves; null: nobody. */
   authenticate(token: string): Promise<Principal | null>
+  /** One more request of that principal, as over HTTP. Seconds to wait: it has asked enough. null: go on. */
+  waitOf(principal: Principal): number | null
   /** Calls `gone` when that credential is revoked or expires, until the returned function is called. */
   onRevoked(principal: Principal, gone: () => void): () => void
 }

@@ -15,9 +15,16 @@ import { fromJson, isRecord, toObject } from './struct.ts'
 
 export type ChatStream = ServerDuplexStream<Read, object>
 
+export interface Begun {
+  readonly route: DialogueRoute
+  readonly principal: Principal
+  /** One more message. */
+  readonly waitOf: () => number | null
+}
+
 /** Throws where no conversation can be begun; from then on it lives until the stream ends. */
-export function chat(stream: ChatStream, outlet: Outlet, { route, principal }: { route: DialogueRoute; principal: Principal }): void {
-  const line = new Line(stream, outlet)
+export function chat(stream: ChatStream, outlet: Outlet, { route, principal, waitOf }: Begun): void {
+  const line = new Line(stream, outlet, waitOf)
   const dialogue = route.open(principal, line)
   line.begin(dialogue)
   outlet.signal.addEventListener('abort', () => dialogue.end(), { once: true })
@@ -40,11 +47,13 @@ export function chat(stream: ChatStream, outlet: Outlet, { route, principal }: {
 class Line implements DialogueLine {
   readonly #stream: ChatStream
   readonly #outlet: Outlet
+  readonly waitOf: () => number | null
   #dialogue: OpenDialogue | null = null
 
-  constructor(stream: ChatStream, outlet: Outlet) {
+  constructor(stream: ChatStream, outlet: Outlet, waitOf: () => number | null) {
     this.#stream = stream
     this.#outlet = outlet
+    this.waitOf = waitOf
   }
 
   begin(dialogue: OpenDialogue): void {

@@ -23,6 +23,12 @@ export function headersOf(metadata: Metadata, key?: string): HttpRequest['header
   return { ...headers, 'idempotency-key': key }
 }
 
+/** `127.0.0.1:4711`, `[::1]:4711`, maybe with `ipv4:` before it. */
+export const addressOf = (peer: string): string => {
+  const [, six, four] = /(?:\[([^\]]+)\]|(\d+\.\d+\.\d+\.\d+)):\d+$/.exec(peer) ?? []
+  return (six ?? four ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
 const refused = (name: string, detail: string): InvalidError =>
   new InvalidError(`The metadata is refused: ${name} ${detail}.`, {
     code: 'METADATA_REFUSED',

@@ -12,7 +12,7 @@ import { chat } from './chat.ts'
 import type { ChatStream } from './chat.ts'
 import { SERVICE, loadDefinition, messageOf } from './definition.ts'
 import type { Read } from './definition.ts'
-import { headersOf } from './metadata.ts'
+import { addressOf, headersOf } from './metadata.ts'
 import { methods, objectOf } from './method.ts'
 import type { Method } from './method.ts'
 import { Outlet } from './outlet.ts'
@@ -146,7 +146,13 @@ export class GrpcServer implements Lifecycle {
       this.#checkOpen()
       const { key, ...asked } = method.ask(messageOf(call.request))
       const headers = headersOf(call.metadata, key)
-      const { reply } = await this.#options.calls.call({ row: method.row, headers, ...asked, signal: gone.signal })
+      const { reply } = await this.#options.calls.call({
+        row: method.row,
+        headers,
+        ...asked,
+        ip: addressOf(call.getPeer()),
+        signal: gone.signal,
+      })
       if (!('body' in reply) || reply.status >= 400) throw new Error(`${method.row} answered in a form that gRPC has none for.`)
       const metadata = new wire.Metadata()
       for (const name of ['idempotency-replayed'] as const) {
@@ -169,7 +175,7 @@ export class GrpcServer implements Lifecycle {
         ...headersOf(stream.metadata),
         ...(message['_after'] !== undefined && { 'last-event-id': String(message['after']) }),
       }
-      const answered = await calls.call({ row: 'GET /v1/events/stream', headers, signal: outlet.signal })
+      const answered = await calls.call({ row: 'GET /v1/events/stream', headers, ip: addressOf(stream.getPeer()), signal: outlet.signal })
       if (!outlet.isOpen) return
       const told = answered.stream(new Subscription(outlet, () => this.#isStopping))
       // From now on nothing is missed, and the client can see that.
@@ -186,9 +192,9 @@ export class GrpcServer implements Lifecycle {
     try {
       this.#checkOpen()
       if (route === null) throw new NotFoundError('No channel here holds conversations.', { code: 'NOT_FOUND' })
-      const principal = await calls.admit(headersOf(stream.metadata), route.permission)
+      const principal = await calls.admit({ headers: headersOf(stream.metadata), ip: addressOf(stream.getPeer()) }, route.permission)
       if (!outlet.isOpen) return
-      chat(stream, outlet, { route, principal })
+      chat(stream, outlet, { route, principal, waitOf: () => calls.waitOf(principal) })
       const forget = calls.onEnd(principal, () => outlet.fail(ended()))
       this.#chats.add(outlet)
       outlet.signal.addEventListener(

@@ -10,6 +10,8 @@ export interface Asked {
   readonly params?: HttpRequest['params']
   readonly query?: { readonly [name: string]: string }
   readonly body?: JsonValue
+  /** Where it came from. */
+  readonly ip: string
   readonly signal: AbortSignal
 }
 
@@ -21,6 +23,7 @@ export class Call implements HttpRequest {
   readonly headers: HttpRequest['headers']
   readonly params: HttpRequest['params']
   readonly raw: Uint8Array = NO_BYTES
+  readonly ip: string
   readonly signal: AbortSignal
   /** What was given, before it is checked. */
   readonly asked: URLSearchParams
@@ -29,11 +32,12 @@ export class Call implements HttpRequest {
   body: JsonValue | undefined = undefined
   principal: Principal | null = null
 
-  constructor({ headers, params, query, body, signal }: Asked) {
+  constructor({ headers, params, query, body, ip, signal }: Asked) {
     this.headers = headers
     this.params = params ?? {}
     this.asked = new URLSearchParams(query)
     this.given = body
+    this.ip = ip
     this.signal = signal
   }
 }

@@ -3,10 +3,10 @@
  * and problems. How such a door listens and what its wire looks like is the door's.
  */
 import { NotFoundError } from '#contract'
-import type { EventSink, HttpReply, HttpRequest, Permission, Principal } from '#contract'
+import type { EventSink, HttpReply, Permission, Principal } from '#contract'
 import { Call } from './call.ts'
 import type { Asked } from './call.ts'
-import { admitted, runStream } from './endpoint.ts'
+import { admitted, proveBearer, runStream } from './endpoint.ts'
 import type { Door, Endpoint, OpenStream } from './endpoint.ts'
 import { newRequestId } from './exchange.ts'
 import { problemOf } from './problem.ts'
@@ -43,15 +43,21 @@ export class Calls {
   }
 
   /** Who may hold a conversation that is no single request. Rejects for all others. */
-  async admit(headers: HttpRequest['headers'], permission: Permission): Promise<Principal> {
-    const { credentials, meter } = this.#door
-    const proven = await credentials.prove({ authorization: headers['authorization'] })
-    return admitted(proven, { permission, isGiven: headers['authorization'] !== undefined, meter })
+  async admit({ headers, ip }: Pick<Asked, 'headers' | 'ip'>, permission: Permission): Promise<Principal> {
+    const { meter } = this.#door
+    const { authorization } = headers
+    const proven = await proveBearer(this.#door, ip, authorization)
+    return admitted(proven, { permission, isGiven: authorization !== undefined, meter })
   }
 
   /** Calls `gone` once when the credential ends, until the returned function is called. */
   onEnd(principal: Principal, gone: () => void): () => void {
     return this.#door.credentials.onEnd(principal, gone)
+  }
+
+  /** One more request of that principal. Seconds to wait: it has asked enough. null: go on. */
+  waitOf(principal: Principal): number | null {
+    return this.#door.limits.waitOf(principal.credential)
   }
 
   problem(error: unknown): Problem {

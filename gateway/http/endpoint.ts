@@ -5,15 +5,30 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, NotFoundError, may } from '#contract'
-import type { Clock, EventSink, Fault, HttpReply, HttpRequest, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
-import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
+import type {
+  AuditDesk,
+  Clock,
+  EventSink,
+  Fault,
+  HttpReply,
+  HttpRequest,
+  JsonObject,
+  JsonValue,
+  Permission,
+  Principal,
+  Route,
+} from '#contract'
+import { deniedDeed, isAudited } from './audited.ts'
+import { beginStream, writeBytes, writeEmpty, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, checkBounds, hasBody, parseJson, readBody } from './body.ts'
 import type { Call } from './call.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
 import { Exchange } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import type { KeptAnswers } from './kept-answers.ts'
+import type { CredentialClass, Limits, QuotaFields } from './limits.ts'
 import type { Meter } from './meter.ts'
 import { ProtocolError, plainProblem, problemOf } from './problem.ts'
 import type { Check, Schemas } from './schema.ts'
@@ -24,9 +39,12 @@ const CLIENT_GONE = 499
 /** What all endpoints share. */
 export interface Door {
   readonly guard: Guard
+  readonly limits: Limits
+  readonly addresses: ClientAddresses
   readonly credentials: Credentials
   readonly schemas: Schemas
   readonly kept: KeptAnswers
+  readonly audit: AuditDesk
   readonly meter: Meter
   readonly clock: Clock
   readonly streams: Set<OpenStream>
@@ -62,14 +80,18 @@ export class Endpoint {
   ): Promise<void> {
     const { route } = this
     const door = this.#door
-    const exchange = new Exchange(request, response, this.#hasParams ? params : null)
+    const exchange = new Exchange(request, response, this.#hasParams ? params : null, door.addresses)
     try {
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
-        const proven = door.credentials.prove(request.headers)
-        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, request.headers)
-      }
+        const by = door.credentials.classOf(request.headers)
+        if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
+        const proof = door.credentials.prove(request.headers)
+        const proven = proof instanceof Promise ? await proof : proof
+        exchange.quota = counted(door, { ip: exchange.ip, proven, by })
+        exchange.principal = this.#admit(route.permission, proven, exchange, request.headers)
+      } else door.limits.checkLock(exchange.ip, 'signed', request.headers)
       await this.#takeIn(exchange, request)
       const reply = await this.#answer(exchange)
       // Not before: it may have begun while the server ran.
@@ -91,7 +113,7 @@ export class Endpoint {
     try {
       if (permission === 'signed') throw new NotFoundError('This is reached over HTTP only.', { code: 'NOT_FOUND' })
       const { authorization } = call.headers
-      call.principal = this.#admit(permission, await this.#door.credentials.prove({ authorization }), { authorization })
+      call.principal = this.#admit(permission, await proveBearer(this.#door, call.ip, authorization), call, { authorization })
       const query = await this.#queryOf(call.asked)
       if (query !== null) call.query = query
       if (call.given !== undefined) checkBounds(call.given, this.route.maxMembers)
@@ -111,11 +133,18 @@ export class Endpoint {
   }
 
   /** Who is let in; throws for all others. */
-  #admit(permission: Permission | 'public', proven: Proven | null, headers: IncomingHttpHeaders): Principal | null {
-    const { guard, meter } = this.#door
+  #admit(permission: Permission | 'public', proven: Proven | null, request: HttpRequest, headers: IncomingHttpHeaders): Principal | null {
+    const { guard, meter, audit } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
-    return admitted(proven, { permission, isGiven: headers.authorization !== undefined || headers.cookie !== undefined, meter })
+    return admitted(proven, {
+      permission,
+      isGiven: headers.authorization !== undefined || headers.cookie !== undefined,
+      meter,
+      onDenied: (principal) => {
+        if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
+      },
+    })
   }
 
   async #takeIn(exchange: Exchange, request: IncomingMessage): Promise<void> {
@@ -168,12 +197,12 @@ export class Endpoint {
 
   async #stream(exchange: Exchange, events: (sink: EventSink) => Promise<void>): Promise<void> {
     if (exchange.request.method === 'HEAD') {
-      beginStream(exchange.response, exchange.id)
+      beginStream(exchange.response, exchange.id, exchange.quota)
       exchange.response.end()
       return
     }
     await runStream(this.#door, exchange.principal, events, () => {
-      beginStream(exchange.response, exchange.id)
+      beginStream(exchange.response, exchange.id, exchange.quota)
       return new EventStream(exchange.response, this.#door.clock)
     })
   }
@@ -181,6 +210,7 @@ export class Endpoint {
   #fail(exchange: Exchange, error: unknown): void {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
+    if (this.route.permission === 'signed' && error instanceof DeniedError) this.#door.limits.failed(exchange.ip, 'signed')
     const problem = problemOf(error, exchange.id)
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
@@ -189,8 +219,9 @@ export class Endpoint {
       if (error instanceof ProtocolError && REASONS[error.code] !== undefined) meter.authFailures.inc([REASONS[error.code] ?? ''])
       if (this.route.errors === 'plain') {
         const { status, body, headers } = plainProblem(problem)
-        writeJson(response, exchange.id, status, body, headers)
-      } else writeProblem(response, exchange.id, problem)
+        const contentType = 'application/json'
+        writeText(response, { id: exchange.id, status, text: JSON.stringify(body), contentType, headers, quota: exchange.quota })
+      } else writeProblem(response, exchange.id, { ...problem, quota: exchange.quota })
     }
     this.#record(exchange, problem.status, error)
   }
@@ -209,11 +240,36 @@ export class Endpoint {
   }
 }
 
-/** The one rule of who may: throws for all others. `isGiven`: there was something that should have proved it. */
-export function admitted(
-  proven: Proven | null,
-  { permission, isGiven, meter }: { readonly permission: Permission; readonly isGiven: boolean; readonly meter: Meter },
-): Principal {
+/** One more request, of the credential or else of the address; throws when that is too many. */
+function counted(
+  { limits }: Door,
+  { ip, proven, by }: { readonly ip: string; readonly proven: Proven | null; readonly by: CredentialClass | null },
+): QuotaFields {
+  if (proven !== null) return limits.known(proven.principal.credential)
+  if (by !== null) limits.failed(ip, by)
+  return limits.stranger(ip)
+}
+
+/** Who a bearer token proves, looked at and counted as every request is. */
+export async function proveBearer(door: Door, ip: string, authorization: string | undefined): Promise<Proven | null> {
+  const by = authorization === undefined ? null : 'bearer'
+  const headers = { authorization }
+  if (by !== null) door.limits.checkLock(ip, by, headers)
+  const proven = await door.credentials.prove(headers)
+  counted(door, { ip, proven, by })
+  return proven
+}
+
+export interface Asking {
+  readonly permission: Permission
+  /** There was something that should have proved it. */
+  readonly isGiven: boolean
+  readonly meter: Meter
+  readonly onDenied?: (principal: Principal) => void
+}
+
+/** The one rule of who may: throws for all others. */
+export function admitted(proven: Proven | null, { permission, isGiven, meter, onDenied }: Asking): Principal {
   if (proven === null) {
     if (!isGiven) meter.authFailures.inc(['missing'])
     throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
@@ -223,6 +279,7 @@ export function admitted(
   }
   if (may(proven.principal, permission)) return proven.principal
   meter.authFailures.inc(['scope'])
+  onDenied?.(proven.principal)
   throw new DeniedError(`This needs the scope ${permission}, which the credential does not have.`, {
     code: 'INSUFFICIENT_SCOPE',
     reason: 'forbidden',
@@ -285,11 +342,12 @@ function readQuery(given: URLSearchParams, check: Check): { readonly [name: stri
   throw new ProtocolError('The query does not fit; see `errors`.', { code: 'INVALID_QUERY', slug: 'invalid-request', faults })
 }
 
-function write({ response, id }: Exchange, reply: Exclude<HttpReply, { events: unknown }>): void {
-  const { status, headers } = reply
-  if ('text' in reply) writeText(response, { id, status, text: reply.text, contentType: reply.contentType, headers: headers ?? {} })
-  else if ('bytes' in reply)
-    writeBytes(response, { id, status, bytes: reply.bytes, contentType: reply.contentType, headers: headers ?? {} })
-  else if (reply.body === undefined) writeEmpty(response, id, status, headers)
-  else writeJson(response, id, status, reply.body, headers)
+function write({ response, id, quota }: Exchange, reply: Exclude<HttpReply, { events: unknown }>): void {
+  const { status, headers = NO_HEADERS } = reply
+  if ('text' in reply) writeText(response, { id, status, text: reply.text, contentType: reply.contentType, headers, quota })
+  else if ('bytes' in reply) writeBytes(response, { id, status, bytes: reply.bytes, contentType: reply.contentType, headers, quota })
+  else if (reply.body === undefined) writeEmpty(response, { id, status, headers, quota })
+  else writeText(response, { id, status, text: JSON.stringify(reply.body), contentType: 'application/json', headers, quota })
 }
+
+const NO_HEADERS = {}

@@ -32,12 +32,18 @@ export function openApi(options: {
         },
       },
       schemas: { Problem: PROBLEM, PlainError: PLAIN_ERROR },
-      responses: Object.fromEntries(
-        Object.entries(PROBLEMS).map(([slug, [, title]]) => [
-          slug,
-          { description: title, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
-        ]),
-      ),
+      responses: {
+        ...Object.fromEntries(
+          Object.entries(PROBLEMS).map(([slug, [, title]]) => [
+            slug,
+            { description: title, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+          ]),
+        ),
+        'plain-error': {
+          description: 'It went wrong.',
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/PlainError' } } },
+        },
+      },
     },
   }
 }
@@ -103,7 +109,7 @@ function parametersOf(route: Route): readonly JsonObject[] {
 
 /** The problems a route can answer, one `$ref` a status: the document names the usual one, the slug tells them apart. */
 function problemsOf(route: Route): JsonObject {
-  const slugs: string[] = ['invalid-request', 'misdirected-request', 'internal-error', 'temporary-reduced-capacity']
+  const slugs: string[] = ['invalid-request', 'misdirected-request', 'quota-exceeded', 'internal-error', 'temporary-reduced-capacity']
   if (route.permission !== 'public') slugs.push('unauthorized', 'insufficient-scope')
   if (route.path.includes('{')) slugs.push('not-found')
   if (route.body !== undefined) slugs.push('body-too-large', 'unsupported-media-type', 'schema-violation')
@@ -116,12 +122,12 @@ function problemsOf(route: Route): JsonObject {
   return problems
 }
 
+/** The same, for a route whose errors are not ours to shape; what is wrong in a body is 400 there. */
 function plainProblems(route: Route, slugs: readonly string[]): JsonObject {
   const problems: { [status: string]: JsonValue } = {}
-  for (const [slug, [status, title]] of Object.entries(PROBLEMS)) {
+  for (const [slug, [status]] of Object.entries(PROBLEMS)) {
     const given = status === 422 ? 400 : status
-    if (!slugs.includes(slug) || route.responses[given] !== undefined) continue
-    problems[given] ??= { description: title, content: { 'application/json': { schema: { $ref: '#/components/schemas/PlainError' } } } }
+    if (slugs.includes(slug) && route.responses[given] === undefined) problems[given] = { $ref: '#/components/responses/plain-error' }
   }
   return problems
 }

@@ -11,6 +11,7 @@ import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from 
 import { endSocket } from './answer.ts'
 import { buildApp } from './app.ts'
 import { Calls } from './calls.ts'
+import { ClientAddresses } from './client-address.ts'
 import { ConsoleFiles } from './console-files.ts'
 import { Credentials } from './credentials.ts'
 import { Cursors } from './cursor.ts'
@@ -20,6 +21,7 @@ import { newRequestId } from './exchange.ts'
 import { Guard, bracketed, checkBinding } from './guard.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
+import { Limits, type RateLimits } from './limits.ts'
 import { MetricsListener } from './metrics-listener.ts'
 import { PageSessions } from './page-session.ts'
 import { ProtocolError, problemOf } from './problem.ts'
@@ -37,6 +39,9 @@ export interface HttpServerOptions {
   readonly publicHosts: readonly string[]
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecureHttp: boolean
+  /** Addresses and networks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly rateLimits: RateLimits
   /** `/metrics` on loopback; 0 or null: none. */
   readonly metricsPort: number | null
   readonly services: Services
@@ -123,7 +128,10 @@ export class HttpServer implements Lifecycle {
     if (this.#running !== null) return
     const { host, port, insecureHttp, consoleDir, stateDir, metricsPort, services, log } = this.#options
     checkBinding(host, insecureHttp)
-    const [secret, files] = await Promise.all([loadSecret(join(stateDir, 'secret')), ConsoleFiles.read(consoleDir)])
+    const [secret, files] = await Promise.all([
+      loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
+      ConsoleFiles.read(consoleDir),
+    ])
     const server = this.#createServer()
     const bound = await listen(server, host, port)
     try {
@@ -186,9 +194,11 @@ export class HttpServer implements Lifecycle {
 
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, port, secret, files }: { server: Server; port: number; secret: KeyObject; files: ConsoleFiles }): Running {
-    const { host, publicHosts, services, routes, clock, metrics, log } = this.#options
+    const { host, publicHosts, trustedProxies, rateLimits, services, routes, clock, metrics, log } = this.#options
     const guard = new Guard({ host, port, publicHosts })
     const meter = new Meter(metrics, log)
+    const limits = new Limits({ limits: rateLimits, clock, metrics })
+    const addresses = new ClientAddresses(trustedProxies)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
     const credentials = new Credentials({
       bearer: [services.keys],
@@ -199,9 +209,12 @@ export class HttpServer implements Lifecycle {
     const release = services.keys.onRevoked((id) => credentials.end(id))
     const door: Door = {
       guard,
+      limits,
+      addresses,
       credentials,
       schemas: new Schemas(),
       kept: new KeptAnswers(services.store.idempotency, clock),
+      audit: services.audit,
       meter,
       clock,
       streams: new Set(),
@@ -211,7 +224,7 @@ export class HttpServer implements Lifecycle {
     }
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
-    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter })
+    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses })
     const endpoints = table.map((route) => new Endpoint(route, door))
     server.on('request', buildApp({ endpoints, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))

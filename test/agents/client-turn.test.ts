@@ -45,7 +45,7 @@ describe('a client turn', () => {
     const turn = new RecordedTurn(options)
     return { turn, ending: await bench.agents.run(turn) }
   }
-  const roles = (): unknown => (fake.requests.at(-1)?.body['messages'] as { role: string }[]).map(({ role }) => role)
+  const roles = (): unknown => ((fake.requests.at(-1)?.body['messages'] ?? []) as { role: string }[]).map(({ role }) => role)
 
   test("skills that are called beside the client's tool are run, and the model is not asked again", async () => {
     fake.add(BOTH)
@@ -113,7 +113,7 @@ describe('a client turn', () => {
       envelopes: [client({ messages })],
       agent: { limits: { ...new RecordedTurn().agent.limits, maxContextTokens: 2_000 } },
     })
-    const sent = fake.requests.at(-1)?.body['messages'] as { content: string }[]
+    const sent = (fake.requests.at(-1)?.body['messages'] ?? []) as { content: string }[]
     assert.ok(sent.length > 5 && sent.length < 100, String(sent.length))
     assert.equal(sent.at(-1)?.content, 'the last words')
     assert.equal(turn.journal.summary, null)

@@ -19,6 +19,8 @@ export class RouteServer {
   readonly #gone = new Map<string, Set<() => void>>()
   /** Where an upgrade seems to come from. */
   ip = '127.0.0.1'
+  /** How long whoever sends has to wait; null: not at all. */
+  waitSeconds: number | null = null
 
   constructor(channel: Channel) {
     this.#channel = channel
@@ -77,7 +79,17 @@ export class RouteServer {
         const { params, route } = found
         return send(
           response,
-          await route.handle({ id: 'request-1', params, query, headers, body: undefined, raw, principal, signal: gone.signal }),
+          await route.handle({
+            id: 'request-1',
+            params,
+            query,
+            headers,
+            body: undefined,
+            raw,
+            principal,
+            ip: '127.0.0.1',
+            signal: gone.signal,
+          }),
         )
       }
       if (principal === null) throw new OpenRouteError(401)
@@ -91,6 +103,7 @@ export class RouteServer {
         body: JSON.parse(raw.toString()) as JsonValue,
         raw,
         principal,
+        ip: '127.0.0.1',
         signal: gone.signal,
       })
       send(response, reply)
@@ -125,6 +138,7 @@ export class RouteServer {
       principal,
       ip: this.ip,
       authenticate: (text) => Promise.resolve(this.#tokens.get(text) ?? null),
+      waitOf: () => this.waitSeconds,
       onRevoked: ({ credential }, gone) => {
         const set = this.#gone.get(credential) ?? new Set()
         this.#gone.set(credential, set.add(gone))

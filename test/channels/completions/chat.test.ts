@@ -1,7 +1,8 @@
 /** OpenAI's own client, unchanged, against `POST /v1/chat/completions`. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import OpenAI from 'openai'
+import { APIError, APIUserAbortError, AuthenticationError, PermissionDeniedError } from 'openai'
+import type OpenAI from 'openai'
 import { apiError, startWorld } from './world.ts'
 import type { Json, World } from './world.ts'
 
@@ -153,11 +154,11 @@ describe('chat completions', { timeout: 60_000 }, () => {
       { id: 'call_w', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Bern"}' } },
     ])
     assert.equal(message?.content, 'Let me see.')
-    assert.deepEqual((world.model.requests.at(-1)?.body['tools'] as Json[])[0]?.['function'], { ...TOOL.function })
+    assert.deepEqual(world.model.requests.at(-1)?.body['tools'], [TOOL])
     world.model.add({ do: 'text', text: 'It is sunny.' })
     const second = await client.chat.completions.create({
       model: 'openclaw/main',
-      messages: [...messages, message as OpenAI.ChatCompletionMessageParam, { role: 'tool', tool_call_id: 'call_w', content: 'sunny' }],
+      messages: [...messages, ...(message === undefined ? [] : [message]), { role: 'tool', tool_call_id: 'call_w', content: 'sunny' }],
       tools: [TOOL],
     })
     assert.equal(second.choices[0]?.message.content, 'It is sunny.')
@@ -260,7 +261,7 @@ describe('chat completions', { timeout: 60_000 }, () => {
     const asking = client.chat.completions.create(body, options)
     await world.model.received(world.model.requests.length + 1)
     gone.abort()
-    await assert.rejects(asking, OpenAI.APIUserAbortError)
+    await assert.rejects(asking, APIUserAbortError)
     world.model.release()
     const completion = await client.chat.completions.create(body, { headers: { 'idempotency-key': 'slow' } })
     assert.equal(completion.choices[0]?.message.content, 'here it is')
@@ -287,7 +288,7 @@ describe('chat completions', { timeout: 60_000 }, () => {
     })
     await assert.rejects(async () => {
       for await (const _ of stream);
-    }, OpenAI.APIError)
+    }, APIError)
   })
 
   const refusals: readonly (readonly [what: string, body: object, status: number, code: string, param: string | null])[] = [
@@ -341,13 +342,13 @@ describe('chat completions', { timeout: 60_000 }, () => {
   test('a wrong key and a narrow one are told apart', async () => {
     const messages = [{ role: 'user' as const, content: 'x' }]
     const wrong = await apiError(world.clientWith('ock_live_00000000_no').chat.completions.create({ model: 'openclaw/main', messages }))
-    assert.ok(wrong instanceof OpenAI.AuthenticationError)
+    assert.ok(wrong instanceof AuthenticationError)
     assert.equal(wrong.code, 'invalid_api_key')
     const made = (await (await world.fetch('/v1/keys', { method: 'POST', json: { name: 'n', scopes: ['messages:write'] } })).json()) as Json
     const narrow = await apiError(
       world.clientWith(String(made['key'] ?? made['secret'])).chat.completions.create({ model: 'openclaw/main', messages }),
     )
-    assert.ok(narrow instanceof OpenAI.PermissionDeniedError)
+    assert.ok(narrow instanceof PermissionDeniedError)
   })
 
   test('a conversation of thousands of words and messages is taken', async () => {

@@ -24,7 +24,7 @@ describe('responses', { timeout: 60_000 }, () => {
 
   const told = (): unknown[] => (world.prompts().at(-1) ?? []).map(({ content }) => content)
   const ask = (input: string, more: object = {}): Promise<OpenAI.Responses.Response> =>
-    client.responses.create({ model: 'openclaw/main', input, ...more }) as Promise<OpenAI.Responses.Response>
+    client.responses.create({ model: 'openclaw/main', input, ...more, stream: false })
 
   test('an answer has its text, status and usage, and repeats what it was asked', async () => {
     const response = await ask('hello', { instructions: 'Be kind.', metadata: { order: '7' } })

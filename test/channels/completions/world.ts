@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import OpenAI from 'openai'
+import OpenAI, { APIError } from 'openai'
 import { run } from '../../../gateway/run.ts'
 import { FakeOpenAI } from '../../fakes/openai.ts'
 
@@ -67,11 +67,11 @@ export async function startWorld(): Promise<World> {
 }
 
 /** What the official client throws. */
-export async function apiError(asking: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
+export async function apiError(asking: Promise<unknown>): Promise<InstanceType<typeof APIError>> {
   const error: unknown = await asking.then(
     () => assert.fail('it was answered'),
     (thrown: unknown) => thrown,
   )
-  if (error instanceof OpenAI.APIError) return error
+  if (error instanceof APIError) return error
   throw error
 }

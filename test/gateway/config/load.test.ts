@@ -27,6 +27,8 @@ test('without a file and environment every setting has its default', async (t) =
       metricsPort: 9090,
       publicHosts: [],
       insecureHttp: false,
+      trustedProxies: [],
+      rateLimits: { perIp: 100, perKey: 1_000 },
       bodyLimitBytes: 1_048_576,
       maxConnections: 20_000,
     },
@@ -40,7 +42,8 @@ test('without a file and environment every setting has its default', async (t) =
     delivery: { attempts: 5, baseMs: 1_000, capMs: 180_000 },
     turns: { attempts: 5, baseMs: 1_000, capMs: 180_000, maxConcurrent: 256, leaseMs: 30_000 },
     shutdown: { drainMs: 30_000 },
-    retention: { messagesMs: 2_592_000_000 },
+    retention: { messagesMs: 2_592_000_000, auditMs: 7_776_000_000 },
+    audit: { checkpointFile: null },
   })
   assert.equal(agents.length, 1)
   const { prompt, ...agent } = agents[0] ?? assert.fail()
@@ -53,7 +56,15 @@ test('without a file and environment every setting has its default', async (t) =
     capabilities: [],
     models: [],
     skills: ['*'],
-    limits: { maxSteps: 20, maxContextTokens: 12_000, maxOutputTokens: 1_024, turnTimeoutMs: 300_000, maxConcurrentTurns: 256 },
+    limits: {
+      maxSteps: 20,
+      maxContextTokens: 12_000,
+      maxOutputTokens: 1_024,
+      turnTimeoutMs: 300_000,
+      maxConcurrentTurns: 256,
+      turnsPerMinute: null,
+      tokensPerHour: null,
+    },
     queue: { mode: 'followup', cap: 20, debounceMs: 0 },
     sessionScope: 'per-channel-peer',
   })

@@ -218,7 +218,7 @@ describe('gRPC', { timeout: 60_000 }, () => {
       seen.push(event)
       if (isDone(event, reply['message_id'])) break
     }
-    assert.deepEqual([...new Set(seen.map(({ type }) => type))], ['message', 'reply'])
+    assert.deepEqual(new Set(seen.map(({ type }) => type)), new Set(['message', 'reply']))
     const ids = seen.map(({ id }) => Number(id))
     assert.deepEqual(
       ids,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type {
   AgentDefinition,
+  AuditDeed,
   DeadLetterView,
   DeliveryView,
   FlowEvent,
@@ -127,6 +128,7 @@ export class Hub {
   readonly pairings: Pairing[] = []
   readonly grants: Grant[] = []
   readonly posted: Posting[] = []
+  readonly deeds: AuditDeed[] = []
   readonly deliveries: DeliveryView[] = []
   readonly skills: SkillsDouble = new SkillsDouble()
   link: Services['channels']['link'] = () => assert.fail('the double links nothing')
@@ -223,6 +225,15 @@ export class Hub {
     resetSession: async (key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
+    audit: {
+      during: async (deed, act) => {
+        this.deeds.push(deed)
+        return act()
+      },
+      denied: (deed) => void this.deeds.push(deed),
+      onEntry: () => () => undefined,
+      verify: async (tenant) => ({ tenant, ok: true, entries: 0, sealed: 0, head: null, checkpoints: 0, fault: null }),
+    },
     metricsText: async () => 'up 1\n',
     version: '1.2.3',
   }
@@ -285,6 +296,7 @@ export class Hub {
       pairing: absent as Store['pairing'],
       skills: absent as Store['skills'],
       runs: absent as Store['runs'],
+      audit: absent as Store['audit'],
     }
   }
 }
@@ -298,7 +310,15 @@ export const AGENT: AgentDefinition = {
   prompt: 'Be brief.',
   models: [],
   skills: ['*'],
-  limits: { maxSteps: 8, maxContextTokens: 8_000, maxOutputTokens: 1_000, turnTimeoutMs: 60_000, maxConcurrentTurns: 4 },
+  limits: {
+    maxSteps: 8,
+    maxContextTokens: 8_000,
+    maxOutputTokens: 1_000,
+    turnTimeoutMs: 60_000,
+    maxConcurrentTurns: 4,
+    turnsPerMinute: null,
+    tokensPerHour: null,
+  },
   queue: { mode: 'followup', cap: 1, debounceMs: 0 },
   sessionScope: 'per-channel-peer',
 }
@@ -369,6 +389,8 @@ export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Par
     port: 0,
     publicHosts: [],
     insecureHttp: false,
+    trustedProxies: [],
+    rateLimits: { perIp: 1_000_000, perKey: 1_000_000 },
     metricsPort: null,
     services: hub.services,
     routes: [],
