@@ -13,13 +13,13 @@ export function headersOf(metadata: Metadata, key?: string): HttpRequest['header
   const headers: { [name: string]: string } = {}
   for (const name of Object.keys(metadata.getMap())) {
     if (!TAKEN.test(name) || name.endsWith('-bin')) continue
-    const [value, ...more] = metadata.get(name)
-    if (more.length > 0) throw refused(name, 'is given twice')
+    // One that is given twice comes as one, joined by a comma, as over HTTP.
+    const [value] = metadata.get(name)
     if (typeof value === 'string') headers[name] = value
   }
   if (key === undefined || key === '') return headers
   const given = headers['idempotency-key']
-  if (given !== undefined && given !== key) throw refused('idempotency-key', 'differs from the message')
+  if (given !== undefined && given !== key) throw mismatch()
   return { ...headers, 'idempotency-key': key }
 }
 
@@ -29,8 +29,8 @@ export const addressOf = (peer: string): string => {
   return (six ?? four ?? '').replace(/^::ffff:(?=\d+\.)/, '')
 }
 
-const refused = (name: string, detail: string): InvalidError =>
-  new InvalidError(`The metadata is refused: ${name} ${detail}.`, {
-    code: 'METADATA_REFUSED',
-    faults: [{ pointer: `#/metadata/${name}`, detail }],
+const mismatch = (): InvalidError =>
+  new InvalidError('The metadata has another idempotency-key than the message. Send one of them, or the same in both.', {
+    code: 'IDEMPOTENCY_KEY_MISMATCH',
+    faults: [{ pointer: '#/idempotency_key', detail: 'differs from the metadata idempotency-key' }],
   })

@@ -32,6 +32,7 @@ test('without a file and environment every setting has its default', async (t) =
       bodyLimitBytes: 1_048_576,
       maxConnections: 20_000,
     },
+    grpc: { isEnabled: false, host: '127.0.0.1', port: 8401 },
     log: { level: 'info', format: 'json' },
     routes: [],
     fallback: 'assistant',

@@ -78,6 +78,26 @@ test('how a skill failed is told by status, code and problem', async (t) => {
   }
 })
 
+test('a skill is asked once by its key, from the metadata or from the message, and not by two', async (t) => {
+  const keys: unknown[] = []
+  const hub = skills({ status: 'ok', output: null, times: { queueMs: 0, startMs: 0, runMs: 0 } })
+  const { invoke } = hub.skills.runs
+  hub.skills.runs = {
+    ...hub.skills.runs,
+    invoke: (invocation, options) => {
+      keys.push(invocation.key)
+      return invoke(invocation, options)
+    },
+  }
+  const { client } = await start(t, { hub })
+  const metadata = client.meta({ 'idempotency-key': 'a' })
+  await client.ask('InvokeSkill', { skill: 'adder' }, { metadata })
+  await client.ask('InvokeSkill', { skill: 'adder', idempotency_key: 'b' })
+  assert.deepEqual(keys, ['a', 'b'])
+  const both = await refused(client.ask('InvokeSkill', { skill: 'adder', idempotency_key: 'b' }, { metadata }))
+  assert.equal(both.code, 'IDEMPOTENCY_KEY_MISMATCH')
+})
+
 test('errors of the table are statuses of the same meaning, and say when to come back', async (t) => {
   let thrown: Error = new Error('a bug with a secret in it')
   const { client } = await start(t, { routes: rowWith(() => Promise.reject(thrown)) })
