@@ -81,12 +81,12 @@ test('how a skill failed is told by status, code and problem', async (t) => {
 test('a skill is asked once by its key, from the metadata or from the message, and not by two', async (t) => {
   const keys: unknown[] = []
   const hub = skills({ status: 'ok', output: null, times: { queueMs: 0, startMs: 0, runMs: 0 } })
-  const { invoke } = hub.skills.runs
+  const { runs } = hub.skills
   hub.skills.runs = {
-    ...hub.skills.runs,
+    ...runs,
     invoke: (invocation, options) => {
       keys.push(invocation.key)
-      return invoke(invocation, options)
+      return runs.invoke(invocation, options)
     },
   }
   const { client } = await start(t, { hub })
