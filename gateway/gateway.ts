@@ -27,6 +27,7 @@ import type { Config } from './config/config.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
+import type { GrpcServer } from './grpc/server.ts'
 import { Keys } from './http/keys.ts'
 import { Roles } from './http/roles.ts'
 import { HttpServer } from './http/server.ts'
@@ -105,6 +106,7 @@ export class Gateway implements Lifecycle {
   readonly #keys: Keys
   readonly #tokens: Tokens
   readonly #http: HttpServer
+  #grpc: GrpcServer | null = null
   #adminKey: KeyId | null = null
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
@@ -237,6 +239,11 @@ export class Gateway implements Lifecycle {
     return this.#http.url
   }
 
+  /** Where gRPC listens, `host:port`; null: it is off. */
+  get grpcAddress(): string | null {
+    return this.#grpc?.address ?? null
+  }
+
   /** A link that opens the chat page signed in, once. */
   signInLink(): string {
     if (this.#adminKey === null) throw new Error('The gateway is not started.')
@@ -271,6 +278,7 @@ export class Gateway implements Lifecycle {
     await this.#channels.start()
     await this.#http.start()
     this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
+    await this.#openGrpc()
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
@@ -292,7 +300,7 @@ export class Gateway implements Lifecycle {
     await Promise.all([this.#deliver, this.#webhooks].map((part) => part.drain(Math.max(0, endsAt - clock.now()))))
     this.#outbound.close()
     await this.#channels.stop()
-    await this.#http.stop()
+    await Promise.all([this.#http.stop(), this.#grpc?.stop()])
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await Promise.all([this.#keys.stop(), this.#tokens.stop()])
     await this.#audit.stop()
@@ -316,6 +324,26 @@ export class Gateway implements Lifecycle {
     this.#http.configureClients(config.server.tls?.clients ?? [])
     this.#tellOpen()
     this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
+  }
+
+  /** The libraries are heavy: only who asks for it pays. */
+  async #openGrpc(): Promise<void> {
+    const { grpc, server } = this.#config
+    if (!grpc.isEnabled) return
+    const { clock, log, metrics } = this.#parts
+    const { GrpcServer } = await import('./grpc/server.ts')
+    this.#grpc = new GrpcServer({
+      host: grpc.host,
+      port: grpc.port,
+      insecure: server.insecureHttp,
+      maxMessageBytes: server.bodyLimitBytes,
+      calls: this.#http.calls,
+      dialogue: this.#channels.dialogue,
+      clock,
+      log,
+      metrics,
+    })
+    await this.#grpc.start()
   }
 
   #services(): Services {

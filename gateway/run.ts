@@ -268,6 +268,7 @@ function greeting(gateway: Gateway, version: string, file: string): readonly str
   return [
     `OpenClaw ${version} is ready.`,
     `  listens  ${gateway.url}`,
+    ...(gateway.grpcAddress === null ? [] : [`  grpc     ${gateway.grpcAddress}`]),
     `  data     ${file}`,
     `  agents   ${agents.join(', ')}`,
     ...(isOffline ? ['           (offline; set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run Ollama, for a real model)'] : []),

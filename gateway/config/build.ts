@@ -34,6 +34,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       maxConnections: server.max_connections,
     },
     ...identityConfig(settings),
+    grpc: { isEnabled: settings.grpc.enabled, host: settings.grpc.host ?? server.host, port: settings.grpc.port },
     log: settings.log,
     tracing: tracingConfig(settings),
     agents,

@@ -10,6 +10,7 @@ export interface Config extends IdentityConfig {
   readonly project: string | null
   readonly version: string | null
   readonly server: ServerConfig
+  readonly grpc: GrpcConfig
   readonly log: LogConfig
   /** null: no traces. */
   readonly tracing: TracingConfig | null
@@ -46,6 +47,13 @@ export interface ServerConfig {
   readonly rateLimits: { readonly perIp: number; readonly perKey: number }
   readonly bodyLimitBytes: number
   readonly maxConnections: number
+}
+
+export interface GrpcConfig {
+  readonly isEnabled: boolean
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

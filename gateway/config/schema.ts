@@ -86,6 +86,11 @@ export const configSchema: JsonObject = {
       max_connections: integer('Connections open at once', 20_000, 1, 1_000_000),
     }),
     ...identitySchema,
+    grpc: object('The gRPC server', {
+      enabled: flag('Take calls over gRPC', false),
+      host: text('Address to listen on; `server.host` unless told'),
+      port: integer('Port to listen on; 0: any free one', 8401, 0, 65_535),
+    }),
     log: object('The log, on standard error', {
       level: choice('Least level written', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
       format: choice('One JSON object a line, or text for people', ['json', 'text'], 'json'),

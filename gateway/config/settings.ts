@@ -28,6 +28,7 @@ export interface Settings extends IdentitySettings {
     readonly body_limit: string | number
     readonly max_connections: number
   }
+  readonly grpc: { readonly enabled: boolean; readonly host?: string; readonly port: number }
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly observability: {
     readonly opentelemetry: { readonly endpoint: string | null; readonly service_name: string; readonly sample_ratio: number }

@@ -74,7 +74,14 @@ export interface SkillCall {
 
 /** How a turn ends. */
 export type Outcome =
-  | { readonly kind: 'reply'; readonly text: string }
+  | {
+      readonly kind: 'reply'
+      readonly text: string
+      /** Of tools that are the client's: the conversation goes on when it says what came of them. The session knows them already. */
+      readonly calls?: readonly SkillCall[]
+      /** Why the text is not what it might have been: cut at the limit, or the model would not. */
+      readonly finish?: 'length' | 'refusal'
+    }
   | { readonly kind: 'silence' }
   /** Go on at `until` (epoch milliseconds). */
   | { readonly kind: 'wait'; readonly until: number; readonly reason: string }

@@ -8,7 +8,7 @@ import type { Envelope, JsonObject, JsonValue, MediaRef, Metadata, Payload } fro
 import type { FlowFeed } from './feed.ts'
 import type { DeliveryId, MessageId } from './ids.ts'
 import type { Failure, ReplyView } from './message.ts'
-import type { Route, UpgradeRoute } from './route.ts'
+import type { DialogueRoute, Route, UpgradeRoute } from './route.ts'
 import type { Clock, Log, Metrics } from './runtime.ts'
 
 export interface Channel {
@@ -43,6 +43,8 @@ export interface Channel {
   /** What it wants served by the gateway's HTTP server. */
   readonly routes?: readonly Route[]
   readonly upgrades?: readonly UpgradeRoute[]
+  /** Its conversation, for doors that are not its own. At most one channel lends one. */
+  readonly dialogue?: DialogueRoute
 }
 
 /** What the hub gives a channel. */
@@ -146,6 +148,8 @@ export interface Peer {
   readonly kind: 'direct' | 'group' | 'channel'
   readonly id: string
   readonly thread: string | null
+  /** A conversation of its own, whatever the agent shares with whom. */
+  readonly isApart?: true
 }
 
 export type Accepted =

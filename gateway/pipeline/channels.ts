@@ -10,6 +10,7 @@ import type {
   Channel,
   ChannelState,
   Counter,
+  DialogueRoute,
   LinkRequest,
   LinkStep,
   Media,
@@ -97,6 +98,12 @@ export class Channels {
 
   get upgrades(): readonly UpgradeRoute[] {
     return [...this.#entries.values()].flatMap((entry) => entry.channel.upgrades ?? [])
+  }
+
+  /** The conversation that a channel lends to other doors; null: none does. */
+  get dialogue(): DialogueRoute | null {
+    for (const { channel } of this.#entries.values()) if (channel.dialogue !== undefined) return channel.dialogue
+    return null
   }
 
   /** Starts all without waiting for the slow ones: each tells its state by itself. From here on replies can be rendered. */

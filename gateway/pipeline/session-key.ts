@@ -22,7 +22,7 @@ export class SessionKeys {
     const { kind, id, thread } = message.peer
     const parts = { tenant: agent.tenant, agent: agent.name, channel, account: message.account, peerKind: kind, peer: id, thread }
     // A group is a conversation of its own, whatever the scope of its members.
-    if (kind === 'direct') {
+    if (kind === 'direct' && message.peer.isApart !== true) {
       switch (agent.sessionScope) {
         case 'main':
           return keyed({ ...parts, channel: ALL, account: ALL, peer: ALL, thread: null })

@@ -257,7 +257,8 @@ export class RunningTurn implements Turn {
   /** Ends the turn unless its last step did. */
   async finish(ending: Ending): Promise<void> {
     if (this.#ended !== null) return
-    const messages: readonly Message[] = ending.outcome.kind === 'reply' ? [{ role: 'assistant', text: ending.outcome.text }] : []
+    const messages: readonly Message[] =
+      ending.outcome.kind === 'reply' && ending.outcome.calls === undefined ? [{ role: 'assistant', text: ending.outcome.text }] : []
     await this.endAs(this.#end(ending, messages))
   }
 
@@ -315,16 +316,19 @@ export class RunningTurn implements Turn {
       case 'silence':
         return { status: 'done', deliveries: [], messages, reset: reset ?? false, reason: null }
       case 'reply':
-        return { status: 'done', deliveries: this.#deliveries(outcome.text), messages, reset: reset ?? false, reason: null }
+        return { status: 'done', deliveries: this.#deliveries(outcome), messages, reset: reset ?? false, reason: null }
     }
   }
 
-  #deliveries(text: string): readonly NewDelivery[] {
-    if (text === '') return []
+  #deliveries(outcome: Reply): readonly NewDelivery[] {
     const { envelope, lane, reply } = this.#last()
     const { channels, clock } = this.#parts
-    const parts = channels.render(envelope.channel, { text })
-    const status = channels.isCollected(envelope.channel) ? 'sent' : 'pending'
+    const isCollected = channels.isCollected(envelope.channel)
+    const extra = isCollected ? extraOf(outcome) : null
+    if (outcome.text === '' && extra === null) return []
+    const rendered = outcome.text === '' ? [{ text: '' }] : channels.render(envelope.channel, { text: outcome.text })
+    const parts = extra === null ? rendered : rendered.map((part, at) => (at === rendered.length - 1 ? { ...part, extra } : part))
+    const status = isCollected ? 'sent' : 'pending'
     return parts.map((rendered, index) => ({
       id: newDeliveryId(clock.now()),
       messageId: envelope.id,
@@ -370,6 +374,14 @@ export class RunningTurn implements Turn {
     if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
     this.announceAll('done', end.reason?.code ?? null)
   }
+}
+
+type Reply = Extract<Ending['outcome'], { kind: 'reply' }>
+
+/** What goes with the last part; null: nothing but the text was said. */
+function extraOf({ calls, finish }: Reply): JsonValue {
+  if (calls === undefined && finish === undefined) return null
+  return { ...(calls !== undefined && { calls: calls.map((call) => ({ ...call })) }), ...(finish !== undefined && { finish }) }
 }
 
 const BEGUN = { status: 'started', attempt: 1, joined: [] } as const

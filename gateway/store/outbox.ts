@@ -222,7 +222,7 @@ export function replies(sql: Sql, where: string, ...values: readonly (string | n
     id: asDeliveryId(row.id),
     seq: row.seq,
     messageId: asMessageId(row.message),
-    text: textOf(JSON.parse(row.rendered)),
+    ...saidIn(JSON.parse(row.rendered)),
     index: row.part,
     of: row.parts,
     status: row.status,
@@ -231,5 +231,7 @@ export function replies(sql: Sql, where: string, ...values: readonly (string | n
     createdAt: row.created_at,
   }))
 }
+
+const saidIn = ({ text, extra }: Rendered): Pick<ReplyView, 'text' | 'extra'> => ({ text, ...(extra !== undefined && { extra }) })
 
 export const textOf = (rendered: Rendered): string => rendered.text

@@ -36,6 +36,7 @@ test('without a file and environment every setting has its default', async (t) =
     auth: { issuers: [], allowNetworks: [] },
     roles: {},
     keys: [],
+    grpc: { isEnabled: false, host: '127.0.0.1', port: 8401 },
     log: { level: 'info', format: 'json' },
     tracing: null,
     routes: [],
