@@ -20,6 +20,7 @@ export type CommandName =
   | 'channels'
   | 'keys'
   | 'config'
+  | 'audit'
   | 'doctor'
   | 'version'
 
@@ -37,6 +38,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   skills: { summary: 'write, test, register and call skills', load: async () => (await import('./commands/skills.ts')).skills },
   channels: { summary: 'list the channels', load: async () => (await import('./commands/channels.ts')).channels },
   keys: { summary: 'make, list and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
+  audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },
   version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).version },

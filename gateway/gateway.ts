@@ -7,6 +7,7 @@ import { InvalidError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
+  AuditDesk,
   Clock,
   JsonObject,
   KeyId,
@@ -18,6 +19,8 @@ import type {
   Skills,
   Store,
 } from '#contract'
+import { AuditKeeper } from './audit/keeper.ts'
+import type { AuditTrail } from './audit/trail.ts'
 import { agentFromDeclaration } from './config/agent.ts'
 import type { Config } from './config/config.ts'
 import { fetchGuarded } from './guarded/fetch.ts'
@@ -50,6 +53,7 @@ export interface GatewayParts {
   readonly consoleDir: string
   readonly version: string
   readonly store: Store
+  readonly audit: { readonly trail: AuditTrail; readonly key: Uint8Array }
   readonly channels: readonly ConfiguredChannel[]
   readonly agents: AgentRunner
   readonly skills: Skills
@@ -80,6 +84,7 @@ export class Gateway implements Lifecycle {
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
   readonly #retention: Retention
+  readonly #audit: AuditKeeper
   readonly #keys: Keys
   readonly #http: HttpServer
   #adminKey: KeyId | null = null
@@ -147,6 +152,14 @@ export class Gateway implements Lifecycle {
       onRun: () => skills.runs.wake(),
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
+    this.#audit = new AuditKeeper({
+      ...parts.audit,
+      store: store.audit,
+      keepMs: config.retention.auditMs,
+      checkpointFile: config.audit.checkpointFile,
+      clock,
+      log,
+    })
     this.#keys = new Keys({ store: store.keys, clock, log })
     this.#http = new HttpServer({
       host: config.server.host,
@@ -209,6 +222,7 @@ export class Gateway implements Lifecycle {
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
+    await this.#audit.start()
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
@@ -227,6 +241,7 @@ export class Gateway implements Lifecycle {
     await this.#http.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await this.#keys.stop()
+    await this.#audit.stop()
     await this.#parts.store.stop()
     this.#phase = 'stopped'
   }
@@ -251,6 +266,7 @@ export class Gateway implements Lifecycle {
       store,
       feed: this.#feed,
       keys: this.#keys,
+      audit: this.#auditDesk(),
       version,
       metricsText,
       agents: {
@@ -275,6 +291,16 @@ export class Gateway implements Lifecycle {
       deadLetters: this.#deadLetters,
       resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
       probes: () => this.#probes(),
+    }
+  }
+
+  #auditDesk(): AuditDesk {
+    const { trail } = this.#parts.audit
+    return {
+      during: (deed, act) => trail.during(deed, act),
+      denied: (deed) => trail.denied(deed),
+      onEntry: (listen) => trail.onEntry(listen),
+      verify: (tenant) => this.#audit.verify(tenant),
     }
   }
 

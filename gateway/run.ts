@@ -11,12 +11,14 @@ import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
 import { SkillSet } from '../skills/skills.ts'
+import { AuditTrail } from './audit/trail.ts'
 import { defaultPolicy } from './config/access.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
 import { Gateway } from './gateway.ts'
 import { isPublicAddress } from './guarded/address.ts'
+import { loadSecret } from './http/signer.ts'
 import { createLog } from './observe/log.ts'
 import { Registry } from './observe/metrics.ts'
 import { ProcessMetrics } from './observe/process.ts'
@@ -69,7 +71,11 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
   const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
-  const store = (around.store ?? same)(new SqliteStore({ file, log, clock }))
+  await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
+  const auditKey = await loadSecret(join(dir, '.openclaw', 'audit.key'), 'no entry of the audit until now can be verified')
+  const trail = new AuditTrail({ clock, log })
+  const store = (around.store ?? same)(new SqliteStore({ file, log, clock, auditKey: auditKey.export(), audit: trail }))
+  trail.use(store.audit)
   const skills = new SkillSet({
     settings: config.skills,
     store,
@@ -93,11 +99,11 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     random: Math.random,
     metricsText: () => metrics.text(),
     store,
+    audit: { trail, key: auditKey.export() },
     agents: (around.agents ?? same)(agents),
     skills: around.skills === undefined ? skills : withRunner(skills, around.skills(skills.runner)),
     consoleDir: fileURLToPath(new URL('../console', import.meta.url)),
   })
-  await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   await Promise.all([gateway.start(), vitals.start(), agents.start()])
   const addressFile = join(dir, '.openclaw', 'gateway.json')
   await writeFile(addressFile, JSON.stringify({ pid: process.pid, url: gateway.url, startedAt: new Date().toISOString() }), { mode: 0o600 })

@@ -27,12 +27,13 @@ const rules: ImportRules = {
     'gateway/contract': [],
     'gateway/observe': [contract],
     'gateway/config': [contract],
+    'gateway/audit': [contract],
     'gateway/guarded': [contract],
     'gateway/webhooks': [contract],
     'gateway/store': [contract],
     'gateway/pipeline': [contract],
     'gateway/http': [contract, 'gateway/observe', 'gateway/pipeline', 'gateway/webhooks'],
-    'gateway/gateway.ts': ['config', 'contract', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
+    'gateway/gateway.ts': ['audit', 'config', 'contract', 'guarded', 'http', 'observe', 'pipeline', 'store', 'webhooks'].map(
       (part) => `gateway/${part}`,
     ),
     'gateway/main.ts': ['gateway'],

@@ -42,7 +42,8 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
     delivery: retry(settings.delivery),
     turns: { ...retry(turns), maxConcurrent: turns.max_concurrent, leaseMs: ms(turns.lease) },
     shutdown: { drainMs: ms(settings.shutdown.drain) },
-    retention: { messagesMs: ms(settings.retention.messages) },
+    retention: { messagesMs: ms(settings.retention.messages), auditMs: ms(settings.retention.audit) },
+    audit: { checkpointFile: settings.audit.checkpoint_file },
   })
 }
 

@@ -21,7 +21,8 @@ export interface Config {
   readonly delivery: RetryConfig
   readonly turns: TurnsConfig
   readonly shutdown: { readonly drainMs: number }
-  readonly retention: { readonly messagesMs: number }
+  readonly retention: { readonly messagesMs: number; readonly auditMs: number }
+  readonly audit: { readonly checkpointFile: string | null }
 }
 
 export interface ServerConfig {

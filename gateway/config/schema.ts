@@ -129,6 +129,14 @@ export const configSchema: JsonObject = {
     }),
     retention: object('How long things are kept', {
       messages: duration('Messages that are done, with their turns and replies', '30d', 60, 3_153_600_000),
+      audit: duration('Entries of the audit; older ones go under a seal', '90d', 3600, 3_153_600_000),
+    }),
+    audit: object('Who changed what', {
+      checkpoint_file: {
+        type: ['string', 'null'],
+        default: null,
+        description: 'Where the ends of the chains are appended each hour, best on the disk of another machine; null: only in the log',
+      },
     }),
   }),
 }

@@ -69,7 +69,8 @@ export interface Settings {
   readonly delivery: RetrySettings
   readonly turns: RetrySettings & { readonly max_concurrent: number; readonly lease: Wait }
   readonly shutdown: { readonly drain: Wait }
-  readonly retention: { readonly messages: Wait }
+  readonly retention: { readonly messages: Wait; readonly audit: Wait }
+  readonly audit: { readonly checkpoint_file: string | null }
 }
 type Wait = string | number
 interface RetrySettings {

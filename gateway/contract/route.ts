@@ -62,6 +62,8 @@ export interface HttpRequest {
   /** Parsed, bounded and validated by the route's schema; undefined where the route takes none. */
   readonly body: JsonValue | undefined
   readonly raw: Uint8Array
+  /** The address that it came from; '': the connection is gone. */
+  readonly ip: string
   /** The caller; on public routes maybe null. */
   readonly principal: Principal | null
   /** Aborted when the client went away. */

@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, may } from '#contract'
-import type { Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
+import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
+import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
 import type { Credentials, Proven } from './credentials.ts'
@@ -26,6 +27,7 @@ export interface Door {
   readonly credentials: Credentials
   readonly schemas: Schemas
   readonly kept: KeptAnswers
+  readonly audit: AuditDesk
   readonly meter: Meter
   readonly clock: Clock
   readonly streams: Set<EventStream>
@@ -62,7 +64,7 @@ export class Endpoint {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
         const proven = door.credentials.prove(request.headers)
-        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, request)
+        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, exchange)
       }
       await this.#takeIn(exchange, request)
       const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
@@ -77,8 +79,9 @@ export class Endpoint {
   }
 
   /** Who is let in; throws for all others. */
-  #admit(permission: Permission | 'public', proven: Proven | null, request: IncomingMessage): Principal | null {
-    const { guard, meter } = this.#door
+  #admit(permission: Permission | 'public', proven: Proven | null, exchange: Exchange): Principal | null {
+    const { guard, meter, audit } = this.#door
+    const { request } = exchange
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven === null) {
       const isGiven = request.headers.authorization !== undefined || request.headers.cookie !== undefined
@@ -91,6 +94,7 @@ export class Endpoint {
     if (!this.#isSafe && proven.via === 'cookie') guard.checkForgery(request.headers)
     if (!may(proven.principal, permission)) {
       meter.authFailures.inc(['scope'])
+      if (isAudited(this.route)) audit.denied(deniedDeed(this.route, exchange, proven.principal))
       throw new DeniedError(`This needs the scope ${permission}, which the credential does not have.`, {
         code: 'INSUFFICIENT_SCOPE',
         reason: 'forbidden',

@@ -33,6 +33,10 @@ export class Exchange implements HttpRequest {
     this.params = params === null ? NO_PARAMS : plain(params)
   }
 
+  get ip(): string {
+    return this.request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === null) {
       const abort = (this.#abort = new AbortController())

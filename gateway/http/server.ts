@@ -115,7 +115,10 @@ export class HttpServer implements Lifecycle {
     if (this.#running !== null) return
     const { host, port, insecureHttp, consoleDir, stateDir, metricsPort, services, log } = this.#options
     checkBinding(host, insecureHttp)
-    const [secret, files] = await Promise.all([loadSecret(join(stateDir, 'secret')), ConsoleFiles.read(consoleDir)])
+    const [secret, files] = await Promise.all([
+      loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
+      ConsoleFiles.read(consoleDir),
+    ])
     const server = this.#createServer()
     const bound = await listen(server, host, port)
     try {
@@ -194,6 +197,7 @@ export class HttpServer implements Lifecycle {
       credentials,
       schemas: new Schemas(),
       kept: new KeptAnswers(services.store.idempotency, clock),
+      audit: services.audit,
       meter,
       clock,
       streams: new Set(),

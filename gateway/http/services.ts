@@ -4,6 +4,7 @@
  */
 import type {
   AccessPolicy,
+  AuditDesk,
   AgentDefinition,
   AgentId,
   Capabilities,
@@ -43,6 +44,7 @@ export interface Services {
   /** Asked at every probe: must answer from memory. */
   probes(): Readiness
   readonly keys: Keys
+  readonly audit: AuditDesk
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
   readonly version: string

@@ -37,12 +37,12 @@ export class Signer {
   }
 }
 
-/** The gateway's own secret, made at first start. */
-export async function loadSecret(path: string): Promise<KeyObject> {
+/** One of the gateway's own secrets, made at first start; `loss`: what a new one would cost. */
+export async function loadSecret(path: string, loss: string): Promise<KeyObject> {
   const { text } = await privateFile(path, () => randomBytes(32).toString('base64url'))
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.length < 32) {
-    throw new InvalidError(`The secret in ${path} is damaged. Remove the file: a new one is made, and open pages have to sign in again.`, {
+    throw new InvalidError(`The secret in ${path} is damaged. Put it back from a backup, or remove it: a new one is made, and ${loss}.`, {
       code: 'SECRET_DAMAGED',
     })
   }

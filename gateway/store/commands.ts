@@ -5,6 +5,7 @@
 import type { Store } from '#contract'
 import { accept, acceptAll } from './accept.ts'
 import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempotencyWrites, keyReads, keyWrites } from './access.ts'
+import { auditReads, auditWrites } from './audit.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
 import { inboxLooks, inboxReads } from './message.ts'
@@ -30,6 +31,7 @@ export type Writes = {
   readonly pairing: typeof pairingWrites
   readonly skills: typeof skillWrites
   readonly runs: typeof runWrites
+  readonly audit: typeof auditWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -46,6 +48,7 @@ export const writes: Writes = {
   pairing: pairingWrites,
   skills: skillWrites,
   runs: runWrites,
+  audit: auditWrites,
   storage: { prune, probe },
 }
 
@@ -56,6 +59,7 @@ export type Reads = {
   readonly deadLetters: typeof letterReads
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
+  readonly audit: typeof auditReads
 }
 
 export const reads: Reads = {
@@ -65,4 +69,5 @@ export const reads: Reads = {
   deadLetters: letterReads,
   channelState: channelStateReads,
   runs: runReads,
+  audit: auditReads,
 }

@@ -3,11 +3,13 @@
  * command that fails in mid-write spoils the group; then each gets a transaction of its own, so that only it is hurt.
  */
 import { OpenClawError } from '#contract'
+import { AUDIT_ALONE, appendAudit } from './audit.ts'
+import { Json } from './command.ts'
 import type { Side } from './command.ts'
 import { storeFault } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import type { Sql } from './sql.ts'
-import { failed, succeeded } from './wire.ts'
+import { failed, jsonOf, succeeded } from './wire.ts'
 import type { Answer, Job } from './wire.ts'
 
 export interface GroupResult {
@@ -21,6 +23,7 @@ export interface Connection {
   readonly sql: Sql
   readonly file: string
   readonly side: Side
+  readonly auditKey: Uint8Array
 }
 
 export function runGroup(on: Connection, jobs: readonly Job[]): GroupResult {
@@ -42,11 +45,20 @@ function together(on: Connection, jobs: readonly Job[]): readonly Answer[] {
 function runJob(on: Connection, job: Job): Answer {
   const before = on.sql.writes
   try {
-    return succeeded(job, call(on, job))
+    return job.audit === '' ? succeeded(job, call(on, job)) : audited(on, job)
   } catch (error) {
     if (error instanceof OpenClawError && on.sql.writes === before) return failed(job, error)
     throw error
   }
+}
+
+/** The entry goes with what it tells of: where nothing was changed it is not written, and `isWritten` says so. */
+function audited(on: Connection, job: Job): Answer {
+  const before = on.sql.changes()
+  const result = call(on, job)
+  const isWritten = job.name === AUDIT_ALONE || on.sql.changes() > before
+  if (isWritten) appendAudit(on.sql, on.auditKey, JSON.parse(job.audit))
+  return succeeded(job, new Json(`{"isWritten":${isWritten},"result":${jsonOf(result)}}`))
 }
 
 export function call({ sql, side }: Connection, job: Job): unknown {

@@ -13,6 +13,8 @@ import type { FromWorker, Job } from './wire.ts'
 export interface RemoteOptions {
   readonly script: URL
   readonly file: string
+  /** Signs the audit; see `AuditStore`. */
+  readonly auditKey: Uint8Array
   readonly clock: Clock
   /** Commands under way; beyond it they are refused at once. */
   readonly maxWaiting: number
@@ -53,7 +55,7 @@ export class Remote {
     this.#ended = ending.promise
     const cache = getCompileCacheDir()
     this.#worker = new Worker(options.script, {
-      workerData: { file: options.file, now: options.clock.now() },
+      workerData: { file: options.file, now: options.clock.now(), auditKey: options.auditKey },
       // With the process's code cache the thread need not load the TypeScript stripper, which weighs 40 MB.
       env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
     })
@@ -89,15 +91,15 @@ export class Remote {
     return oldest?.at ?? null
   }
 
-  /** Resolves with the result as JSON. */
-  call(name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
+  /** Resolves with the result as JSON. `audit`: an entry that is committed with it, as JSON. */
+  call(name: string, args: readonly unknown[], patienceMs: number, audit = ''): Promise<string> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
     if (this.#pending.size >= this.#options.maxWaiting) return Promise.reject(busy(this.#options))
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
       if (this.#batch.length === 0) setImmediate(() => this.#flush())
       const text = JSON.stringify(args)
-      this.#batch.push({ id, name, patienceMs, args: text })
+      this.#batch.push({ id, name, patienceMs, args: text, audit })
       this.#pending.set(id, { at: this.#options.clock.now(), resolve, reject })
       if (this.#batch.length >= EARLY || text.length >= LARGE) this.#flush()
     })

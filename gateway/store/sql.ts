@@ -19,6 +19,11 @@ export class Sql {
     return this.#writes
   }
 
+  /** How many rows this connection altered, added or took away so far, by whatever statement. */
+  changes(): number {
+    return this.get<{ n: number }>('SELECT total_changes() AS n')?.n ?? 0
+  }
+
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the statement's text says what a row is, the caller names it
   get<Row>(text: string, ...values: SQLInputValue[]): Row | undefined {
     return this.#prepare(text, values).get(...values) as Row | undefined

@@ -3,9 +3,10 @@
  * nothing but methods that post commands to them. What the commands do stands one port a file beside this one.
  */
 import { existsSync } from 'node:fs'
-import { describeError } from '#contract'
-import type { Clock, Lifecycle, Log, Store, StoreHealth } from '#contract'
+import { describeError, isJsonObject } from '#contract'
+import type { AuditLoan, AuditScope, Clock, Lifecycle, Log, Store, StoreHealth } from '#contract'
 import { channelState, toText } from './access.ts'
+import { AUDIT_ALONE } from './audit.ts'
 import type { Methods, Side } from './command.ts'
 import { reads, writes } from './commands.ts'
 import { unavailable } from './fault.ts'
@@ -19,6 +20,10 @@ export interface SqliteStoreOptions {
   readonly clock: Clock
   /** How long a write for somebody outside may wait for a disk that refuses, in milliseconds; 2,000 unless told. */
   readonly writeTimeoutMs?: number
+  /** Signs the entries of the audit; none: the chain shows what was changed by accident only. */
+  readonly auditKey?: Uint8Array
+  /** Asked at each write whether somebody's action stands behind it. */
+  readonly audit?: AuditScope
 }
 
 /** The gateway's own work waits longer: it can do nothing better, and its leases outlast it. */
@@ -40,6 +45,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly pairing: Store['pairing']
   readonly skills: Store['skills']
   readonly runs: Store['runs']
+  readonly audit: Store['audit']
   readonly #options: SqliteStoreOptions
   readonly #storage: Methods<typeof writes.storage>
   #writer: Remote | null = null
@@ -81,6 +87,12 @@ export class SqliteStore implements Store, Lifecycle {
     this.skills = skillStore(tell('skills', writes.skills, outside))
     const { add } = tell('runs', writes.runs, outside)
     this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
+    const { seal } = tell('audit', writes.audit, outside)
+    this.audit = {
+      ...ask('audit', reads.audit),
+      seal,
+      append: async (entry) => void (await this.#send(AUDIT_ALONE, [], outside, JSON.stringify(entry))),
+    }
     this.#storage = tell('storage', writes.storage, outside)
   }
 
@@ -130,8 +142,26 @@ export class SqliteStore implements Store, Lifecycle {
   }
 
   #write(name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
+    const loan = this.#options.audit?.take(idOf(args[0])) ?? null
+    return loan === null ? this.#send(name, args, patienceMs) : this.#sendWith(loan, name, args, patienceMs)
+  }
+
+  async #sendWith(loan: AuditLoan, name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
+    try {
+      const answer: { readonly isWritten: boolean; readonly result: unknown } = JSON.parse(
+        await this.#send(name, args, patienceMs, JSON.stringify(loan.entry)),
+      )
+      loan.settle(answer.isWritten)
+      return JSON.stringify(answer.result)
+    } catch (error) {
+      loan.settle(false)
+      throw error
+    }
+  }
+
+  #send(name: string, args: readonly unknown[], patienceMs: number, audit = ''): Promise<string> {
     if (this.#writer === null) return Promise.reject(notStarted())
-    return this.#writer.call(name, args, patienceMs)
+    return this.#writer.call(name, args, patienceMs, audit)
   }
 
   async #read(name: string, args: readonly unknown[]): Promise<string> {
@@ -153,10 +183,11 @@ export class SqliteStore implements Store, Lifecycle {
   }
 
   #remote(script: URL, onDeath: (error: Error) => void): Remote {
-    const { file, clock } = this.#options
+    const { file, clock, auditKey = new Uint8Array(0) } = this.#options
     return new Remote({
       script,
       file,
+      auditKey,
       clock,
       maxWaiting: MAX_WAITING,
       onFault: (fault) => this.#faulted(fault),
@@ -171,6 +202,9 @@ export class SqliteStore implements Store, Lifecycle {
     else log.warn({ file, code: fault.code, detail: fault.detail }, 'store cannot write')
   }
 }
+
+/** What is written is told by its id, if it has one. */
+const idOf = (first: unknown): string | null => (isJsonObject(first) && typeof first['id'] === 'string' ? first['id'] : null)
 
 const notStarted = (): Error => new Error('The store was used before start().')
 

@@ -6,12 +6,13 @@ import { ConflictError, FencedError, InvalidError, NotFoundError, OpenClawError,
 import { Json } from './command.ts'
 import type { StoreFault } from './fault.ts'
 
-/** One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON. */
+/** One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON, entry of the audit as JSON or ''. */
 export interface Job {
   readonly id: number
   readonly name: string
   readonly patienceMs: number
   readonly args: string
+  readonly audit: string
 }
 
 export type ToWorker = { readonly jobs: readonly (number | string)[] } | { readonly stop: true }
@@ -31,19 +32,20 @@ export interface FromWorker {
   readonly opened?: { readonly migrated: readonly string[] } | { readonly failure: string }
 }
 
-const JOB_FIELDS = 4
+const JOB_FIELDS = 5
 const ANSWER_FIELDS = 3
 
 export function packJobs(jobs: readonly Job[]): (number | string)[] {
   const flat: (number | string)[] = []
-  for (const job of jobs) flat.push(job.id, job.name, job.patienceMs, job.args)
+  for (const job of jobs) flat.push(job.id, job.name, job.patienceMs, job.args, job.audit)
   return flat
 }
 
 export function unpackJobs(flat: readonly (number | string)[]): Job[] {
   const jobs: Job[] = []
   for (let i = 0; i < flat.length; i += JOB_FIELDS) {
-    jobs.push({ id: Number(flat[i]), name: String(flat[i + 1]), patienceMs: Number(flat[i + 2]), args: String(flat[i + 3]) })
+    const [id, name, patienceMs, args, audit] = [flat[i], flat[i + 1], flat[i + 2], flat[i + 3], flat[i + 4]]
+    jobs.push({ id: Number(id), name: String(name), patienceMs: Number(patienceMs), args: String(args), audit: String(audit) })
   }
   return jobs
 }
@@ -84,6 +86,7 @@ export function unpackError(text: string): Error {
 export const succeeded = (job: Job, result: unknown): Answer => ({
   id: job.id,
   ok: true,
-  value: result instanceof Json ? result.text : JSON.stringify(result ?? null),
+  value: jsonOf(result),
 })
+export const jsonOf = (result: unknown): string => (result instanceof Json ? result.text : JSON.stringify(result ?? null))
 export const failed = (job: Job, error: unknown): Answer => ({ id: job.id, ok: false, value: packError(error) })

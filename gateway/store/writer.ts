@@ -34,16 +34,18 @@ class Writer {
   readonly #port: MessagePort
   readonly #opened: Opened
   readonly #file: string
+  readonly #auditKey: Uint8Array
   readonly #bell = new Int32Array(new SharedArrayBuffer(4))
   #queue: Waiting[] = []
   #fault: StoreFault | null = null
   #probe: NodeJS.Timeout | undefined
   #stopping = false
 
-  constructor(port: MessagePort, opened: Opened, file: string) {
+  constructor(port: MessagePort, opened: Opened, { file, auditKey }: { readonly file: string; readonly auditKey: Uint8Array }) {
     this.#port = port
     this.#opened = opened
     this.#file = file
+    this.#auditKey = auditKey
   }
 
   take(message: ToWorker): void {
@@ -83,7 +85,7 @@ class Writer {
   }
 
   #group(jobs: readonly Waiting[]): GroupResult {
-    const result = runGroup({ sql: this.#opened.sql, file: this.#file, side: writes }, jobs)
+    const result = runGroup({ sql: this.#opened.sql, file: this.#file, side: writes, auditKey: this.#auditKey }, jobs)
     if (result.fault !== null) this.#queue.unshift(...jobs.slice(jobs.length - result.left.length))
     this.#report(result.fault, [...result.answers, ...this.#expire(result.fault)])
     return result
@@ -110,7 +112,7 @@ class Writer {
   #probeLater(): void {
     clearTimeout(this.#probe)
     this.#probe = setTimeout(() => {
-      this.#queue.push({ id: NOBODY, name: 'storage.probe', patienceMs: 0, args: '[]', deadline: performance.now() })
+      this.#queue.push({ id: NOBODY, name: 'storage.probe', patienceMs: 0, args: '[]', audit: '', deadline: performance.now() })
       this.#work()
     }, PROBE_MS)
   }
@@ -124,10 +126,10 @@ class Writer {
 
 if (parentPort !== null) {
   const port = parentPort
-  const { file, now }: { readonly file: string; readonly now: number } = workerData
+  const { file, now, auditKey }: { readonly file: string; readonly now: number; readonly auditKey: Uint8Array } = workerData
   try {
     const opened = openWriter(file, now)
-    const writer = new Writer(port, opened, file)
+    const writer = new Writer(port, opened, { file, auditKey })
     port.on('message', (message: ToWorker) => writer.take(message))
     const first: FromWorker = { opened: { migrated: opened.migrated } }
     port.postMessage(first, [])

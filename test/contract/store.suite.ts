@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test'
 import { accessSuite } from './store/access.ts'
+import { auditSuite } from './store/audit.ts'
 import { deadLetterSuite } from './store/dead-letters.ts'
 import type { StoreFeatures, UseStore } from './store/given.ts'
 import { inboxSuite } from './store/inbox.ts'
@@ -19,6 +20,7 @@ import { turnSuite } from './store/turns.ts'
 
 export function storeSuite(name: string, use: UseStore, features: StoreFeatures): void {
   describe(`store: ${name}`, () => {
+    auditSuite(use)
     inboxSuite(use)
     turnSuite(use)
     stepSuite(use)

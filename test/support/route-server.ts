@@ -77,7 +77,17 @@ export class RouteServer {
         const { params, route } = found
         return send(
           response,
-          await route.handle({ id: 'request-1', params, query, headers, body: undefined, raw, principal, signal: gone.signal }),
+          await route.handle({
+            id: 'request-1',
+            params,
+            query,
+            headers,
+            body: undefined,
+            raw,
+            principal,
+            ip: '127.0.0.1',
+            signal: gone.signal,
+          }),
         )
       }
       if (principal === null) throw new OpenRouteError(401)
@@ -91,6 +101,7 @@ export class RouteServer {
         body: JSON.parse(raw.toString()) as JsonValue,
         raw,
         principal,
+        ip: '127.0.0.1',
         signal: gone.signal,
       })
       send(response, reply)

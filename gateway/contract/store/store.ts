@@ -5,6 +5,7 @@
  * is the definition of "works" for all.
  */
 import type { Lifecycle } from '../runtime.ts'
+import type { AuditStore } from './audit.ts'
 import type { ChannelStateStore, IdempotencyStore, KeyStore, RegisteredAgentStore } from './access.ts'
 import type { DeadLetterStore } from './dead-letters.ts'
 import type { InboxStore } from './inbox.ts'
@@ -28,6 +29,7 @@ export interface Store extends Lifecycle {
   readonly pairing: PairingStore
   readonly skills: SkillStore
   readonly runs: RunStore
+  readonly audit: AuditStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth
   /** Takes away what ended before `before`, at most `limit` messages with all that belongs to them, parts that answered none, and runs; answers how many. */

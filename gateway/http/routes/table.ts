@@ -1,7 +1,9 @@
 /** The hub's own rows of the route table. Those that channels lend come before them (`server.ts`). */
 import type { Route, UpgradeRoute } from '#contract'
 import { openApi } from '../openapi.ts'
+import { audited } from '../audited.ts'
 import { agentRoutes } from './agents.ts'
+import { auditRoutes } from './audit.ts'
 import { channelLinkRoutes } from './channel-link.ts'
 import { channelPairingRoutes } from './channel-pairings.ts'
 import { channelRoutes } from './channels.ts'
@@ -42,6 +44,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...deadLetterRoutes(hub),
     ...eventRoutes(hub),
     ...keyRoutes(hub),
+    ...auditRoutes(hub),
     ...pageSessionRoutes(hub),
     ...probeRoutes(hub),
     {
@@ -57,5 +60,5 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
       },
     },
   ]
-  return routes
+  return routes.map((route) => audited(route, hub.services.audit))
 }

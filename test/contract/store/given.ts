@@ -1,6 +1,7 @@
 /** What the store's suite is given and works with: a store that can crash, and messages, turns and steps with defaults. */
 import type {
   Acceptance,
+  AuditEntry,
   ClaimRequest,
   ClaimedTurn,
   Ended,
@@ -22,6 +23,8 @@ export interface StoreUnderTest {
   readonly crash: () => Promise<Store>
   /** Stopped in order and started again. */
   readonly restart: () => Promise<Store>
+  /** Lends the store's next write an entry of the audit; `settled`: what the store said of it. */
+  readonly lend: (entry: AuditEntry) => { readonly settled: readonly boolean[] }
 }
 /** Runs one test on a fresh store and cleans up after it. */
 export type UseStore = (test: (given: StoreUnderTest) => Promise<void>) => () => Promise<void>

@@ -40,7 +40,8 @@ test('without a file and environment every setting has its default', async (t) =
     delivery: { attempts: 5, baseMs: 1_000, capMs: 180_000 },
     turns: { attempts: 5, baseMs: 1_000, capMs: 180_000, maxConcurrent: 256, leaseMs: 30_000 },
     shutdown: { drainMs: 30_000 },
-    retention: { messagesMs: 2_592_000_000 },
+    retention: { messagesMs: 2_592_000_000, auditMs: 7_776_000_000 },
+    audit: { checkpointFile: null },
   })
   assert.equal(agents.length, 1)
   const { prompt, ...agent } = agents[0] ?? assert.fail()

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type {
   AgentDefinition,
+  AuditDeed,
   DeadLetterView,
   DeliveryView,
   FlowEvent,
@@ -127,6 +128,7 @@ export class Hub {
   readonly pairings: Pairing[] = []
   readonly grants: Grant[] = []
   readonly posted: Posting[] = []
+  readonly deeds: AuditDeed[] = []
   readonly deliveries: DeliveryView[] = []
   readonly skills: SkillsDouble = new SkillsDouble()
   link: Services['channels']['link'] = () => assert.fail('the double links nothing')
@@ -223,6 +225,15 @@ export class Hub {
     resetSession: async (key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
+    audit: {
+      during: async (deed, act) => {
+        this.deeds.push(deed)
+        return act()
+      },
+      denied: (deed) => void this.deeds.push(deed),
+      onEntry: () => () => undefined,
+      verify: async (tenant) => ({ tenant, ok: true, entries: 0, sealed: 0, head: null, checkpoints: 0, fault: null }),
+    },
     metricsText: async () => 'up 1\n',
     version: '1.2.3',
   }
@@ -285,6 +296,7 @@ export class Hub {
       pairing: absent as Store['pairing'],
       skills: absent as Store['skills'],
       runs: absent as Store['runs'],
+      audit: absent as Store['audit'],
     }
   }
 }

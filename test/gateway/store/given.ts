@@ -1,5 +1,5 @@
 /** SQLite stores in temporary folders, for tests: opened, crashed, cleaned up. */
-import type { Clock } from '#contract'
+import type { AuditEntry, AuditScope, Clock } from '#contract'
 import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { enableCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,11 @@ export const clock: Clock = { now: () => Date.now(), after: () => () => {} }
 
 export interface Folder {
   readonly file: string
-  readonly open: (change?: { readonly writeTimeoutMs?: number }) => Promise<SqliteStore>
+  readonly open: (change?: {
+    readonly writeTimeoutMs?: number
+    readonly auditKey?: Uint8Array
+    readonly audit?: AuditScope
+  }) => Promise<SqliteStore>
 }
 
 /** A folder, and an end for all that was opened in it. */
@@ -43,7 +47,16 @@ export const withFolder =
 
 export const useSqlite: UseStore = (test) =>
   withFolder(async ({ file, open }) => {
-    const store = await open()
+    const lent: { readonly entry: AuditEntry; readonly settled: boolean[] }[] = []
+    const audit: AuditScope = {
+      take(id) {
+        const loan = lent.shift()
+        if (loan === undefined) return null
+        const entry = { ...loan.entry, object: loan.entry.object ?? id }
+        return { entry, settle: (isWritten) => void loan.settled.push(isWritten) }
+      },
+    }
+    const store = await open({ audit })
     const copies: { readonly store: SqliteStore; readonly path: string }[] = []
     try {
       await test({
@@ -58,6 +71,11 @@ export const useSqlite: UseStore = (test) =>
           copies.push({ store: copy, path })
           await copy.start()
           return copy
+        },
+        lend(entry) {
+          const loan = { entry, settled: [] }
+          lent.push(loan)
+          return loan
         },
         async restart() {
           await store.stop()

@@ -35,6 +35,7 @@ function given(): Connection & { readonly names: () => readonly string[]; readon
     sql,
     file: ':memory:',
     side,
+    auditKey: new Uint8Array(0),
     database,
     names: () => sql.all<{ name: string }>('SELECT name FROM row ORDER BY id').map((row) => row.name),
   }
@@ -46,6 +47,7 @@ const job = (name: string, ...args: readonly string[]): Job => ({
   name: `row.${name}`,
   patienceMs: 0,
   args: JSON.stringify(args),
+  audit: '',
 })
 
 describe('a group of commands', () => {
