@@ -2,7 +2,7 @@
  * Secrets for whoever reads the configuration once and goes: the machine's clock, and nobody to tell what happens later. A gateway that runs has
  * its own (`run.ts`).
  */
-import type { Clock, Log } from '#contract'
+import type { Clock } from '#contract'
 import { Secrets } from '../secrets/secrets.ts'
 import type { Environment } from '../secrets/source.ts'
 
@@ -13,7 +13,5 @@ const clock: Clock = {
     return () => clearTimeout(timer)
   },
 }
-const nobody: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => nobody }
-
 export const secretsOnce = (options: { readonly dir: string; readonly env: Environment }): Secrets =>
-  new Secrets({ ...options, clock, log: nobody })
+  new Secrets({ ...options, clock, log: () => null })

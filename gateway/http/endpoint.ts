@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, may } from '#contract'
-import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Route } from '#contract'
+import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Redact, Route } from '#contract'
 import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
@@ -30,6 +30,7 @@ export interface Door {
   readonly audit: AuditDesk
   readonly meter: Meter
   readonly clock: Clock
+  readonly redact: Redact
   readonly streams: Set<EventStream>
   readonly maxBodyBytes: number
   readonly maxStreams: number
@@ -169,7 +170,7 @@ export class Endpoint {
   #fail(exchange: Exchange, error: unknown): void {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
-    const problem = problemOf(error, exchange.id)
+    const problem = problemOf(error, exchange.id, this.#door.redact)
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
     else {

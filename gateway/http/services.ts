@@ -47,6 +47,8 @@ export interface Services {
   readonly audit: AuditDesk
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
+  /** Takes known secrets out of what others say of failures. */
+  redact(text: string): string
   readonly version: string
 }
 

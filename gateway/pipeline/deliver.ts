@@ -4,7 +4,7 @@
  * takes what platforms say later. What happens to one part is sender.ts's.
  */
 import { InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
-import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store } from '#contract'
+import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Redact, Rendered, Store } from '#contract'
 import type { Channels } from './channels.ts'
 import { LaneQueue } from './lane-queue.ts'
 import type { Pace } from './lane-queue.ts'
@@ -22,6 +22,8 @@ export interface DeliverParts {
   readonly metrics: Metrics
   readonly patience: Patience
   readonly random: () => number
+  /** For what platforms say of a failure. */
+  readonly redact: Redact
 }
 
 export interface DeliverOptions {

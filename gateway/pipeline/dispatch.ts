@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, Redact, SessionKey } from '#contract'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
@@ -31,6 +31,8 @@ export interface DispatchParts extends TurnParts {
   readonly metrics: Metrics
   readonly random: () => number
   readonly pressure: Pressure
+  /** For what models and agents say of a failure. */
+  readonly redact: Redact
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -273,7 +275,7 @@ export class Dispatch {
       }
     if (!(error instanceof OpenClawError))
       this.#parts.log.error({ agent: agent.name, err: error instanceof Error ? error : new Error(String(error)) }, 'An agent threw.')
-    return describeError(error)
+    return describeError(error, this.#parts.redact)
   }
 }
 

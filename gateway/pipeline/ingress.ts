@@ -15,6 +15,7 @@ import type {
   Inbound,
   Log,
   Metrics,
+  Redact,
   Refusal,
   SessionKey,
   StateChanges,
@@ -36,6 +37,8 @@ export interface IngressParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly pressure: Pressure
+  /** For what a channel says of a message that it could not read. */
+  readonly redact: Redact
   /** A message waits in this session. */
   readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
 }
@@ -145,7 +148,10 @@ export class Ingress {
     state: StateChanges,
   ): { readonly acceptance: Acceptance; readonly agent: AgentDefinition | null } {
     const acceptedAt = this.#parts.clock.now()
-    const target = message.dead === undefined ? this.route(channel, message) : { agent: null, reason: message.dead }
+    const target =
+      message.dead === undefined
+        ? this.route(channel, message)
+        : { agent: null, reason: { ...message.dead, message: this.#parts.redact(message.dead.message) } }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,

@@ -24,7 +24,8 @@ export interface SecretsParts {
   readonly dir: string
   readonly env: Environment
   readonly clock: Clock
-  readonly log: Log
+  /** What happens later is told there; null: nobody hears it. */
+  readonly log: () => Log | null
   /** Told every secret before anybody can use it. */
   readonly onSecret?: (value: string) => void
 }
@@ -181,7 +182,9 @@ export class Secrets {
     else
       for (const [reference, answer] of now)
         if (answer.is !== 'value')
-          this.#parts.log.warn({}, `\${${reference}} is not to be had any more; its value stays until the next start: ${answer.problem}.`)
+          this.#parts
+            .log()
+            ?.warn({}, `\${${reference}} is not to be had any more; its value stays until the next start: ${answer.problem}.`)
     this.#refreshLater()
   }
 }

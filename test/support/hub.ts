@@ -101,6 +101,8 @@ export interface HubOptions {
   readonly clock?: FakeClock
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
+  /** Default: nothing is secret. */
+  readonly redact?: (text: string) => string
   /** Before a notice is posted. */
   readonly post?: () => Promise<void>
 }
@@ -227,9 +229,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   await pairings.start()
   const policies = (policy: AccessPolicy): ReadonlyMap<string, AccessPolicy> =>
     new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
+  const redact = options.redact ?? ((text: string): string => text)
   const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
-    { access, store, clock, log: quietLog, metrics, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    { access, store, clock, log: quietLog, metrics, roster, feed, pressure, redact, onReady: (session, of) => dispatch.ready(session, of) },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -245,13 +248,14 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       update: (name, platformId, news) => deliver.update(name, platformId, news),
       fetch: fetchGuarded,
       random: () => 0.5,
+      redact,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },
     [{ name: 'wire', kind: 'wire', channel, access: options.access ?? defaultPolicy }],
   )
-  const shared = { store, clock, log: quietLog, metrics, patience, channels, random: () => 1 }
+  const shared = { store, clock, log: quietLog, metrics, patience, channels, redact, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
     { ...shared, pressure, skills, agents, feed, roster },

@@ -10,7 +10,7 @@ import { LEAST_GAIN, RENEW_AT } from './session.ts'
 export interface LeaseParts {
   readonly path: string
   readonly clock: Clock
-  readonly log: Log
+  readonly log: () => Log | null
   readonly renew: (id: string) => Promise<JsonObject>
   readonly read: () => Promise<VaultEntry>
   /** The fields are others now. */
@@ -106,13 +106,13 @@ export class Lease {
     const fields = { 'error.code': describeError(error).code }
     if (clock.now() >= this.#endsAt) {
       if (!this.#hasEnded)
-        log.error(
+        log()?.error(
           fields,
           `The lease of ${path} in Vault has ended and there is no new one; what uses it will be refused. ${describeError(error).message}`,
         )
       this.#hasEnded = true
     } else if (tries === 0) {
-      log.warn(
+      log()?.warn(
         fields,
         `The lease of ${path} in Vault could not be renewed; its values are good until ${new Date(this.#endsAt).toISOString()}. ${describeError(error).message}`,
       )

@@ -16,7 +16,7 @@ export type VaultAuth =
 export interface SessionParts {
   readonly ask: AskVault
   readonly clock: Clock
-  readonly log: Log
+  readonly log: () => Log | null
   /** Told each token before it is used. */
   readonly onSecret: (value: string) => void
   /** The token is another one; leases of the one before end with it. */
@@ -163,11 +163,11 @@ export class VaultSession {
         this.#cancel = clock.after(RETRY_MS, () => void this.#renew(held))
         return
       }
-      log.warn({ 'error.code': describeError(error).code }, `The token for Vault could not be renewed. ${describeError(error).message}`)
+      log()?.warn({ 'error.code': describeError(error).code }, `The token for Vault could not be renewed. ${describeError(error).message}`)
     }
     if (this.#isClosed) return
     if (this.#auth.method === 'token') {
-      log.error(
+      log()?.error(
         { ends_at: new Date(endsAt).toISOString() },
         'The token for Vault (secrets.vault_auth.token) soon ends and cannot be renewed; give another and reload.',
       )
@@ -175,7 +175,7 @@ export class VaultSession {
     }
     this.#forget()
     await this.token().catch((error: unknown) => {
-      log.warn(
+      log()?.warn(
         { 'error.code': describeError(error).code },
         `Logging in to Vault again failed; the next read tries again. ${describeError(error).message}`,
       )

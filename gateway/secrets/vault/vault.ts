@@ -25,7 +25,7 @@ export interface VaultSettings {
 
 export interface VaultParts {
   readonly clock: Clock
-  readonly log: Log
+  readonly log: () => Log | null
   readonly onSecret: (value: string) => void
   /** Leased fields are others now. */
   readonly onChange: () => void
@@ -123,10 +123,9 @@ export class VaultSource implements SecretSource {
       return entry
     } catch (error) {
       if (known === undefined || !(error instanceof UnavailableError)) throw error
-      this.#parts.log.warn(
-        { 'error.code': describeError(error).code },
-        `${path} is used as it was read last. ${describeError(error).message}`,
-      )
+      this.#parts
+        .log()
+        ?.warn({ 'error.code': describeError(error).code }, `${path} is used as it was read last. ${describeError(error).message}`)
       return known
     }
   }

@@ -235,6 +235,7 @@ export class Hub {
       verify: async (tenant) => ({ tenant, ok: true, entries: 0, sealed: 0, head: null, checkpoints: 0, fault: null }),
     },
     metricsText: async () => 'up 1\n',
+    redact: (text) => text.replaceAll('hunter22', '***'),
     version: '1.2.3',
   }
 

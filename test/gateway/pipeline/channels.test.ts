@@ -87,6 +87,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       metrics,
       log: quietLog,
       random: () => 1,
+      redact: (text) => text.replaceAll('hunter22', '***'),
       fetch: fetchGuarded,
       document: async () => null,
       update: async () => undefined,

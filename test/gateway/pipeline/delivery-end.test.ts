@@ -12,6 +12,7 @@ const context: EndContext = {
   isDraining: false,
   now: NOW,
   random: () => 1,
+  redact: (text) => text.replaceAll('hunter22', '***'),
 }
 const item = (over: { readonly attempt?: number; readonly asked?: number; readonly rendered?: Rendered } = {}): OutboxItem => ({
   id: asDeliveryId('dlv-1'),
