@@ -20,6 +20,7 @@ export type CommandName =
   | 'channels'
   | 'keys'
   | 'config'
+  | 'secrets'
   | 'audit'
   | 'doctor'
   | 'version'
@@ -40,6 +41,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   keys: { summary: 'make, list and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
+  secrets: { summary: 'check secrets, and keep them encrypted', load: async () => (await import('./commands/secrets.ts')).secrets },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },
   version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).version },
 }

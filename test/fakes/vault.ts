@@ -34,12 +34,12 @@ export class FakeVault {
   isSealed = false
   namespace: string | null = null
   /** Paths that no policy allows. */
-  readonly denied = new Set<string>()
+  readonly denied: Set<string> = new Set()
   /** Of the next logins and credentials. */
   tokenGrant: Grant = { ttlS: 3_600, maxS: 36_000 }
   leaseGrant: Grant = { ttlS: 600, maxS: 1_800 }
-  readonly roles = new Map<string, string>([['role-1', 'secret-id-1']])
-  readonly jwts = new Map<string, string>()
+  readonly roles: Map<string, string> = new Map([['role-1', 'secret-id-1']])
+  readonly jwts: Map<string, string> = new Map()
   readonly #now: () => number
   readonly #tokens = new Map<string, Held>()
   readonly #leases = new Map<string, Held>()
