@@ -52,10 +52,12 @@ async function fill(parsed: ParsedYaml, secrets: Secrets): Promise<YamlTree> {
   const own = new Set(parsed.references('secrets'))
   const said = await secrets.resolveWithoutVault([...own])
   const first = parsed.read((reference) => said.get(reference))
-  const { block, faults } = blockOf(first.tree)
+  const { block, ...checked } = blockOf(first.tree)
+  const isUnread = hasFault(first, 'secrets')
+  const faults = isUnread ? [] : checked.faults
   const others = parsed.references().filter((reference) => !own.has(reference))
   // With the block at fault nothing can be said about what may lie in Vault; the others are asked for all the same.
-  const isLost = faults.length > 0 || hasFault(first, 'secrets')
+  const isLost = faults.length > 0 || isUnread
   await secrets.configure(isLost ? { vault: null, refreshMs: 0 } : secretsSettings(block))
   const answers = await secrets.resolve(others)
   const read = parsed.read((reference) => {

@@ -72,7 +72,7 @@ export class Lease {
       const answer = await renew(lease.id)
       const seconds = isJsonObject(answer) ? answer['lease_duration'] : 0
       const leftMs = typeof seconds === 'number' ? seconds * 1_000 : 0
-      if (leftMs < lease.ttlMs * LEAST_GAIN) return await this.#replace(0)
+      if (leftMs <= lease.ttlMs * LEAST_GAIN) return await this.#replace(0)
       this.#endsAt = clock.now() + leftMs
       this.#later(leftMs * RENEW_AT, () => this.#renew(0))
     } catch (error) {

@@ -25,7 +25,7 @@ export interface SessionParts {
 
 /** A share of its time after which a token or lease is renewed: late enough to be worth it, early enough for a few more tries. */
 export const RENEW_AT: number = 2 / 3
-/** When a renewal gains less than this share, it has met its longest time. */
+/** When a renewal gains no more than this share, it has met its longest time. */
 export const LEAST_GAIN: number = 1 / 3
 const RETRY_MS = 5_000
 
@@ -156,7 +156,7 @@ export class VaultSession {
       const answer = isRenewable ? await ask({ method: 'POST', path: 'auth/token/renew-self', token: text, body: {} }) : {}
       const granted = isJsonObject(answer['auth']) ? answer['auth'] : {}
       const leftMs = milliseconds(granted['lease_duration'])
-      if (leftMs >= ttlMs * LEAST_GAIN) return this.#renewLater(text, leftMs, ttlMs, isRenewable)
+      if (leftMs > ttlMs * LEAST_GAIN) return this.#renewLater(text, leftMs, ttlMs, isRenewable)
     } catch (error) {
       if (this.#isClosed) return
       if (error instanceof UnavailableError && clock.now() + RETRY_MS < endsAt) {
