@@ -13,7 +13,8 @@ export type Interpolated =
       readonly values: readonly string[]
       readonly secrets: readonly string[]
     }
-  | { readonly ok: false; readonly problem: string; readonly at: number }
+  /** `problem` null: nobody was asked, and why that is so is told elsewhere. */
+  | { readonly ok: false; readonly problem: string | null; readonly at: number }
 
 export type { Environment } from '../secrets/source.ts'
 /** The answer to a reference; undefined: nobody was asked. */
@@ -35,7 +36,7 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
   const used: string[] = []
   const values: string[] = []
   const secrets: string[] = []
-  let problem: { readonly problem: string; readonly at: number } | undefined
+  let problem: { readonly problem: string | null; readonly at: number } | undefined
   const filled = text.replace(REFERENCE, (whole: string, inner: string | undefined, close: string | undefined, at: number) => {
     if (whole === '$${') return '${'
     const [, reference, fallback] = FORM.exec(inner ?? '') ?? []
@@ -53,8 +54,9 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
       if (answer.isSecret) secrets.push(answer.value)
       return answer.value
     }
-    if (answer?.is === 'failed') problem ??= { problem: answer.problem, at }
-    else if (fallback === undefined && answer?.is === 'missing') {
+    if (answer === undefined) problem ??= { problem: null, at }
+    else if (answer.is === 'failed') problem ??= { problem: answer.problem, at }
+    else if (fallback === undefined && answer.is === 'missing') {
       problem ??= { problem: `${answer.problem}, expected a value; set it or write \${${reference}:-default}`, at }
     }
     return fallback ?? ''

@@ -4,7 +4,6 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { failed } from '../secrets/source.ts'
 import type { Secrets } from '../secrets/secrets.ts'
 import { check } from './check.ts'
 import { checkSecrets, secretsSchema, secretsSettings } from './secrets.ts'
@@ -61,8 +60,8 @@ async function fill(parsed: ParsedYaml, secrets: Secrets): Promise<YamlTree> {
   await secrets.configure(isLost ? { vault: null, refreshMs: 0 } : secretsSettings(block))
   const answers = await secrets.resolve(others)
   const read = parsed.read((reference) => {
-    const answer = said.get(reference) ?? answers.get(reference) ?? failed('nobody was asked for it')
-    return isLost && answer.is !== 'value' ? undefined : answer
+    const answer = said.get(reference) ?? answers.get(reference)
+    return isLost && !own.has(reference) && answer?.is !== 'value' ? undefined : answer
   })
   return { ...read, faults: [...read.faults, ...faults.filter(({ path }) => read.faults.every((other) => other.path !== path))] }
 }

@@ -133,7 +133,7 @@ class Reader {
       // In a plain or quoted scalar of one line, the reference's own column; in a block, the block's.
       const inline = node.source !== undefined && !node.source.includes('\n') && node.type?.startsWith('BLOCK') !== true
       const offset = inline ? filled.at + (node.type === 'PLAIN' ? 0 : 1) : 0
-      this.#fault({ ...place, column: place.column + offset }, path, filled.problem)
+      if (filled.problem !== null) this.#fault({ ...place, column: place.column + offset }, path, filled.problem)
       return { kind: 'broken', place }
     }
     this.secrets.push(...(isSecretPath(path) ? filled.values : filled.secrets))
