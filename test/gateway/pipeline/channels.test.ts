@@ -268,3 +268,14 @@ test(
     }),
   ),
 )
+
+test(
+  'what a channel says of its state is shown and told without known secrets',
+  withFolder(async (dir) => {
+    await withChannels(dir, async (world) => {
+      world.wire.hostNow().status('degraded', 'Refused hunter22.')
+      assert.equal(view(world, 'wire').reason, 'Refused ***.')
+      assert.doesNotMatch(JSON.stringify(world.events), /hunter22/)
+    })
+  }),
+)

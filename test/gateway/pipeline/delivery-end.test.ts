@@ -104,3 +104,11 @@ test('a platform that does not answer is asked again so often as a part is sent,
   for (const is of ['auth', 'config'] as const) assert.deepEqual(asking({ is }, { asked: 4 }), { ...ask, inMs: 60_000, counted: false })
   for (const is of ['permanent', 'format', 'window'] as const) assert.deepEqual(asking({ is }), unknown)
 })
+
+test('what a platform says of a failure is stored without known secrets, after a send and after a question', () => {
+  const said = new ChannelFault('Refused hunter22.', { code: 'PLATFORM', fault: { is: 'permanent' } })
+  for (const end of [afterSend(said, item(), context), afterSilence(said, item(), context)]) {
+    assert.doesNotMatch(JSON.stringify(end), /hunter22/)
+    assert.match(JSON.stringify(end), /Refused \*\*\*\./)
+  }
+})
