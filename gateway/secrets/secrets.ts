@@ -8,8 +8,7 @@ import { DotEnv } from './dot-env.ts'
 import { FileSource } from './file-source.ts'
 import { failed, missing } from './source.ts'
 import type { Environment, Resolution } from './source.ts'
-import { VaultSource } from './vault/vault.ts'
-import type { VaultSettings } from './vault/vault.ts'
+import type { VaultSettings, VaultSource } from './vault/vault.ts'
 
 export type Resolutions = ReadonlyMap<string, Resolution>
 
@@ -31,7 +30,7 @@ export interface SecretsParts {
 }
 
 /** Sources that a reference can name, for messages. */
-export const SOURCES: readonly string[] = ['file', 'vault']
+const SOURCES: readonly string[] = ['file', 'vault']
 
 const MAX_AT_ONCE = 8
 
@@ -59,7 +58,11 @@ export class Secrets {
     const old = this.#vault
     const { clock, log } = this.#parts
     const parts = { clock, log, onSecret: (value: string) => this.#tell(value), onChange: () => this.#changed?.() }
-    this.#vault = settings.vault === null ? null : new VaultSource(settings.vault, parts)
+    if (settings.vault === null) this.#vault = null
+    else {
+      const { VaultSource: Source } = await import('./vault/vault.ts')
+      this.#vault = new Source(settings.vault, parts)
+    }
     await old?.stop()
   }
 

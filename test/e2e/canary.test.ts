@@ -87,6 +87,13 @@ test('a secret of any source is nowhere after a gateway worked with it and faile
   telegram.say({ from: 7, text: 'hello' })
   await deliveries(gateway, 'sent')
 
+  const prints = (): Promise<readonly string[]> =>
+    Promise.all(
+      [['config', 'print'], ['config', 'print', '--json'], ['secrets', 'check'], ['doctor']].map((args) => openclaw(args, dir, env)),
+    )
+  const printed = [...(await prints())]
+  assert.match(printed[0] ?? '', /api_key: "\*\*\*"/)
+
   // And fails with each of them; the others' answers repeat what they were given.
   const echo = `denied to ${Object.values(CANARIES).join(' and ')}`
   telegram.fail('sendMessage', { do: 'refuse', code: 400, description: `Bad Request: ${echo}` })
@@ -105,9 +112,7 @@ test('a secret of any source is nowhere after a gateway worked with it and faile
   telegram.isTokenRevoked = true
 
   for (const [path, text] of await everything(gateway)) answers.push(`${path}\n${text}`)
-  const printed = await Promise.all(
-    [['config', 'print'], ['secrets', 'check'], ['doctor'], ['config', 'check']].map((args) => openclaw(args, dir, env)),
-  )
+  printed.push(...(await prints()))
   await gateway.stop()
   const files = ['sessions.db', 'sessions.db-wal', ...readdirSync(join(dir, '.openclaw')).map((name) => join('.openclaw', name))].flatMap(
     (name) => {

@@ -20,7 +20,7 @@ interface World {
   readonly told: string[]
   changes: number
   /** One round, as a configuration that is read. */
-  round(...names: readonly string[]): Promise<readonly string[]>
+  readonly round: (...names: readonly string[]) => Promise<readonly string[]>
 }
 
 async function withVault(t: TestContext, settings: Partial<VaultSettings> = {}, triesMs: readonly number[] = []): Promise<World> {
