@@ -171,6 +171,8 @@ export class Gateway implements Lifecycle {
       port: config.server.port,
       publicHosts: config.server.publicHosts,
       insecureHttp: config.server.insecureHttp,
+      trustedProxies: config.server.trustedProxies,
+      rateLimits: config.server.rateLimits,
       metricsPort: config.server.metricsPort,
       limits: { bodyBytes: config.server.bodyLimitBytes, connections: config.server.maxConnections },
       services: this.#services(),

@@ -53,6 +53,7 @@ const rules: ImportRules = {
     jose: ['gateway/http', 'skills'],
     helmet: ['gateway/http'],
     uqr: ['gateway/http'],
+    'lru-cache': ['gateway/http'],
     pino: ['gateway/observe'],
     yaml: ['gateway/config', 'skills'],
     ajv: ['gateway/http', 'gateway/config', 'skills'],

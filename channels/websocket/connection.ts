@@ -2,14 +2,14 @@
  * One socket: who is at its other end, frames in their order, a bound on both sides. It reads no further than can be handed in, and
  * writes no more than the client reads. What is said is dialogue.ts; when it is pinged or sent away is the channel's to say.
  */
-import { may } from '#contract'
+import { UnavailableError, may } from '#contract'
 import type { ChannelHost, Principal, UpgradeCaller } from '#contract'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { Dialogue } from './dialogue.ts'
 import type { Line } from './dialogue.ts'
 import { errorFrame, readFrame } from './frame.ts'
-import type { ServerFrame } from './frame.ts'
+import type { ClientFrame, ServerFrame } from './frame.ts'
 
 export const PING_MS = 30_000
 export const MAX_FRAME_BYTES = 1_048_576
@@ -30,6 +30,7 @@ export class Connection implements Line {
   readonly #owner: Owner
   #state: 'greeting' | 'proving' | 'open' | 'closed' = 'greeting'
   #dialogue: Dialogue | null = null
+  #principal: Principal | null = null
   #forgetRevocation: (() => void) | null = null
   /** Frames that came before they could be handled: at most what one read of the socket brings. */
   readonly #backlog: Buffer[] = []
@@ -75,6 +76,7 @@ export class Connection implements Line {
   admit(principal: Principal): void {
     if (!may(principal, 'messages:write')) return this.close(4403, 'messages:write is needed')
     this.#state = 'open'
+    this.#principal = principal
     this.#dialogue = new Dialogue(this.#owner.host, principal, this)
     this.#forgetRevocation = this.#caller.onRevoked(principal, () => this.close(4401, 'the credential is no longer valid'))
     this.#owner.admitted(this)
@@ -174,7 +176,19 @@ export class Connection implements Line {
       if (read.is === 'frame' && read.frame.type === 'auth') void this.#prove(read.frame.token)
       else this.close(4401, 'the first frame must be auth')
     } else if (read.is === 'faulty') this.send(errorFrame(read.id, read.error))
-    else this.#dialogue?.obey(read.frame)
+    else if (!this.#isTooMuch(read.frame)) this.#dialogue?.obey(read.frame)
+  }
+
+  /** Messages count as requests do, and are refused as those are: not taken in, to be said again later. */
+  #isTooMuch(frame: ClientFrame): boolean {
+    const seconds = frame.type !== 'message' || this.#principal === null ? null : this.#caller.waitOf(this.#principal)
+    if (seconds === null || frame.type !== 'message') return false
+    const error = new UnavailableError('Too many messages with one credential. Send this one again later.', {
+      code: 'RATE_LIMITED',
+      retryAfterMs: seconds * 1_000,
+    })
+    this.send(errorFrame(frame.id, error))
+    return true
   }
 
   async #prove(token: string): Promise<void> {

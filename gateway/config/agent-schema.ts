@@ -4,6 +4,14 @@ import { choice, duration, integer, list, object, text } from './schema-parts.ts
 
 const DEFAULT_PROMPT = 'You are a helpful assistant. Answer briefly and say so when you do not know.'
 
+const orNone = (description: string, maximum: number): JsonObject => ({
+  type: ['integer', 'null'],
+  minimum: 1,
+  maximum,
+  default: null,
+  description,
+})
+
 export const agentSchema: JsonObject = object('One agent', {
   version: text('Its version, for people', '1.0'),
   description: { type: 'string', default: '', description: 'What it is for' },
@@ -12,12 +20,14 @@ export const agentSchema: JsonObject = object('One agent', {
   model: { type: ['string', 'null'], minLength: 1, default: null, description: 'Model as `provider/model`; null: `llm.defaults`' },
   fallback: list('Models tried in this order when `model` fails', { type: 'string', minLength: 1 }),
   skills: list('Skills it may run: ids, `id@range` (`weather@^1.2`, `weather@2`), `*` for all', { type: 'string', minLength: 1 }, ['*']),
-  limits: object('Bounds of one turn', {
+  limits: object('Bounds of one turn, and of all', {
     max_steps: integer('Model calls in one turn', 20, 1, 1_000),
     max_context_tokens: integer('Tokens of prompt and memory given to the model', 12_000, 256, 10_000_000),
     max_output_tokens: integer('Tokens of one answer', 1_024, 1, 1_000_000),
     turn_timeout: duration('A whole turn, all attempts included', '5m', 0.1, 86_400),
     max_concurrent_turns: integer('Turns of this agent running at once', 256, 1, 100_000),
+    events_per_minute: orNone('Turns that begin in a minute; what comes beyond waits, in order. null: no limit', 1_000_000),
+    llm_tokens_per_hour: orNone('Tokens that its models take in an hour, in and out; then turns wait. null: no limit', 1_000_000_000_000),
   }),
   queue: object('What happens to messages that arrive while their session is busy', {
     mode: choice(

@@ -23,6 +23,8 @@ export interface AgentSettings {
     readonly max_output_tokens: number
     readonly turn_timeout: string | number
     readonly max_concurrent_turns: number
+    readonly events_per_minute: number | null
+    readonly llm_tokens_per_hour: number | null
   }
   readonly queue: { readonly mode: QueueMode; readonly cap: number; readonly debounce: string | number }
   readonly session: { readonly scope: SessionScope }
@@ -67,6 +69,8 @@ export function agentFromSettings(name: string, settings: AgentSettings): AgentD
       maxOutputTokens: limits.max_output_tokens,
       turnTimeoutMs: durationMs(limits.turn_timeout) ?? 0,
       maxConcurrentTurns: limits.max_concurrent_turns,
+      turnsPerMinute: limits.events_per_minute,
+      tokensPerHour: limits.llm_tokens_per_hour,
     },
     queue: { mode: queue.mode, cap: queue.cap, debounceMs: durationMs(queue.debounce) ?? 0 },
     sessionScope: settings.session.scope,

@@ -23,6 +23,8 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       metricsPort: server.metrics_port === 0 ? null : server.metrics_port,
       publicHosts: server.public_hosts,
       insecureHttp: server.insecure_http,
+      trustedProxies: server.trusted_proxies,
+      rateLimits: { perIp: server.rate_limits.per_ip, perKey: server.rate_limits.per_key },
       bodyLimitBytes: sizeBytes(server.body_limit) ?? 0,
       maxConnections: server.max_connections,
     },

@@ -33,6 +33,10 @@ export interface ServerConfig {
   readonly metricsPort: number | null
   readonly publicHosts: readonly string[]
   readonly insecureHttp: boolean
+  /** Addresses and networks in CIDR notation. */
+  readonly trustedProxies: readonly string[]
+  /** Requests a minute; 0: no limit. */
+  readonly rateLimits: { readonly perIp: number; readonly perKey: number }
   readonly bodyLimitBytes: number
   readonly maxConnections: number
 }

@@ -9,6 +9,8 @@ const OVERRIDES: { readonly [name: string]: string } = {
   OPENCLAW_HOST: 'server.host',
   OPENCLAW_PORT: 'server.port',
   OPENCLAW_METRICS_PORT: 'server.metrics_port',
+  OPENCLAW_RATE_PER_IP: 'server.rate_limits.per_ip',
+  OPENCLAW_RATE_PER_KEY: 'server.rate_limits.per_key',
   OPENCLAW_LOG_LEVEL: 'log.level',
   OPENCLAW_LOG_FORMAT: 'log.format',
 }

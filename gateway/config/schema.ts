@@ -72,6 +72,14 @@ export const configSchema: JsonObject = {
       metrics_port: integer('Port for Prometheus; 0: none. Off by default when OPENCLAW_PORT is set', 9090, 0, 65_535),
       public_hosts: list('Host names under which people reach it, beside the address it listens on', { type: 'string', minLength: 1 }),
       insecure_http: flag('Serve plain HTTP beyond loopback; say so when TLS ends in front of the gateway', false),
+      trusted_proxies: list('Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed', {
+        type: 'string',
+        minLength: 1,
+      }),
+      rate_limits: object('Requests a minute; 0: no limit', {
+        per_ip: integer('From one address without a valid credential', 100, 0, 1_000_000_000),
+        per_key: integer('With one credential', 1_000, 0, 1_000_000_000),
+      }),
       body_limit: bytes('Largest request body', '1MiB', 1024, 268_435_456),
       max_connections: integer('Connections open at once', 20_000, 1, 1_000_000),
     }),

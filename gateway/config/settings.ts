@@ -17,6 +17,8 @@ export interface Settings {
     readonly metrics_port: number
     readonly public_hosts: readonly string[]
     readonly insecure_http: boolean
+    readonly trusted_proxies: readonly string[]
+    readonly rate_limits: { readonly per_ip: number; readonly per_key: number }
     readonly body_limit: string | number
     readonly max_connections: number
   }

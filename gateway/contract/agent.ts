@@ -34,6 +34,10 @@ export interface AgentLimits {
   /** Whole turn, all attempts of all steps. */
   readonly turnTimeoutMs: number
   readonly maxConcurrentTurns: number
+  /** Turns that begin in a minute; more wait. null: as many as come. */
+  readonly turnsPerMinute: number | null
+  /** Tokens that its models take in an hour, in and out; then turns wait. null: as many as it likes. */
+  readonly tokensPerHour: number | null
 }
 
 /**

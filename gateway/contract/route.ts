@@ -100,6 +100,8 @@ export interface UpgradeCaller {
   readonly ip: string
   /** Who a token proves; null: nobody. */
   authenticate(token: string): Promise<Principal | null>
+  /** One more request of that principal, as over HTTP. Seconds to wait: it has asked enough. null: go on. */
+  waitOf(principal: Principal): number | null
   /** Calls `gone` when that credential is revoked or expires, until the returned function is called. */
   onRevoked(principal: Principal, gone: () => void): () => void
 }

@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { JsonObject, JsonValue } from '#contract'
+import type { JsonObject } from '#contract'
 
 type Headers = { readonly [name: string]: string }
 
@@ -20,13 +20,12 @@ const SECURITY: readonly string[] = [
 ]
 const NONE: Headers = {}
 
-export function writeJson(response: ServerResponse, id: string, status: number, body: JsonValue, headers: Headers = NONE): void {
-  writeText(response, { id, status, text: JSON.stringify(body), contentType: 'application/json', headers })
-}
-
-export function writeProblem(response: ServerResponse, id: string, problem: { status: number; headers: Headers; body: JsonObject }): void {
-  const { status, headers, body } = problem
-  writeText(response, { id, status, text: JSON.stringify(body), contentType: 'application/problem+json', headers })
+export function writeProblem(
+  response: ServerResponse,
+  id: string,
+  { status, headers, body, quota = [] }: { status: number; headers: Headers; body: JsonObject; quota?: readonly string[] },
+): void {
+  writeText(response, { id, status, text: JSON.stringify(body), contentType: 'application/problem+json', headers, quota })
 }
 
 export interface Text {
@@ -35,27 +34,35 @@ export interface Text {
   readonly text: string
   readonly contentType: string
   readonly headers: Headers
+  /** Names and values in turn, of what is limited. */
+  readonly quota?: readonly string[]
 }
 
 export type Bytes = Omit<Text, 'text'> & { readonly bytes: Uint8Array }
 
-export function writeText(response: ServerResponse, { id, status, text, contentType, headers }: Text): void {
+export function writeText(response: ServerResponse, { id, status, text, contentType, headers, quota }: Text): void {
   const fields = ['content-type', contentType, 'content-length', String(Buffer.byteLength(text)), 'x-request-id', id, ...SECURITY]
-  if (headers !== NONE) appendFields(fields, headers)
+  if (quota !== undefined) fields.push(...quota)
+  appendFields(fields, headers)
   response.writeHead(status, fields)
   response.end(text)
 }
 
-export function writeBytes(response: ServerResponse, { id, status, bytes, contentType, headers }: Bytes): void {
+export function writeBytes(response: ServerResponse, { id, status, bytes, contentType, headers, quota }: Bytes): void {
   const fields = ['content-type', contentType, 'content-length', String(bytes.byteLength), 'x-request-id', id, ...SECURITY]
+  if (quota !== undefined) fields.push(...quota)
   appendFields(fields, headers)
   response.writeHead(status, fields)
   response.end(bytes)
 }
 
 /** An answer without content. */
-export function writeEmpty(response: ServerResponse, id: string, status: number, headers: Headers = NONE): void {
+export function writeEmpty(
+  response: ServerResponse,
+  { id, status, headers = NONE, quota }: { id: string; status: number; headers?: Headers | undefined; quota?: readonly string[] },
+): void {
   const fields = ['x-request-id', id, ...SECURITY]
+  if (quota !== undefined) fields.push(...quota)
   // RFC 9110 §8.6: a 204 has no length.
   if (status !== 204) fields.push('content-length', '0')
   appendFields(fields, headers)
@@ -63,11 +70,11 @@ export function writeEmpty(response: ServerResponse, id: string, status: number,
   response.end()
 }
 
-export function beginStream(response: ServerResponse, id: string): void {
+export function beginStream(response: ServerResponse, id: string, quota: readonly string[]): void {
   // The connection is of no further use: its end tells the client that the stream ended.
   response.shouldKeepAlive = false
   // Proxies that buffer would hold events back.
-  response.writeHead(200, ['content-type', 'text/event-stream', 'x-request-id', id, 'x-accel-buffering', 'no', ...SECURITY])
+  response.writeHead(200, ['content-type', 'text/event-stream', 'x-request-id', id, 'x-accel-buffering', 'no', ...quota, ...SECURITY])
   response.flushHeaders()
 }
 

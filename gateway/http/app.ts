@@ -44,7 +44,9 @@ export function buildApp(table: Table): (request: IncomingMessage, response: Ser
       door,
       path: 'none',
       respond: (id) => {
+        // The page's own files cost less than counting them.
         if (files.serve(request, response, id)) return
+        door.limits.stranger(door.addresses.of(request))
         throw new NotFoundError('There is nothing at this path.', { code: 'NOT_FOUND' })
       },
     })
@@ -85,7 +87,7 @@ function byPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]>
 
 function notAllowed(request: IncomingMessage, response: ServerResponse, id: string, allow: string): void {
   // RFC 9110 §9.3.7. No word of CORS: pages of other origins get nothing.
-  if (request.method === 'OPTIONS') return writeEmpty(response, id, 204, { allow })
+  if (request.method === 'OPTIONS') return writeEmpty(response, { id, status: 204, headers: { allow } })
   throw new ProtocolError(`${request.method ?? 'This method'} is not allowed here.`, {
     code: 'METHOD_NOT_ALLOWED',
     slug: 'method-not-allowed',

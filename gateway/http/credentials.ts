@@ -71,6 +71,12 @@ export class Credentials {
       : (this.#recall(pair) ?? this.#learn(pair, [this.#cookie.verifier], pair.slice(pair.indexOf('=') + 1), 'cookie'))
   }
 
+  /** What a request tries to prove itself by; null: it does not try. Other programs on this host set cookies too. */
+  classOf(headers: IncomingHttpHeaders): 'bearer' | 'cookie' | null {
+    if (headers.authorization !== undefined) return 'bearer'
+    return headers.cookie !== undefined && this.#ownCookie(headers) !== null ? 'cookie' : null
+  }
+
   async authenticate(token: string): Promise<Principal | null> {
     const proven = this.#recall(`Bearer ${token}`) ?? (await this.#learn(`Bearer ${token}`, this.#bearer, token, 'bearer'))
     return proven === null ? null : proven.principal

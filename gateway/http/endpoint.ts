@@ -7,13 +7,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DeniedError, may } from '#contract'
 import type { AuditDesk, Clock, Fault, HttpReply, JsonObject, JsonValue, Permission, Principal, Redact, Route } from '#contract'
 import { deniedDeed, isAudited } from './audited.ts'
-import { beginStream, writeBytes, writeEmpty, writeJson, writeProblem, writeText } from './answer.ts'
+import { beginStream, writeBytes, writeEmpty, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, hasBody, parseJson, readBody } from './body.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
 import { Exchange } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import type { KeptAnswers } from './kept-answers.ts'
+import type { CredentialClass, Limits, QuotaFields } from './limits.ts'
 import type { Meter } from './meter.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 import type { Check, Schemas } from './schema.ts'
@@ -24,6 +26,8 @@ const CLIENT_GONE = 499
 /** What all endpoints share. */
 export interface Door {
   readonly guard: Guard
+  readonly limits: Limits
+  readonly addresses: ClientAddresses
   readonly credentials: Credentials
   readonly schemas: Schemas
   readonly kept: KeptAnswers
@@ -59,14 +63,18 @@ export class Endpoint {
   ): Promise<void> {
     const { route } = this
     const door = this.#door
-    const exchange = new Exchange(request, response, this.#hasParams ? params : null)
+    const exchange = new Exchange(request, response, this.#hasParams ? params : null, door.addresses)
     try {
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
-        const proven = door.credentials.prove(request.headers)
-        exchange.principal = this.#admit(route.permission, proven instanceof Promise ? await proven : proven, exchange)
-      }
+        const by = door.credentials.classOf(request.headers)
+        if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
+        const proof = door.credentials.prove(request.headers)
+        const proven = proof instanceof Promise ? await proof : proof
+        exchange.quota = this.#count(exchange, proven, by)
+        exchange.principal = this.#admit(route.permission, proven, exchange)
+      } else door.limits.checkLock(exchange.ip, 'signed', request.headers)
       await this.#takeIn(exchange, request)
       const reply = route.idempotency === 'kept' ? await door.kept.answer(route, exchange) : await route.handle(exchange)
       // Not before: it may have begun while the server ran.
@@ -77,6 +85,13 @@ export class Endpoint {
     } catch (error) {
       this.#fail(exchange, error)
     }
+  }
+
+  #count(exchange: Exchange, proven: Proven | null, by: CredentialClass | null): QuotaFields {
+    const { limits } = this.#door
+    if (proven !== null) return limits.known(proven.principal.credential)
+    if (by !== null) limits.failed(exchange.ip, by)
+    return limits.stranger(exchange.ip)
   }
 
   /** Who is let in; throws for all others. */
@@ -148,7 +163,7 @@ export class Endpoint {
         headers: { 'retry-after': '5' },
       })
     }
-    beginStream(exchange.response, exchange.id)
+    beginStream(exchange.response, exchange.id, exchange.quota)
     if (exchange.request.method === 'HEAD') {
       exchange.response.end()
       return
@@ -170,13 +185,14 @@ export class Endpoint {
   #fail(exchange: Exchange, error: unknown): void {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
+    if (this.route.permission === 'signed' && error instanceof DeniedError) this.#door.limits.failed(exchange.ip, 'signed')
     const problem = problemOf(error, exchange.id, this.#door.redact)
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
     else {
       const { meter } = this.#door
       if (error instanceof ProtocolError && REASONS[error.code] !== undefined) meter.authFailures.inc([REASONS[error.code] ?? ''])
-      writeProblem(response, exchange.id, problem)
+      writeProblem(response, exchange.id, { ...problem, quota: exchange.quota })
     }
     this.#record(exchange, problem.status, error)
   }
@@ -221,11 +237,12 @@ function readQuery(text: string, check: Check): { readonly [name: string]: strin
   throw new ProtocolError('The query does not fit; see `errors`.', { code: 'INVALID_QUERY', slug: 'invalid-request', faults })
 }
 
-function write({ response, id }: Exchange, reply: Exclude<HttpReply, { events: unknown }>): void {
-  const { status, headers } = reply
-  if ('text' in reply) writeText(response, { id, status, text: reply.text, contentType: reply.contentType, headers: headers ?? {} })
-  else if ('bytes' in reply)
-    writeBytes(response, { id, status, bytes: reply.bytes, contentType: reply.contentType, headers: headers ?? {} })
-  else if (reply.body === undefined) writeEmpty(response, id, status, headers)
-  else writeJson(response, id, status, reply.body, headers)
+function write({ response, id, quota }: Exchange, reply: Exclude<HttpReply, { events: unknown }>): void {
+  const { status, headers = NO_HEADERS } = reply
+  if ('text' in reply) writeText(response, { id, status, text: reply.text, contentType: reply.contentType, headers, quota })
+  else if ('bytes' in reply) writeBytes(response, { id, status, bytes: reply.bytes, contentType: reply.contentType, headers, quota })
+  else if (reply.body === undefined) writeEmpty(response, { id, status, headers, quota })
+  else writeText(response, { id, status, text: JSON.stringify(reply.body), contentType: 'application/json', headers, quota })
 }
+
+const NO_HEADERS = {}

@@ -1,10 +1,13 @@
 /** One request as a route sees it. What only few routes ask for (the abort signal) is made when it is asked for. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpRequest, JsonValue, Principal } from '#contract'
+import type { ClientAddresses } from './client-address.ts'
+import type { QuotaFields } from './limits.ts'
 
 const NO_PARAMS: HttpRequest['params'] = {}
 const NO_QUERY: HttpRequest['query'] = {}
 const NO_BYTES = new Uint8Array(0)
+const NO_QUOTA: QuotaFields = []
 
 /** Ids of requests that brought none: unique over restarts, and cheap. */
 const boot = Date.now().toString(36)
@@ -22,11 +25,21 @@ export class Exchange implements HttpRequest {
   body: JsonValue | undefined = undefined
   raw: Uint8Array = NO_BYTES
   principal: Principal | null = null
+  /** What is left to the caller, for the answer's header. */
+  quota: QuotaFields = NO_QUOTA
+  readonly #addresses: ClientAddresses
+  #ip: string | null = null
   #abort: AbortController | null = null
 
-  constructor(request: IncomingMessage, response: ServerResponse, params: { readonly [name: string]: string | readonly string[] } | null) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    params: { readonly [name: string]: string | readonly string[] } | null,
+    addresses: ClientAddresses,
+  ) {
     this.request = request
     this.response = response
+    this.#addresses = addresses
     const given = request.headers['x-request-id']
     this.id = typeof given === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : newRequestId()
     this.headers = isPlain(request.headers) ? request.headers : plain(request.headers)
@@ -34,7 +47,7 @@ export class Exchange implements HttpRequest {
   }
 
   get ip(): string {
-    return this.request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+    return (this.#ip ??= this.#addresses.of(this.request))
   }
 
   get signal(): AbortSignal {

@@ -103,7 +103,7 @@ function parametersOf(route: Route): readonly JsonObject[] {
 
 /** The problems a route can answer, one `$ref` a status: the document names the usual one, the slug tells them apart. */
 function problemsOf(route: Route): JsonObject {
-  const slugs: string[] = ['invalid-request', 'misdirected-request', 'internal-error', 'temporary-reduced-capacity']
+  const slugs: string[] = ['invalid-request', 'misdirected-request', 'quota-exceeded', 'internal-error', 'temporary-reduced-capacity']
   if (route.permission !== 'public') slugs.push('unauthorized', 'insufficient-scope')
   if (route.path.includes('{')) slugs.push('not-found')
   if (route.body !== undefined) slugs.push('body-too-large', 'unsupported-media-type', 'schema-violation')

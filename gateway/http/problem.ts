@@ -23,6 +23,7 @@ export type Slug =
   | 'schema-violation'
   | 'idempotency-key-reused'
   | 'headers-too-large'
+  | 'quota-exceeded'
   | 'skill-refused'
   | 'skill-failed'
   | 'skill-timeout'
@@ -48,6 +49,7 @@ export const PROBLEMS: { readonly [slug in Slug]: readonly [status: number, titl
   'misdirected-request': [421, 'The host name is not one of this gateway'],
   'schema-violation': [422, 'The request breaks a rule'],
   'idempotency-key-reused': [422, 'The key was used for another request'],
+  'quota-exceeded': [429, 'Too many requests'],
   'headers-too-large': [431, 'The header fields are too large'],
   'skill-refused': [403, 'The skill may not be run so'],
   'skill-failed': [502, 'The skill failed'],

@@ -10,6 +10,7 @@ import { ConflictError, describeError } from '#contract'
 import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from '#contract'
 import { endSocket } from './answer.ts'
 import { buildApp } from './app.ts'
+import { ClientAddresses } from './client-address.ts'
 import { ConsoleFiles } from './console-files.ts'
 import { Credentials } from './credentials.ts'
 import { Cursors } from './cursor.ts'
@@ -18,6 +19,7 @@ import { newRequestId } from './exchange.ts'
 import { Guard, bracketed, checkBinding } from './guard.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
+import { Limits, type RateLimits } from './limits.ts'
 import { MetricsListener } from './metrics-listener.ts'
 import { PageSessions } from './page-session.ts'
 import { ProtocolError, problemOf } from './problem.ts'
@@ -35,6 +37,9 @@ export interface HttpServerOptions {
   readonly publicHosts: readonly string[]
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecureHttp: boolean
+  /** Addresses and networks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly rateLimits: RateLimits
   /** `/metrics` on loopback; 0 or null: none. */
   readonly metricsPort: number | null
   readonly services: Services
@@ -181,9 +186,11 @@ export class HttpServer implements Lifecycle {
 
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, port, secret, files }: { server: Server; port: number; secret: KeyObject; files: ConsoleFiles }): Running {
-    const { host, publicHosts, services, routes, clock, metrics, log } = this.#options
+    const { host, publicHosts, trustedProxies, rateLimits, services, routes, clock, metrics, log } = this.#options
     const guard = new Guard({ host, port, publicHosts })
     const meter = new Meter(metrics, log)
+    const limits = new Limits({ limits: rateLimits, clock, metrics })
+    const addresses = new ClientAddresses(trustedProxies)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
     const credentials = new Credentials({
       bearer: [services.keys],
@@ -194,6 +201,8 @@ export class HttpServer implements Lifecycle {
     const release = services.keys.onRevoked((id) => credentials.end(id))
     const door: Door = {
       guard,
+      limits,
+      addresses,
       credentials,
       schemas: new Schemas(),
       kept: new KeptAnswers(services.store.idempotency, clock),
@@ -208,7 +217,7 @@ export class HttpServer implements Lifecycle {
     }
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
-    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter })
+    const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses })
     server.on('request', buildApp({ routes: table, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))

@@ -11,25 +11,40 @@ import { mountedAs } from './app.ts'
 import type { Credentials } from './credentials.ts'
 import { newRequestId } from './exchange.ts'
 import type { Guard } from './guard.ts'
+import type { ClientAddresses } from './client-address.ts'
+import type { Limits } from './limits.ts'
 import type { Meter } from './meter.ts'
 import { problemOf } from './problem.ts'
 
 /** How browsers, which cannot set headers here, hand over a token (the scheme is Kubernetes'). */
 const TOKEN_PROTOCOL = 'base64url.bearer.authorization.openclaw.'
 
+export interface UpgradeOptions {
+  readonly routes: readonly UpgradeRoute[]
+  readonly guard: Guard
+  readonly credentials: Credentials
+  readonly meter: Meter
+  readonly limits: Limits
+  readonly addresses: ClientAddresses
+}
+
 export class Upgrades {
   readonly #routes: ReadonlyMap<string, UpgradeRoute>
   readonly #guard: Guard
   readonly #credentials: Credentials
   readonly #meter: Meter
+  readonly #limits: Limits
+  readonly #addresses: ClientAddresses
   /** Every socket that left HTTP and is still open. */
   readonly #sockets = new Set<Duplex>()
 
-  constructor(options: { routes: readonly UpgradeRoute[]; guard: Guard; credentials: Credentials; meter: Meter }) {
+  constructor(options: UpgradeOptions) {
     this.#routes = new Map(options.routes.flatMap((route) => mountedAs(route.path).map((path) => [path, route])))
     this.#guard = options.guard
     this.#credentials = options.credentials
     this.#meter = options.meter
+    this.#limits = options.limits
+    this.#addresses = options.addresses
   }
 
   async handle(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -42,6 +57,7 @@ export class Upgrades {
     socket.once('close', () => this.#sockets.delete(socket))
     const path = (request.url ?? '').split('?', 1)[0] ?? ''
     const route = this.#routes.get(path)
+    const ip = this.#addresses.of(request)
     let status = 101
     let error: unknown
     let principal: Principal | null = null
@@ -50,7 +66,8 @@ export class Upgrades {
         throw new NotFoundError('There is no socket at this path.', { code: 'NOT_FOUND' })
       this.#guard.checkHost(request)
       this.#guard.checkOrigin(request.headers)
-      principal = await this.#prove(request)
+      principal = await this.#prove(request, ip)
+      if (principal === null) this.#limits.stranger(ip)
       if (principal !== null && !may(principal, route.permission)) {
         this.#meter.authFailures.inc(['scope'])
         throw new DeniedError(`This needs the scope ${route.permission}.`, { code: 'INSUFFICIENT_SCOPE', reason: 'forbidden' })
@@ -59,8 +76,9 @@ export class Upgrades {
       socket.off('error', onError)
       route.handle(request, socket, head, {
         principal,
-        ip: request.socket.remoteAddress ?? '',
-        authenticate: (token) => this.#credentials.authenticate(token),
+        ip,
+        authenticate: (token) => this.#authenticate(token, request, ip),
+        waitOf: (who) => this.#limits.waitOf(who.credential),
         onRevoked: (who, gone) => this.#credentials.onEnd(who, gone),
       })
     } catch (thrown) {
@@ -87,12 +105,22 @@ export class Upgrades {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  async #authenticate(token: string, { headers }: IncomingMessage, ip: string): Promise<Principal | null> {
+    this.#limits.checkLock(ip, 'bearer', headers)
+    const principal = await this.#credentials.authenticate(token)
+    if (principal === null) this.#limits.failed(ip, 'bearer')
+    return principal
+  }
+
   /** A token that was given must hold. A cookie that does not is nobody: the page may yet say who it is. */
-  async #prove(request: IncomingMessage): Promise<Principal | null> {
+  async #prove(request: IncomingMessage, ip: string): Promise<Principal | null> {
     const { headers } = request
+    const by = this.#credentials.classOf(headers)
+    if (by !== null) this.#limits.checkLock(ip, by, headers)
     const token = headers.authorization === undefined ? tokenOf(headers['sec-websocket-protocol']) : null
     const principal =
-      token === null ? ((await this.#credentials.prove(headers))?.principal ?? null) : await this.#credentials.authenticate(token)
+      token === null ? ((await this.#credentials.prove(headers))?.principal ?? null) : await this.#authenticate(token, request, ip)
+    if (principal === null && token === null && by !== null) this.#limits.failed(ip, by)
     if (principal === null && (token !== null || headers.authorization !== undefined)) {
       throw new DeniedError('The credential is not valid (any more).', { code: 'CREDENTIAL_INVALID', reason: 'unauthenticated' })
     }

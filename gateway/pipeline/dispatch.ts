@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId } from '#contract'
 import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, Redact, SessionKey } from '#contract'
+import { Allowances } from './allowance.ts'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
@@ -24,7 +25,7 @@ export interface DispatchOptions {
   readonly maxConcurrent: number
 }
 
-export interface DispatchParts extends TurnParts {
+export interface DispatchParts extends Omit<TurnParts, 'spend'> {
   readonly roster: Roster
   readonly agents: AgentRunner
   readonly log: Log
@@ -63,6 +64,7 @@ export class Dispatch {
   readonly #renewal: Renewal
   readonly #metrics: TurnMetrics
   readonly #typing: Typing
+  readonly #allowances = new Allowances()
 
   constructor(parts: DispatchParts, options: DispatchOptions) {
     this.#parts = parts
@@ -158,6 +160,11 @@ export class Dispatch {
       return false
     }
     const now = clock.now()
+    const mayBeginAt = this.#allowances.mayBeginAt(agent, now)
+    if (mayBeginAt > now) {
+      this.#lookout.wake(mayBeginAt)
+      return false
+    }
     const claim = await store.turns.claim({
       session,
       owner: this.#owner,
@@ -194,6 +201,7 @@ export class Dispatch {
         }
         return true
       case 'claimed':
+        this.#allowances.begun(agent, now)
         return this.#run(claim.turn, agent)
     }
   }
@@ -201,7 +209,7 @@ export class Dispatch {
   async #run(claimed: ClaimedTurn, agent: AgentDefinition): Promise<boolean> {
     const { clock, agents } = this.#parts
     const stop = new AbortController()
-    const turn = new RunningTurn(this.#parts, claimed, agent, stop.signal)
+    const turn = new RunningTurn({ ...this.#parts, spend: this.#spend }, claimed, agent, stop.signal)
     const startedAt = clock.now()
     const cancelDeadline = clock.after(agent.limits.turnTimeoutMs, () => stop.abort(new Stop('deadline')))
     this.#running.set(claimed.session, { turn, stop })
@@ -266,6 +274,8 @@ export class Dispatch {
     this.#lookout.wake(retryAt)
     return false
   }
+
+  readonly #spend = (agent: string, tokens: number): void => this.#allowances.spend(agent, tokens, this.#parts.clock.now())
 
   #describe(error: unknown, agent: AgentDefinition): Failure {
     if (error instanceof Stop)

@@ -39,6 +39,8 @@ import { chooseSkills } from './skill-choice.ts'
 import type { ChosenSkill } from './skill-choice.ts'
 
 export interface TurnParts {
+  /** Tokens that an agent's model took. */
+  readonly spend: (agent: string, tokens: number) => void
   readonly store: Store
   readonly skills: SkillRunner
   readonly channels: Channels
@@ -152,6 +154,7 @@ export class RunningTurn implements Turn {
       now: clock.now(),
     }
     const ended = await patience.persist(() => store.turns.finishStep(stepDone))
+    if (outcome.usage !== null) this.#parts.spend(this.agent.name, outcome.usage.inputTokens + outcome.usage.outputTokens)
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
   }

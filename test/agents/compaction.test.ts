@@ -7,7 +7,15 @@ import { Journal, RecordedTurn, replyOf } from '../support/turn.ts'
 import { createAgents, EagerClock } from './harness.ts'
 import type { TestAgents } from './harness.ts'
 
-const limits = { maxSteps: 8, maxContextTokens: 1_000, maxOutputTokens: 200, turnTimeoutMs: 60_000, maxConcurrentTurns: 1 }
+const limits = {
+  maxSteps: 8,
+  maxContextTokens: 1_000,
+  maxOutputTokens: 200,
+  turnTimeoutMs: 60_000,
+  maxConcurrentTurns: 1,
+  turnsPerMinute: null,
+  tokensPerHour: null,
+}
 const LONG: readonly Message[] = Array.from({ length: 40 }, (_, i): Message =>
   i % 2 === 0
     ? { role: 'user', text: `question ${i} ${'q'.repeat(100)}`, sender: 'alice' }

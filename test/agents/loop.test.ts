@@ -252,7 +252,15 @@ describe('the loop', () => {
   })
 
   test('the last allowed call is made without tools and told so', async () => {
-    const limits = { maxSteps: 2, maxContextTokens: 8_000, maxOutputTokens: 512, turnTimeoutMs: 60_000, maxConcurrentTurns: 1 }
+    const limits = {
+      maxSteps: 2,
+      maxContextTokens: 8_000,
+      maxOutputTokens: 512,
+      turnTimeoutMs: 60_000,
+      maxConcurrentTurns: 1,
+      turnsPerMinute: null,
+      tokensPerHour: null,
+    }
     const { text } = await run({ skills: SKILLS, agent: { limits } }, CALL_THREE, { do: 'calls', calls: [{ name: 'a', arguments: '{}' }] })
     assert.match(text, /more steps than I am allowed/)
     assert.equal(fake.requests[1]?.body['tools'], undefined)

@@ -86,7 +86,7 @@ export class FakeVault {
   }
 
   revokeTokens(): void {
-    for (const token of [...this.#tokens.keys()]) this.#revoke(token)
+    for (const token of this.#tokens.keys()) this.#revoke(token)
   }
 
   revokeLeases(): void {

@@ -13,6 +13,8 @@ const ENTRY = join(import.meta.dirname, '..', '..', 'gateway', 'main.ts')
 const AS_NPM_START = ['--import', new URL('../../gateway/compile-cache.js', import.meta.url).href]
 const POLL_MS = 5
 const LISTEN_LIMIT_MS = 20_000
+/** A test is as many clients as it likes; the limits have tests of their own. */
+const UNLIMITED = { OPENCLAW_RATE_PER_IP: '1000000', OPENCLAW_RATE_PER_KEY: '1000000' }
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
 
 /** A test's context, or whoever else runs `after` hooks at an end, in the order in which they were given. */
@@ -63,7 +65,7 @@ export function spawnGateway(scope: Scope, options: GatewayOptions = {}): { read
   }
   const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
   const child = startChild([...AS_NPM_START, options.entry ?? ENTRY], {
-    env: { ...passedOn, OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', ...options.env },
+    env: { ...passedOn, OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', ...UNLIMITED, ...options.env },
     cwd: dir,
   })
   scope.after(async () => {

@@ -19,6 +19,8 @@ export class RouteServer {
   readonly #gone = new Map<string, Set<() => void>>()
   /** Where an upgrade seems to come from. */
   ip = '127.0.0.1'
+  /** How long whoever sends has to wait; null: not at all. */
+  waitSeconds: number | null = null
 
   constructor(channel: Channel) {
     this.#channel = channel
@@ -136,6 +138,7 @@ export class RouteServer {
       principal,
       ip: this.ip,
       authenticate: (text) => Promise.resolve(this.#tokens.get(text) ?? null),
+      waitOf: () => this.waitSeconds,
       onRevoked: ({ credential }, gone) => {
         const set = this.#gone.get(credential) ?? new Set()
         this.#gone.set(credential, set.add(gone))

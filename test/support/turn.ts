@@ -151,7 +151,15 @@ const AGENT: AgentDefinition = {
   prompt: 'You are a test.',
   models: [],
   skills: ['*'],
-  limits: { maxSteps: 8, maxContextTokens: 8_000, maxOutputTokens: 512, turnTimeoutMs: 60_000, maxConcurrentTurns: 8 },
+  limits: {
+    maxSteps: 8,
+    maxContextTokens: 8_000,
+    maxOutputTokens: 512,
+    turnTimeoutMs: 60_000,
+    maxConcurrentTurns: 8,
+    turnsPerMinute: null,
+    tokensPerHour: null,
+  },
   queue: { mode: 'followup', cap: 20, debounceMs: 0 },
   sessionScope: 'per-channel-peer',
 }

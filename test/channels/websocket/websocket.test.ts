@@ -74,6 +74,21 @@ void test('handles what was sent right after the auth frame, in order', async ()
   for (let index = 0; index < 5; index++) assert.equal((await client.next('ack'))['id'], `m${index}`)
 })
 
+void test('refuses a message that is one too many, and takes it when it comes again', async () => {
+  const client = await guest()
+  client.send({ type: 'auth', token: 'secret' })
+  await client.next('ready')
+  server.waitSeconds = 7
+  client.send({ type: 'message', id: 'm', payload: 'x' })
+  const refused = await client.next('error')
+  assert.deepEqual([refused['id'], refused['code'], refused['retry_after_ms']], ['m', 'RATE_LIMITED', 7_000])
+  client.send({ type: 'ping' })
+  await client.next('pong')
+  server.waitSeconds = null
+  client.send({ type: 'message', id: 'm', payload: 'x' })
+  assert.equal((await client.next('ack'))['id'], 'm')
+})
+
 void test('closes 4401 on a wrong token, wherever it was shown, and on another first frame', async () => {
   const wrong = new SocketClient(server.origin, ['openclaw.v1', `base64url.bearer.authorization.openclaw.${base64url('wrong')}`])
   assert.equal(await wrong.closed, 4401)
