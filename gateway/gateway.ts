@@ -15,6 +15,7 @@ import type {
   Log,
   MessageId,
   Metrics,
+  Redact,
   SessionKey,
   Skills,
   Store,
@@ -77,6 +78,8 @@ export interface GatewayParts {
   readonly starts: () => number
   readonly metricsText: () => Promise<string>
   readonly random: () => number
+  /** Takes known secrets out of what others say of failures, before it is stored or shown. */
+  readonly redact: Redact
 }
 
 /** A platform call that takes longer is cut. */
@@ -111,7 +114,7 @@ export class Gateway implements Lifecycle {
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
   constructor(parts: GatewayParts) {
-    const { config, store, clock, log, metrics, tracer, random, agents, skills, dir } = parts
+    const { config, store, clock, log, metrics, tracer, random, redact, agents, skills, dir } = parts
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
@@ -139,6 +142,7 @@ export class Gateway implements Lifecycle {
         roster: this.#roster,
         feed: this.#feed,
         pressure,
+        redact,
         onReady: (session, agent) => this.#dispatch.ready(session, agent),
       },
       ...routing(config),
@@ -151,6 +155,7 @@ export class Gateway implements Lifecycle {
         metrics,
         feed: this.#feed,
         random,
+        redact,
         update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
@@ -163,7 +168,7 @@ export class Gateway implements Lifecycle {
       },
       parts.channels,
     )
-    const shared = { store, clock, log, metrics, tracer, random, patience: this.#patience, channels: this.#channels }
+    const shared = { store, clock, log, metrics, tracer, random, redact, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
       { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
@@ -347,7 +352,7 @@ export class Gateway implements Lifecycle {
   }
 
   #services(): Services {
-    const { store, agents, version, metricsText } = this.#parts
+    const { store, agents, version, metricsText, redact } = this.#parts
     return {
       store,
       feed: this.#feed,
@@ -357,6 +362,7 @@ export class Gateway implements Lifecycle {
       audit: this.#auditDesk(),
       version,
       metricsText,
+      redact,
       agents: {
         list: (tenant) =>
           this.#roster.list(tenant).map((definition) => ({

@@ -26,7 +26,8 @@ const rules: ImportRules = {
   parts: {
     'gateway/contract': [],
     'gateway/observe': [contract],
-    'gateway/config': [contract],
+    'gateway/secrets': [contract],
+    'gateway/config': [contract, 'gateway/secrets'],
     'gateway/audit': [contract],
     'gateway/guarded': [contract],
     'gateway/webhooks': [contract],

@@ -8,6 +8,7 @@ import type { JsonObject } from '#contract'
 import { accessSchema, tenantSchema } from './access.ts'
 import { configuredAgentSchema } from './agent-schema.ts'
 import { identitySchema } from './identity-schema.ts'
+import { secretsSchema } from './secrets.ts'
 import { skillsSchema } from './skills-schema.ts'
 import { tlsSchema } from './tls.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
@@ -144,6 +145,7 @@ export const configSchema: JsonObject = {
       prices: map('Prices by `provider/model`, over the built-in table', { ...price, required: ['input_usd', 'output_usd'] }),
     }),
     skills: skillsSchema,
+    secrets: secretsSchema,
     session: object('Sessions', {
       identity_links: map('Person → accounts as `channel:sender`', { type: 'array', items: { type: 'string', pattern: '^[^:]+:.+$' } }),
     }),

@@ -16,6 +16,7 @@ import type {
   JsonValue,
   Permission,
   Principal,
+  Redact,
   Route,
 } from '#contract'
 import { deniedDeed, isAudited } from './audited.ts'
@@ -50,6 +51,7 @@ export interface Door {
   readonly audit: AuditDesk
   readonly meter: Meter
   readonly clock: Clock
+  readonly redact: Redact
   readonly streams: Set<OpenStream>
   readonly maxBodyBytes: number
   readonly maxStreams: number
@@ -221,7 +223,7 @@ export class Endpoint {
     const { response } = exchange
     if (error instanceof ClientGone || response.destroyed) return this.#record(exchange, CLIENT_GONE)
     if (this.#guessing !== null && error instanceof DeniedError) this.#door.limits.failed(exchange.ip, this.#guessing)
-    const problem = problemOf(error, exchange.id)
+    const problem = problemOf(error, exchange.id, this.#door.redact)
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
     else {

@@ -3,7 +3,7 @@
  * demands by `ProtocolError`; whatever else is thrown is a 500 that says nothing about its inside.
  */
 import { ConflictError, DeniedError, InvalidError, NotFoundError, OpenClawError, UnavailableError, isJsonObject, textOf } from '#contract'
-import type { Fault, JsonObject } from '#contract'
+import type { Fault, JsonObject, Redact } from '#contract'
 
 /** The kinds of problem there are. */
 export type Slug =
@@ -108,11 +108,12 @@ export interface Problem {
   readonly body: JsonObject
 }
 
-/** `instance` is the request's id. */
-export function problemOf(error: unknown, instance: string): Problem {
-  const { slug, code, detail, headers, faults } = describe(error)
+/** `instance` is the request's id. `redact`: where the error may hold words of a platform. */
+export function problemOf(error: unknown, instance: string, redact: Redact = (text) => text): Problem {
+  const { slug, code, headers, ...said } = describe(error)
+  const detail = redact(said.detail)
   const [status, title] = PROBLEMS[slug]
-  const errors = faults.map(({ pointer, detail }) => ({ pointer, detail }))
+  const errors = said.faults.map((fault) => ({ pointer: fault.pointer, detail: redact(fault.detail) }))
   const body = {
     type: `https://openclaw.dev/problems/${slug}`,
     title,

@@ -221,6 +221,7 @@ export class HttpServer implements Lifecycle {
       audit: services.audit,
       meter,
       clock,
+      redact: services.redact,
       streams: new Set(),
       maxBodyBytes: this.#limits.bodyBytes,
       maxStreams: this.#limits.streams,

@@ -4,9 +4,9 @@
  */
 import type {
   AccessPolicy,
-  AuditDesk,
   AgentDefinition,
   AgentId,
+  AuditDesk,
   Capabilities,
   ChannelState,
   DeadLetterId,
@@ -20,6 +20,7 @@ import type {
   MediaRef,
   Pairing,
   Payload,
+  Redact,
   ReplayResult,
   SessionKey,
   Skills,
@@ -53,6 +54,8 @@ export interface Services {
   readonly audit: AuditDesk
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
+  /** Takes known secrets out of what others say of failures. */
+  readonly redact: Redact
   readonly version: string
 }
 

@@ -231,7 +231,8 @@ export class Channels {
     }
   }
 
-  #status(entry: Entry, state: ChannelState, reason: string | null): void {
+  #status(entry: Entry, state: ChannelState, said: string | null): void {
+    const reason = said === null ? null : this.#parts.redact(said)
     if (entry.state === state && entry.reason === reason) return
     if (state === 'open' && entry.state !== 'open') this.#connects.inc([entry.name])
     const was = isConnected(entry.state)

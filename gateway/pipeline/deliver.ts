@@ -4,7 +4,7 @@
  * takes what platforms say later. What happens to one part is sender.ts's.
  */
 import { DEFAULT_TENANT, InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
-import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store, Tracer } from '#contract'
+import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Redact, Rendered, Store, Tracer } from '#contract'
 import type { Channels } from './channels.ts'
 import { LaneQueue } from './lane-queue.ts'
 import type { Pace } from './lane-queue.ts'
@@ -23,6 +23,8 @@ export interface DeliverParts {
   readonly patience: Patience
   readonly random: () => number
   readonly tracer: Tracer
+  /** For what platforms say of a failure. */
+  readonly redact: Redact
 }
 
 export interface DeliverOptions {

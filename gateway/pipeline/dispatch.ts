@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Tracer } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, Redact, SessionKey, Tracer } from '#contract'
 import { Allowances } from './allowance.ts'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
@@ -35,6 +35,8 @@ export interface DispatchParts extends Omit<TurnParts, 'spend'> {
   readonly random: () => number
   readonly pressure: Pressure
   readonly tracer: Tracer
+  /** For what models and agents say of a failure. */
+  readonly redact: Redact
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -309,7 +311,7 @@ export class Dispatch {
       }
     if (!(error instanceof OpenClawError))
       this.#parts.log.error({ agent: agent.name, err: error instanceof Error ? error : new Error(String(error)) }, 'An agent threw.')
-    return describeError(error)
+    return describeError(error, this.#parts.redact)
   }
 }
 

@@ -16,6 +16,7 @@ import type {
   Inbound,
   Log,
   Metrics,
+  Redact,
   Refusal,
   SessionKey,
   Span,
@@ -43,6 +44,8 @@ export interface IngressParts {
   readonly metrics: Metrics
   readonly tracer: Tracer
   readonly pressure: Pressure
+  /** For what a channel says of a message that it could not read. */
+  readonly redact: Redact
   /** A message waits in this session. */
   readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
 }
@@ -191,7 +194,10 @@ export class Ingress {
     const acceptedAt = this.#parts.clock.now()
     const { traceparent } = span
     const tenant = this.#tenantOf(channel, message)
-    const target = message.dead === undefined ? this.#traced(tenant, channel, message, traceparent) : { agent: null, reason: message.dead }
+    const target =
+      message.dead === undefined
+        ? this.#traced(tenant, channel, message, traceparent)
+        : { agent: null, reason: { ...message.dead, message: this.#parts.redact(message.dead.message) } }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,

@@ -115,6 +115,8 @@ export interface HubOptions {
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
   readonly tracer?: Tracer
+  /** Default: nothing is secret. */
+  readonly redact?: (text: string) => string
   /** Before a notice is posted. */
   readonly post?: () => Promise<void>
 }
@@ -244,6 +246,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   await pairings.start()
   const policies = (policy: AccessPolicy): ReadonlyMap<string, AccessPolicy> =>
     new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
+  const redact = options.redact ?? ((text: string): string => text)
   const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
     {
@@ -253,6 +256,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       log: quietLog,
       metrics,
       tracer,
+      redact,
       roster,
       feed,
       pressure,
@@ -275,13 +279,14 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       random: () => 0.5,
+      redact,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },
     [{ name: 'wire', kind: 'wire', tenant: DEFAULT_TENANT, channel, access: options.access ?? defaultPolicy }],
   )
-  const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, random: () => 1 }
+  const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, redact, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
     { ...shared, pressure, skills, agents, feed, roster },

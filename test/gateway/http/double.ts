@@ -290,6 +290,7 @@ export class Hub {
     },
     webhooks: absent as Services['webhooks'],
     metricsText: async () => 'up 1\n',
+    redact: (text) => text.replaceAll('hunter22', '***'),
     version: '1.2.3',
   }
 

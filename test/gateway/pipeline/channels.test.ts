@@ -92,6 +92,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       random: () => 1,
       onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
+      redact: (text) => text.replaceAll('hunter22', '***'),
       document: async () => null,
       update: async () => undefined,
       accept: async (_, message) => {
@@ -270,4 +271,15 @@ test(
       assert.ok(!lines.some((line) => line.startsWith('openclaw_channel_last_inbound_age_seconds{channel="phone"}')))
     }),
   ),
+)
+
+test(
+  'what a channel says of its state is shown and told without known secrets',
+  withFolder(async (dir) => {
+    await withChannels(dir, async (world) => {
+      world.wire.hostNow().status('degraded', 'Refused hunter22.')
+      assert.equal(view(world, 'wire').reason, 'Refused ***.')
+      assert.doesNotMatch(JSON.stringify(world.events), /hunter22/)
+    })
+  }),
 )
