@@ -119,19 +119,25 @@ export async function startWorld(): Promise<World> {
   const admin = { secret: (await readFile(join(dir, '.openclaw', 'admin.key'), 'utf8')).trim() }
   const keyOf = async (who: { readonly secret: string }, key: JsonObject): Promise<JsonObject> =>
     json(await call(who, 'POST', '/v1/keys', key))
-  const owner = await keyOf(admin, { name: 'admin', scopes: ['*'], tenant: 'acme' })
+  const stop = async (): Promise<void> => {
+    await gateway.stop()
+    await rm(dir, { recursive: true, force: true })
+  }
   const everything = (tenant: string, secret: string, channel: string): Promise<Things> =>
     everythingOf({ tenant, secret, channel, wire: wires.get(channel) ?? assert.fail(), call })
-  return {
-    url,
-    call,
-    keyFor: async (who, key) => text((await keyOf(who, { ...key }))['secret']),
-    operator: await everything('default', admin.secret, 'desk'),
-    acme: await everything('acme', text(owner['secret']), 'till'),
-    async stop() {
-      await gateway.stop()
-      await rm(dir, { recursive: true, force: true })
-    },
+  try {
+    const owner = await keyOf(admin, { name: 'admin', scopes: ['*'], tenant: 'acme' })
+    return {
+      url,
+      call,
+      stop,
+      keyFor: async (who, key) => text((await keyOf(who, { ...key }))['secret']),
+      operator: await everything('default', admin.secret, 'desk'),
+      acme: await everything('acme', text(owner['secret']), 'till'),
+    }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 

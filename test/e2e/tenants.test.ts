@@ -260,10 +260,11 @@ describe('two tenants of one gateway', () => {
     ] as const) {
       const gone = new AbortController()
       const response = await fetch(`${world.url}/v1/events/stream`, {
-        signal: gone.signal,
+        signal: AbortSignal.any([gone.signal, AbortSignal.timeout(20_000)]),
         headers: { authorization: `Bearer ${one.secret}`, 'last-event-id': '0' },
       })
       const said = `the last of ${one.tenant}`
+      await world.call(other, 'POST', '/v1/messages?wait=20', { payload: `${other.mark} while ${one.tenant} listens` })
       await world.call(one, 'POST', '/v1/messages', { payload: said })
       let text = ''
       for await (const chunk of response.body ?? assert.fail()) {
