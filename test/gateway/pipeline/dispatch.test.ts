@@ -545,3 +545,31 @@ test('agents of one name in two tenants have lanes, limits and counts of their o
     await hub.stop()
   }
 })
+
+test("what waits when a gateway ends is taken up by its tenant's agent in the next", async () => {
+  const other = agent({ tenant: 'acme' })
+  const begun = Promise.withResolvers<void>()
+  const hub = await startHub({
+    isShared: true,
+    agents: [agent(), other],
+    think: (turn) =>
+      new Promise((_, reject) => {
+        begun.resolve()
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason instanceof Error ? turn.signal.reason : new Error('aborted')))
+      }),
+  })
+  await hub.say('b', { tenant: 'acme', agent: 'main' })
+  await begun.promise
+  await hub.stop(true)
+  const taken = Promise.withResolvers<string>()
+  const think = async (turn: Turn): Promise<Ending> => {
+    taken.resolve(turn.agent.tenant)
+    return reply('done')
+  }
+  const next = await startHub({ dir: hub.dir, clock: hub.clock, isShared: true, agents: [agent(), other], think })
+  try {
+    assert.equal(await taken.promise, 'acme')
+  } finally {
+    await next.stop()
+  }
+})
