@@ -164,7 +164,11 @@ export class Gateway implements Lifecycle {
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
         onLine: (channel, isConnected, reason) =>
-          this.#webhooks.tell(isConnected ? 'channel.connected' : 'channel.disconnected', { channel, reason }, DEFAULT_TENANT),
+          this.#webhooks.tell(
+            isConnected ? 'channel.connected' : 'channel.disconnected',
+            { channel, reason },
+            this.#channels.tenantOf(channel) ?? DEFAULT_TENANT,
+          ),
       },
       parts.channels,
     )

@@ -80,6 +80,9 @@ export interface Things {
   readonly run: string
   readonly codes: { readonly toApprove: string; readonly toDeny: string }
   readonly grant: string
+  readonly role: string
+  readonly webhook: string
+  readonly webhookDelivery: string
 }
 
 export interface World {
@@ -94,6 +97,7 @@ export interface World {
 
 const CONFIG = {
   log: { level: 'silent' },
+  webhooks: { allow_networks: ['127.0.0.0/8'], https_only: false },
   agents: { main: {}, seller: { tenant: 'acme' } },
   channels: { desk: { kind: 'wire', allow: ['ann'] }, till: { kind: 'wire', tenant: 'acme', allow: ['ann'] } },
 }
@@ -150,11 +154,16 @@ async function everythingOf({ tenant, secret, channel, wire, call }: Given): Pro
   const mark = `mark-of-${tenant}`
   const ask = async (method: string, path: string, body?: JsonValue): Promise<JsonObject> =>
     json(await call({ secret }, method, path, body))
+  // Nobody listens there, and what a disabled one missed stays as it is.
+  const webhook = text((await ask('POST', '/v1/webhooks', { url: `http://127.0.0.1:9/${mark}`, events: ['message.received'] }))['id'])
+  await ask('PATCH', `/v1/webhooks/${webhook}`, { status: 'disabled' })
+  const role = text((await ask('POST', '/v1/roles', { name: mark, permissions: ['logs:read'] }))['name'])
   const accepted = await wire.says('ann', `${mark} hello`)
   assert.ok(accepted.status === 'new')
   const { id: message, session } = accepted.envelope
   await ask('GET', `/v1/messages/${message}?wait=20`)
 
+  const [missed] = await listed(async () => ask('GET', `/v1/webhooks/${webhook}/deliveries`), 1)
   const agent = await ask('POST', '/v1/agents', { name: 'helper', description: mark })
   const key = await ask('POST', '/v1/keys', { name: mark, scopes: ['channels:read'] })
   const sent = await ask('POST', `/v1/channels/${channel}/send`, { to: { chat: 'ann' }, text: `${mark} good morning` })
@@ -184,6 +193,9 @@ async function everythingOf({ tenant, secret, channel, wire, call }: Given): Pro
     run: text(ran['run_id']),
     codes: { toApprove: text(toApprove?.['code']), toDeny: text(toDeny?.['code']) },
     grant: encodeURIComponent(text(grant['sender'])),
+    role,
+    webhook,
+    webhookDelivery: text(missed?.['id']),
   }
 }
 

@@ -22,6 +22,9 @@ const message = { at: ({ message: id }: Things) => id, absent: `msg-${NONE}` }
 const session = { at: ({ session: key }: Things) => key, absent: 'agent%3Anone%3Ahttp%3Anone%3Adirect%3Anone' }
 const channel = { at: ({ channel: name }: Things) => name, absent: 'nobodys' }
 const runOf = { at: ({ run }: Things) => run, absent: `run-${NONE}` }
+const key = { at: ({ key: id }: Things) => id, absent: `key-${NONE}` }
+const webhook = { at: ({ webhook: id }: Things) => id, absent: `whk-${NONE}` }
+const webhookDelivery = { at: ({ webhookDelivery: id }: Things) => id, absent: `wdl-${NONE}` }
 const code = (pick: keyof Things['codes']): Pick<Row, 'at' | 'absent'> => ({
   at: ({ channel: name, codes }) => `${name}/${codes[pick]}`,
   absent: 'nobodys/ABCDEFGH',
@@ -55,7 +58,19 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/runs/{id}/logs': runOf,
   'GET /v1/runs/{id}/events': runOf,
   'POST /v1/runs/{id}/cancel': runOf,
-  'DELETE /v1/keys/{id}': { at: ({ key }) => key, absent: `key-${NONE}` },
+  'GET /v1/webhooks/{id}': webhook,
+  'PATCH /v1/webhooks/{id}': { ...webhook, body: { events: ['*'] } },
+  'POST /v1/webhooks/{id}/rotate-secret': { ...webhook, body: {} },
+  'GET /v1/webhooks/{id}/deliveries': webhook,
+  'POST /v1/webhooks/{id}/recover': { ...webhook, body: { since: '2020-01-01T00:00:00Z' } },
+  'POST /v1/webhooks/{id}/test': { ...webhook, body: {} },
+  'GET /v1/webhook-deliveries/{id}': webhookDelivery,
+  'POST /v1/webhook-deliveries/{id}/redeliver': webhookDelivery,
+  'DELETE /v1/webhooks/{id}': webhook,
+  'DELETE /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role' },
+  'GET /v1/keys/{id}': key,
+  'POST /v1/keys/{id}/rotate': { ...key, body: {} },
+  'DELETE /v1/keys/{id}': key,
 }
 
 /** Names that a tenant chooses for itself: the same one is each tenant's own, so there is nothing foreign to name. */
@@ -70,7 +85,9 @@ const LISTS: { readonly [path: string]: (things: Things) => string } = {
   '/v1/dead-letters': ({ letters }) => letters.toReplay,
   '/v1/runs': ({ run }) => run,
   '/v1/skills': ({ mark }) => mark,
-  '/v1/keys': ({ key }) => key,
+  '/v1/keys': ({ key: id }) => id,
+  '/v1/roles': ({ role }) => role,
+  '/v1/webhooks': ({ webhook: id }) => id,
   '/v1/audit': ({ key }) => key,
   '/v1/audit/export': ({ key }) => key,
 }
@@ -87,16 +104,24 @@ const OTHERS: ReadonlySet<string> = new Set([
   'GET /v1/audit/stream',
   'GET /v1/audit/verify',
   'GET /v1/events/stream',
+  'GET /v1/models',
+  'GET /v1/models/{publisher}/{name}',
   'GET /v1/openapi.json',
+  'GET /v1/revocations',
   'GET /v1/skills/runtime',
   'GET /v1/whoami',
   'GET /v1/ws',
   'POST /v1/agents',
+  'POST /v1/chat/completions',
   'POST /v1/console/session',
   'POST /v1/keys',
   'POST /v1/messages',
+  'POST /v1/responses',
+  'POST /v1/revocations',
+  'POST /v1/roles',
   'POST /v1/skills',
   'POST /v1/skills/validate',
+  'POST /v1/webhooks',
 ])
 
 let world: World
