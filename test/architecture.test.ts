@@ -44,7 +44,7 @@ const rules: ImportRules = {
     agents: [contract],
     skills: [contract],
     console: [],
-    'sdk/webhooks/typescript': [],
+    sdk: [],
     'test/fakes': [],
   },
   owners: {

@@ -8,7 +8,7 @@ import type { Claim, Signed } from './scheme.ts'
 import type { Settings } from './settings.ts'
 
 /** Either way: clocks differ, and a request may have waited. */
-export const TOLERANCE_S = 300
+const TOLERANCE_S = 300
 
 /** @throws DeniedError */
 export function prove(request: Signed, { scheme, keys }: Pick<Settings, 'scheme' | 'keys'>, now: number): Claim {

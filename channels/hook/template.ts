@@ -25,18 +25,16 @@ export function parseTemplate(text: string): Template | null {
     return pointer === null ? null : { isWhole: true, pieces: [{ pointer }] }
   }
   const pieces: Piece[] = []
-  for (const part of text.split(/(\{(?:\/|header:)[^{}]*\})/)) {
-    if (part === '') continue
-    if (part.startsWith('{header:')) {
-      const header = part.slice('{header:'.length, -1).toLowerCase()
-      if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(header)) return null
-      pieces.push({ header })
-    } else if (part.startsWith('{/')) {
-      const pointer = parsePointer(part.slice(1, -1))
-      if (pointer === null) return null
-      pieces.push({ pointer })
-    } else if (/\{(?:\/|header:)/.test(part)) return null
-    else pieces.push({ words: part })
+  // Of what `split` gives every second is a place.
+  for (const [at, part] of text.split(/\{((?:\/|header:)[^{}]*)\}/).entries()) {
+    if (at % 2 === 0) {
+      if (/\{(?:\/|header:)/.test(part)) return null
+      if (part !== '') pieces.push({ words: part })
+      continue
+    }
+    const place = parsePlace(part)
+    if (place === null) return null
+    pieces.push(place)
   }
   return { isWhole: false, pieces }
 }
@@ -80,6 +78,15 @@ function dig(body: JsonValue | undefined, pointer: readonly string[]): JsonValue
     else return undefined
   }
   return at
+}
+
+function parsePlace(text: string): Piece | null {
+  if (text.startsWith('/')) {
+    const pointer = parsePointer(text)
+    return pointer === null ? null : { pointer }
+  }
+  const header = text.slice('header:'.length).toLowerCase()
+  return /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(header) ? { header } : null
 }
 
 /** RFC 6901 §3 and §4; null: a `~` that escapes nothing. */

@@ -18,20 +18,19 @@ interface Response {
 export function webhookReceiver(
   secret: string | readonly string[],
   options: VerifyOptions = {},
-): (request: Request, response: Response, next: (error?: unknown) => void) => void {
-  return (request, response, next) => {
+): (request: Request, response: Response, next: (error?: unknown) => void) => Promise<void> {
+  return async (request, response, next) => {
     // Where there is no body, express.raw leaves nothing (5) or an empty object (4).
     const body = hasBody(request) ? (request.body as Uint8Array) : ''
-    verifyWebhook(body, request.headers, secret, options).then(
-      (event) => {
-        request.webhook = event
-        next()
-      },
-      (error: unknown) => {
-        if (!(error instanceof SignatureVerificationError) || PROGRAM.has(error.reason)) next(error)
-        else response.status(error.reason === 'replayed' ? 409 : 401).json({ error: error.reason })
-      },
-    )
+    let fault: unknown
+    try {
+      request.webhook = await verifyWebhook(body, request.headers, secret, options)
+    } catch (error) {
+      fault = error
+    }
+    if (fault instanceof SignatureVerificationError && !PROGRAM.has(fault.reason)) {
+      response.status(fault.reason === 'replayed' ? 409 : 401).json({ error: fault.reason })
+    } else next(fault)
   }
 }
 

@@ -162,11 +162,12 @@ interface Stated {
 }
 function statedIn(place: Buffer | ((name: string) => string | undefined)): Stated {
   if (typeof place === 'function') return { timestamp: place('x-openclaw-timestamp'), nonce: place('x-openclaw-nonce') }
-  const event = parse(place)
-  const members: { readonly timestamp?: unknown; readonly nonce?: unknown } = typeof event === 'object' && event !== null ? event : {}
+  const event: unknown = parse(place)
+  if (typeof event !== 'object' || event === null) return { timestamp: undefined, nonce: undefined }
+  const { timestamp, nonce } = event as { readonly timestamp?: unknown; readonly nonce?: unknown }
   return {
-    timestamp: typeof members.timestamp === 'number' ? String(members.timestamp) : undefined,
-    nonce: typeof members.nonce === 'string' ? members.nonce : undefined,
+    timestamp: typeof timestamp === 'number' ? String(timestamp) : undefined,
+    nonce: typeof nonce === 'string' ? nonce : undefined,
   }
 }
 

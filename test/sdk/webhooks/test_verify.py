@@ -1,5 +1,7 @@
 """The receivers' helper for Python: every vector, replays, threads. Run by python.test.ts."""
 
+import hashlib
+import hmac
 import json
 import pathlib
 import sys
@@ -61,9 +63,6 @@ class Replay(unittest.TestCase):
     def test_without_a_store_a_replay_in_the_same_process_is_seen(self):
         # The clock of the default store is the real one, so the time of signing has to be far ahead of it.
         now = 4_000_000_000
-        import hashlib
-        import hmac
-
         body, nonce = b"{}", "ab" * 16
         signature = hmac.new(b"a secret of some length", body + str(now).encode() + nonce.encode(), hashlib.sha256).hexdigest()
         headers = {"X-OpenClaw-Signature": signature, "X-OpenClaw-Timestamp": str(now), "X-OpenClaw-Nonce": nonce}
