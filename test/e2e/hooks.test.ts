@@ -1,5 +1,8 @@
 /** Hooks of the real gateway: what came before stays known beyond a kill, guessing is shut out, and one without a secret never opens. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { asStandard } from '../fakes/hook-sender.ts'
 import type { SenderHeaders } from '../fakes/hook-sender.ts'
@@ -53,3 +56,29 @@ test('a gateway whose hook has a blank secret does not start, and says where', {
   assert.notEqual(code, 0)
   assert.match(child.output(), /channels\.ci\.secret/)
 })
+
+const lacks = ['openssl', 'curl', 'od'].filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0)
+
+test(
+  'what docs/hooks.md says works as it stands',
+  { timeout: 60_000, skip: lacks.length > 0 && `not here: ${lacks.join(', ')}` },
+  async (context) => {
+    const docs = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'hooks.md'), 'utf8')
+    const block = (language: string): string => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(docs)?.[1] ?? ''
+    const env = { ALERTS_SECRET: SECRET }
+    const gateway = await startGateway(context, { config: block('yaml'), env })
+    const { stdout, stderr } = spawnSync('sh', ['-c', block('sh')], {
+      env: { PATH: process.env['PATH'], ...env, URL: gateway.url },
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    const answer = JSON.parse(stdout || JSON.stringify({ stderr })) as { readonly status?: string; readonly message_id?: string }
+    assert.equal(answer.status, 'queued', stdout + stderr)
+    const message = (await (await gateway.fetch(`/v1/messages/${answer.message_id}`)).json()) as {
+      readonly sender_id: string
+      readonly payload: unknown
+    }
+    assert.deepEqual([message.sender_id, message.payload], ['web-1', { text: 'web-1: disk is full' }])
+    await gateway.stop()
+  },
+)

@@ -62,8 +62,9 @@ export async function verifyWebhook(
         "express.raw({ type: '*/*' }) for this route, ahead of express.json().",
     )
   }
-  const secrets = typeof secret === 'string' ? [secret] : secret
-  if (secrets.length === 0 || secrets.some((each) => typeof each !== 'string' || each.trim() === '' || standardKey(each).length === 0)) {
+  // JavaScript may hand in an environment variable that is not set.
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
+  if (secrets.length === 0 || !secrets.every(isSecret)) {
     throw new SignatureVerificationError('secret_missing', 'A secret is missing, blank, or has no base64 behind `whsec_`.')
   }
   const body = Buffer.from(rawBody)
@@ -170,6 +171,8 @@ function statedIn(place: Buffer | ((name: string) => string | undefined)): State
     nonce: typeof nonce === 'string' ? nonce : undefined,
   }
 }
+
+const isSecret = (given: unknown): given is string => typeof given === 'string' && given.trim() !== '' && standardKey(given).length > 0
 
 /** Standard Webhooks encodes its key; without the prefix the secret is the key. */
 function standardKey(secret: string): Buffer {

@@ -102,6 +102,10 @@ class Replay(unittest.TestCase):
         clock[0] = 30
         self.assertTrue(store.insert("c", 60))
 
+    def test_a_secret_that_is_not_set_opens_nothing(self):
+        for secret in (None, [None], []):
+            self.refused("secret_missing", lambda: verify(GIVEN, secret=secret))
+
     def test_a_parsed_body_is_refused_with_a_word_on_what_to_do(self):
         with self.assertRaises(webhooks.SignatureVerificationError) as caught:
             webhooks.verify(json.loads(GIVEN["body"]), GIVEN["headers"], GIVEN["secret"])

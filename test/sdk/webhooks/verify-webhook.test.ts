@@ -97,6 +97,13 @@ test('a body that was parsed already is refused with a word on what to do', asyn
   })
 })
 
+test('a secret that is not set opens nothing', async () => {
+  const { headers, body } = delivery(Date.now(), 'ab'.repeat(16))
+  const unset = process.env['OPENCLAW_TEST_NOT_SET'] as string
+  await assert.rejects(verifyWebhook(body, headers, unset), refused('secret_missing'))
+  await assert.rejects(verifyWebhook(body, headers, [unset]), refused('secret_missing'))
+})
+
 async function serve(
   context: TestContext,
   ...before: express.RequestHandler[]

@@ -83,7 +83,8 @@ def verify(
             "The body was parsed already, and the signature is over its bytes. Verify before parsing: "
             "request.get_data() in Flask, request.body in Django, await request.body() in FastAPI.",
         )
-    secrets = [secret] if isinstance(secret, str) else list(secret)
+    # An environment variable that is not set is None.
+    secrets = [secret] if secret is None or isinstance(secret, str) else list(secret)
     if not secrets or not all(isinstance(each, str) and each.strip() and _standard_key(each) for each in secrets):
         raise SignatureVerificationError(
             "secret_missing", "A secret is missing, blank, or has no base64 behind `whsec_`."
