@@ -11,7 +11,7 @@ export interface RegisteredAgentsParts {
   readonly clock: Clock
   readonly log: Log
   /** @throws InvalidError with every fault of the declaration */
-  readonly declared: (declaration: JsonObject) => AgentDefinition
+  readonly declared: (tenant: string, declaration: JsonObject) => AgentDefinition
 }
 
 export class RegisteredAgents {
@@ -25,25 +25,28 @@ export class RegisteredAgents {
   async read(): Promise<void> {
     const { store, roster, log, declared } = this.#parts
     const agents: AgentDefinition[] = []
-    for (const { id, name, declaration } of await store.agents.list()) {
+    for (const { id, tenant, name, declaration } of await store.agents.list()) {
       try {
-        agents.push({ ...declared(declaration), id })
+        agents.push({ ...declared(tenant, declaration), id })
       } catch (error) {
-        log.warn({ agent: name, 'error.code': describeError(error).code }, 'A registered agent is not valid any more and is left out.')
+        log.warn(
+          { tenant, agent: name, 'error.code': describeError(error).code },
+          'A registered agent is not valid any more and is left out.',
+        )
       }
     }
     roster.register(agents)
   }
 
   /** @throws InvalidError with every fault of the declaration */
-  async register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
+  async register(tenant: string, declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
     const { store, feed, clock, log, declared } = this.#parts
     const now = clock.now()
-    const agent = declared(declaration)
-    const { id, name } = await store.agents.put({ id: newAgentId(now), name: agent.name, declaration, createdAt: now })
+    const agent = declared(tenant, declaration)
+    const { id, name } = await store.agents.put({ id: newAgentId(now), tenant, name: agent.name, declaration, createdAt: now })
     await this.read()
-    feed.emit({ type: 'event', name: 'agent.registered', data: { id, name } })
-    log.info({ agent: name }, 'agent registered')
+    feed.emit({ type: 'event', tenant, name: 'agent.registered', data: { id, name } })
+    log.info({ tenant, agent: name }, 'agent registered')
     return { id, name }
   }
 }

@@ -2,6 +2,7 @@
 import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
 import type { AgentView } from '../services.ts'
+import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -49,7 +50,7 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       summary: 'All agents, configured and registered',
       tag: 'agents',
       responses: { 200: { description: 'All of them.', schema: pageOf(AGENT) } },
-      handle: () => ({ status: 200, body: { data: agents.list().map(agentDocument), cursor: null } }),
+      handle: (request) => ({ status: 200, body: { data: agents.list(tenantOf(request)).map(agentDocument), cursor: null } }),
     },
     {
       method: 'GET',
@@ -58,9 +59,10 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       summary: 'One agent, by name or id',
       tag: 'agents',
       responses: { 200: { description: 'The agent.', schema: AGENT } },
-      handle: ({ params }) => {
-        const found = agents.find(params['id'] ?? '')
-        const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
+      handle: (request) => {
+        const tenant = tenantOf(request)
+        const found = agents.find(tenant, request.params['id'] ?? '')
+        const view = found === null ? undefined : agents.list(tenant).find(({ definition }) => definition.name === found.name)
         if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
         return { status: 200, body: agentDocument(view) }
       },
@@ -76,9 +78,10 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       responses: {
         201: { description: 'It is registered.', schema: objectOf({ id: TEXT, name: TEXT, status: { const: 'registered' } }) },
       },
-      handle: async ({ body }) => {
+      handle: async (request) => {
+        const { body } = request
         if (!isJsonObject(body)) throw new InvalidError('A declaration is an object.', { code: 'SCHEMA_VIOLATION' })
-        const { id, name } = await agents.register(body)
+        const { id, name } = await agents.register(tenantOf(request), body)
         return { status: 201, headers: { location: `/v1/agents/${id}` }, body: { id, name, status: 'registered' } }
       },
     },

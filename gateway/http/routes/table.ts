@@ -14,6 +14,7 @@ import type { Hub } from './hub.ts'
 import { keyRoutes } from './keys.ts'
 import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
+import { modelRoutes } from './models.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
 import { revocationRoutes } from './revocations.ts'
@@ -37,6 +38,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
+    ...modelRoutes(hub),
     ...skillRunRoutes(hub),
     ...runRoutes(hub),
     ...skillRoutes(hub),

@@ -73,6 +73,8 @@ test('whatever is mounted is in the document', async (t) => {
     'GET /v1/messages/{id}',
     'GET /v1/messages/{id}/media/{index}',
     'GET /v1/messages/{id}/stream',
+    'GET /v1/models',
+    'GET /v1/models/{publisher}/{name}',
     'GET /v1/openapi.json',
     'GET /v1/revocations',
     'GET /v1/roles',
