@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { UnavailableError } from '#contract'
+import { UnavailableError, asEventId } from '#contract'
 import type { Channel, JsonObject } from '#contract'
 import { hook } from '../../../channels/hook/hook.ts'
+import { signedRequest } from '../../../gateway/webhooks/sign.ts'
 import { asGitHub, asOpenClaw, asStandard, asStripe } from '../../fakes/hook-sender.ts'
 import type { SenderHeaders } from '../../fakes/hook-sender.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
@@ -12,6 +13,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 import { RouteServer } from '../../support/route-server.ts'
 import { vectors } from '../../sdk/webhooks/vectors.ts'
 
+const OLD = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 interface Bench {
@@ -175,6 +177,29 @@ test('stops only when what it takes in is taken in', async (context) => {
   await stopped
   assert.equal((await answer).status, 202)
 })
+
+for (const scheme of ['standard', 'openclaw']) {
+  test(`the webhook of another gateway is taken by ${scheme}, and its later attempts are the same message`, async (context) => {
+    const { host, post } = await given(context, { scheme })
+    const event = { id: asEventId('evt_1'), type: 'message.processed', createdAt: host.clock.now(), data: { message_id: 'msg-1' } }
+    const attempt = (number: number): ReturnType<typeof signedRequest> =>
+      signedRequest({
+        event,
+        number,
+        at: host.clock.now(),
+        nonce: String(number).repeat(32),
+        secrets: [SECRET, OLD],
+        userAgent: 'OpenClaw-Webhooks/1',
+      })
+    const first = attempt(1)
+    assert.equal((await post(first.headers, first.body)).status, 202)
+    host.clock.advance(1_800_000)
+    const second = attempt(2)
+    assert.equal((await post(first.headers, first.body)).status, 403, 'its time is over')
+    assert.equal((await post(second.headers, second.body)).status, 200)
+    assert.deepEqual(new Set(host.handed.map(({ key }) => key)), new Set(['evt_1']))
+  })
+}
 
 describe('what it becomes', () => {
   const map = {
