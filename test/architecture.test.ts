@@ -46,6 +46,7 @@ const rules: ImportRules = {
     agents: [contract],
     skills: [contract],
     console: [],
+    sdk: [],
     'test/fakes': [],
   },
   owners: {
@@ -90,13 +91,13 @@ const rules: ImportRules = {
 }
 
 const root = join(import.meta.dirname, '..')
-const source = readSources(root, ['{gateway,channels,agents,skills,cli}/**/*.ts', 'console/**/*.js'])
+const source = readSources(root, ['{gateway,channels,agents,skills,cli,sdk}/**/*.ts', 'console/**/*.js'])
 const tests = readSources(root, ['test/**/*.ts'])
 const fakes = tests.filter(({ path }) => within(path, 'test/fakes'))
 const leakRules: LeakRules = {
   kinds: globSync('channels/*/', { cwd: root }).map((folder) => basename(folder)),
   registry: 'channels/registry.ts',
-  ordinary: new Set(['completions', 'http', 'websocket', 'email', 'signal', 'matrix', 'slack', 'whatsapp']),
+  ordinary: new Set(['completions', 'hook', 'http', 'websocket', 'email', 'signal', 'matrix', 'slack', 'whatsapp']),
   otherSense: /upgrade|protocol|scheme|messaging_product|channel_id|\b(part|tag):/i,
 }
 const leaksAllowed = 1
