@@ -9,6 +9,7 @@ import type {
   AgentRunner,
   AuditDesk,
   Clock,
+  ConfigDesk,
   JsonObject,
   KeyId,
   Lifecycle,
@@ -57,6 +58,8 @@ import { Webhooks } from './webhooks/webhooks.ts'
 
 export interface GatewayParts {
   readonly config: Config
+  /** The same while it runs: what the API reads and changes of it. */
+  readonly desk: ConfigDesk
   /** Where `.openclaw/` lies. */
   readonly dir: string
   readonly consoleDir: string
@@ -297,7 +300,7 @@ export class Gateway implements Lifecycle {
     this.#feed.emit({ type: 'event', name, data })
   }
 
-  /** New routes, agents, access rules, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
+  /** New routes, agents, access rules, rate limits, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
@@ -306,6 +309,7 @@ export class Gateway implements Lifecycle {
     this.#keys.configure(config.keys)
     this.#tokens.configure(config.auth.issuers)
     this.#http.configureClients(config.server.tls?.clients ?? [])
+    this.#http.configureLimits(config.server.rateLimits)
     this.#tellOpen()
     this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
   }
@@ -330,6 +334,8 @@ export class Gateway implements Lifecycle {
           })),
         find: (nameOrId) => this.#roster.find(nameOrId),
         register: (declaration) => this.#registered.register(declaration),
+        registration: async (id) => (await this.#registered.find(id))?.declaration ?? null,
+        change: (id, decide) => this.#registered.change(id, decide),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -338,6 +344,8 @@ export class Gateway implements Lifecycle {
         media: (name, ref, signal) => this.#channels.media(name, ref, signal),
         post: (posting) => this.#deliver.post(posting),
       },
+      config: this.#parts.desk,
+      explain: (message) => this.#ingress.explain(message),
       pairings: this.#pairings,
       webhooks: this.#webhooks,
       skills: this.#parts.skills,

@@ -7,7 +7,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InvalidError, OpenClawError, describeError, noTracer } from '#contract'
-import type { AgentRunner, ChannelKind, Clock, SkillRunner, Skills, Store, Tracer } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, OverlayRow, SkillRunner, Skills, Store, Tracer } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
@@ -15,6 +15,7 @@ import { SkillSet } from '../skills/skills.ts'
 import { AuditTrail } from './audit/trail.ts'
 import { defaultPolicy } from './config/access.ts'
 import type { Config, TracingConfig } from './config/config.ts'
+import { LiveConfig } from './config/desk.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
@@ -29,6 +30,7 @@ import { Redactor } from './observe/redact.ts'
 import { countStart } from './observe/starts.ts'
 import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
+import { readOverlay } from './store/overlay.ts'
 import { SqliteStore } from './store/sqlite.ts'
 
 export interface RunOptions {
@@ -65,7 +67,9 @@ const clock: Clock = {
 export async function run({ env, print, around = {} }: RunOptions): Promise<Running> {
   const dir = resolve(env['OPENCLAW_DIR'] ?? '.')
   const kinds = { ...channelKinds, ...around.channels }
-  const loaded = await load(dir, env)
+  const file = join(dir, 'sessions.db')
+  const rows = await readOverlay(file)
+  const loaded = await load(dir, env, rows)
   const { config } = loaded
   const version = await packageVersion()
   const redactor = new Redactor()
@@ -76,7 +80,6 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   const tracing = await startTracing(config, { version, redactor, clock, log, metrics })
   const { tracer } = tracing
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
-  const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   const auditKey = await loadSecret(join(dir, '.openclaw', 'audit.key'), 'no entry of the audit until now can be verified')
@@ -98,8 +101,27 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   })
   let starts = 0
   const lag = new LoopLag(clock)
+  const live = new LiveConfig({
+    loaded,
+    rows,
+    load: async (overlay) => {
+      const next = await load(dir, env, overlay)
+      const vain = channels.filter(({ channel }) => !channel.capabilities.strangers).flatMap(({ name }) => next.vainAccess(name))
+      if (vain.length > 0) throw faulty(vain)
+      return next
+    },
+    store: store.overlay,
+    apply: (next) => {
+      for (const secret of next.secrets) redactor.add(secret)
+      log.setLevel(next.config.log.level)
+      gateway.reload(next.config)
+    },
+    clock,
+    log,
+  })
   const gateway: Gateway = new Gateway({
     config,
+    desk: live,
     channels,
     dir,
     version,
@@ -126,16 +148,11 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
 
   const reload = async (): Promise<void> => {
     try {
-      const next = await load(dir, env)
-      const vain = channels.filter(({ channel }) => !channel.capabilities.strangers).flatMap(({ name }) => next.vainAccess(name))
-      if (vain.length > 0) throw faulty(vain)
-      for (const secret of next.secrets) redactor.add(secret)
-      log.setLevel(next.config.log.level)
-      gateway.reload(next.config)
-      const later = await skills.reconfigure(next.config.skills)
+      const next = await live.reload()
+      const later = await skills.reconfigure(next.skills)
       log.info(
         {},
-        'The configuration was read again: routes, agents, access rules, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
+        'The configuration was read again: routes, agents, access rules, rate limits, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
     } catch (error) {
@@ -208,8 +225,8 @@ const withRunner = (skills: Skills, runner: SkillRunner): Skills => ({
 
 const same = <T>(part: T): T => part
 
-async function load(dir: string, env: RunOptions['env']): Promise<Loaded> {
-  const loaded = await loadConfig({ dir, env })
+async function load(dir: string, env: RunOptions['env'], overlay: readonly OverlayRow[]): Promise<Loaded> {
+  const loaded = await loadConfig({ dir, env, overlay })
   if (!loaded.ok) throw faulty(loaded.faults)
   return loaded
 }

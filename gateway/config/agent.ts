@@ -77,7 +77,7 @@ export function agentFromSettings(name: string, settings: AgentSettings): AgentD
   }
 }
 
-const pointer = (path: string): string =>
+export const pointer = (path: string): string =>
   path === ''
     ? '#'
     : `#/${path

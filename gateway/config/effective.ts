@@ -11,7 +11,7 @@ const COMMENT_COLUMN = 44
 export interface EffectiveValue {
   readonly path: string
   readonly value: JsonValue
-  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `env NAME`. */
+  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `overlay by ops at 2030-01-01T00:00:00.000Z`, `env NAME`. */
   readonly origin: string
 }
 
@@ -54,5 +54,6 @@ function masked(value: JsonValue, path: string): JsonValue {
 function originText(origin: Origin | undefined): string {
   if (!origin || origin.from === 'default') return 'default'
   if (origin.from === 'env') return `env ${origin.name}`
+  if (origin.from === 'overlay') return `overlay by ${origin.by} at ${new Date(origin.at).toISOString()}`
   return `${origin.file}:${origin.line}${origin.env ? ` (env ${origin.env.join(', ')})` : ''}`
 }

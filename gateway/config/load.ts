@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isJsonObject } from '#contract'
-import type { JsonObject, JsonValue } from '#contract'
+import type { JsonObject, JsonValue, OverlayRow } from '#contract'
 import { isShared } from './access.ts'
 import { buildConfig } from './build.ts'
 import { byPlace, check } from './check.ts'
@@ -14,6 +14,7 @@ import type { Config } from './config.ts'
 import { withEnvironment } from './environment.ts'
 import type { Environment } from './interpolate.ts'
 import { configSchema } from './schema.ts'
+import { layOverlay } from './overlay.ts'
 import { isSecretPath, passwordIn } from './secret.ts'
 import { crossCheck } from './settings.ts'
 import type { Settings } from './settings.ts'
@@ -39,19 +40,56 @@ export interface Loaded {
   readonly checkChannel: (name: string, schema: JsonObject) => Pick<Checked, 'settings' | 'faults'>
   /** A fault for each access rule of a channel that no stranger can reach: it would have no effect. */
   readonly vainAccess: (name: string) => readonly ConfigFault[]
+  /** Rows of the overlay that are not in effect, because with them there would be these faults. */
+  readonly vain: readonly VainRow[]
+}
+
+export interface VainRow {
+  readonly row: OverlayRow
+  readonly faults: readonly ConfigFault[]
 }
 
 export interface LoadOptions {
   readonly dir: string
   readonly env: Environment
+  /** What was changed over the API; what has become impossible is left out and told, never a reason not to load. */
+  readonly overlay?: readonly OverlayRow[]
 }
 
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const read = await readTree(options)
   if (read.unreadable) return { ok: false, faults: read.faults }
-  const tree = withDefaultAgent(withEnvironment(read.tree, options.env))
+  const file = withDefaultAgent(read.tree)
+  const laid = layOverlay(file, options.overlay ?? [])
+  const vain = laid.orphans.map((row) => ({ row, faults: [orphaned(row)] }))
+  let rows = (options.overlay ?? []).filter((row) => !laid.orphans.includes(row))
+  for (;;) {
+    const result = checkTree(withEnvironment(layOverlay(file, rows).tree, options.env), read.faults)
+    if (result.ok) return { ...result, vain }
+    const { faults } = result
+    // The row in which a fault stands; else the newest, because what it says of another may be the fault. Without any it is the file's.
+    const row = rows.find(({ path }) => faults.some(({ overlay }) => overlay?.path === path)) ?? rows.at(-1)
+    if (row === undefined) return result
+    const own = faults.filter(({ overlay }) => overlay?.path === row.path)
+    vain.push({ row, faults: own.length > 0 ? own : [...faults] })
+    rows = rows.filter((other) => other !== row)
+  }
+}
+
+function orphaned({ path, by, at }: OverlayRow): ConfigFault {
+  const place = { file: 'overlay', line: 0, column: 0, overlay: { path, by, at } }
+  return {
+    path: path.slice(1).replaceAll('/', '.'),
+    ...place,
+    message: 'nothing of this name, expected it to be declared in openclaw.yaml',
+  }
+}
+
+type CheckedTree = Omit<Loaded, 'vain'> | { readonly ok: false; readonly faults: readonly ConfigFault[] }
+
+function checkTree(tree: Node, found: readonly ConfigFault[]): CheckedTree {
   const checked = check(tree, configSchema)
-  const faults = [...read.faults, ...checked.faults]
+  const faults = [...found, ...checked.faults]
   if (faults.length === 0) {
     crossCheck(checked.settings as unknown as Settings, (at, message, nearest = null) => {
       faults.push({ path: at.reduce<string>(childPath, ''), ...placeOf(tree, at), message, ...(nearest !== null && { nearest }) })
@@ -129,7 +167,7 @@ function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
 function vainAccess(tree: Node, name: string): readonly ConfigFault[] {
   const message = 'an access rule, expected none: who may write to this channel is told by keys and brokers, not by a list of senders'
   return channelNode(tree, name)
-    .entries.filter(({ key }) => isShared(key) && key !== 'kind')
+    .entries.filter(({ key, place }) => isShared(key) && key !== 'kind' && place.overlay === undefined)
     .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
 }
 

@@ -79,7 +79,7 @@ interface AgentRow {
   readonly created_at: number
 }
 
-export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
+export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put' | 'remove'>> = {
   put(sql, agent) {
     const row = sql.get<AgentRow>(
       `INSERT INTO agent (id, name, declaration, created_at) VALUES (?, ?, ?, ?)
@@ -98,6 +98,7 @@ export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
     })
     return kept
   },
+  remove: (sql, id) => sql.run('DELETE FROM agent WHERE id = ?', id) === 1,
 }
 
 export const agentReads: Handlers<Pick<RegisteredAgentStore, 'list'>> = {

@@ -42,6 +42,8 @@ export interface RegisteredAgent {
 export interface RegisteredAgentStore {
   /** Same name: replaces the declaration and keeps the id. */
   put(agent: RegisteredAgent): Promise<RegisteredAgent>
+  /** False: none such. */
+  remove(id: AgentId): Promise<boolean>
   list(): Promise<readonly RegisteredAgent[]>
 }
 

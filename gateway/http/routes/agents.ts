@@ -1,11 +1,12 @@
 /** Agents: who answers, and the registering of more. Invoking one is the matter of the channel that lends that route. */
 import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
-import type { AgentView } from '../services.ts'
+import { tagged } from '../conditional.ts'
+import type { AgentView, Services } from '../services.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
-const AGENT = objectOf({
+export const AGENT: JsonObject = objectOf({
   id: { ...TEXT_OR_NULL, description: 'null: declared in the configuration.' },
   name: TEXT,
   version: TEXT,
@@ -58,11 +59,9 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       summary: 'One agent, by name or id',
       tag: 'agents',
       responses: { 200: { description: 'The agent.', schema: AGENT } },
-      handle: ({ params }) => {
-        const found = agents.find(params['id'] ?? '')
-        const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
-        if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
-        return { status: 200, body: agentDocument(view) }
+      handle: async ({ params }) => {
+        const view = agentOf(services, params['id'] ?? '')
+        return tagged((await settingsOf(services, view)) ?? {}, agentDocument(view))
       },
     },
     {
@@ -85,8 +84,23 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
   ]
 }
 
+/** @throws NotFoundError when there is no such agent */
+export function agentOf({ agents }: Services, nameOrId: string): AgentView {
+  const found = agents.find(nameOrId)
+  const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
+  if (view !== undefined) return view
+  throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
+}
+
+/** As it is declared, in the configuration or over the API; null: gone meanwhile. The file wins a name. */
+export async function settingsOf({ agents, config }: Services, { definition }: AgentView): Promise<JsonObject | null> {
+  const declared = config.read({ is: 'agent', name: definition.name })
+  if (declared !== null) return declared.value
+  return definition.id === null ? null : agents.registration(definition.id)
+}
+
 /** The prompt is left out: it may hold what only its author should read. */
-function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
+export function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
   const { queue, limits } = definition
   return {
     id: definition.id,
