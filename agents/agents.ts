@@ -23,11 +23,13 @@ export interface AgentsOptions {
 export class Agents implements AgentRunner {
   readonly #options: AgentsOptions
   readonly #router: Router
+  #models: ModelsConfig
   #probing: Promise<void> | null = null
   #ollama: string | null = null
 
   constructor(options: AgentsOptions) {
     this.#options = options
+    this.#models = options.models
     this.#router = new Router({
       config: options.models,
       env: options.env,
@@ -56,7 +58,13 @@ export class Agents implements AgentRunner {
   }
 
   models(agent: AgentDefinition): readonly string[] {
-    return agent.models.length > 0 ? agent.models : chooseDefault(this.#options.models, this.#options.env, this.#ollama)
+    return agent.models.length > 0 ? agent.models : chooseDefault(this.#models, this.#options.env, this.#ollama)
+  }
+
+  /** Other keys, addresses, prices and defaults, from the next call on. */
+  reconfigure(models: ModelsConfig): void {
+    this.#models = models
+    this.#router.reconfigure(models)
   }
 
   async stop(): Promise<void> {
@@ -65,7 +73,7 @@ export class Agents implements AgentRunner {
   }
 
   async #probe(): Promise<void> {
-    const { models, env, probe = () => probeOllama(env) } = this.#options
-    if (wantsProbe(models, env)) this.#ollama = await probe()
+    const { env, probe = () => probeOllama(env) } = this.#options
+    if (wantsProbe(this.#models, env)) this.#ollama = await probe()
   }
 }

@@ -2,7 +2,7 @@
  * Commands: what a person may say to the gateway rather than to the model. They work for every agent, before and without any model.
  */
 import type { Ending, Turn } from '#contract'
-import { isJsonObject, toolText } from '#contract'
+import { clientTurnOf, isJsonObject, toolText } from '#contract'
 import type { JsonValue } from '#contract'
 
 const HELP = [
@@ -23,7 +23,7 @@ export interface CommandContext {
 /** null: it is no command. */
 export async function runCommand(turn: Turn, context: CommandContext): Promise<Ending | null> {
   const [envelope, ...more] = turn.envelopes
-  if (envelope === undefined || more.length > 0 || !('text' in envelope.payload)) return null
+  if (envelope === undefined || more.length > 0 || !('text' in envelope.payload) || clientTurnOf(envelope) !== null) return null
   const match = /^\/(help|status|reset|skills|skill)(?:\s+([\s\S]*))?$/.exec(envelope.payload.text)
   if (match === null) return null
   const rest = (match[2] ?? '').trim()

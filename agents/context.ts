@@ -3,8 +3,7 @@
  * an interrupt left in the memory, because providers refuse the rest of a session for one orphan; and the whole fits
  * the bound, the newest kept.
  */
-import type { Envelope, Message, SessionKey } from '#contract'
-import { envelopeText } from '#contract'
+import type { Message, SessionKey } from '#contract'
 
 /** A token covers about four bytes; each message has a frame. A provider that counts otherwise answers with overflow. */
 export const tokensOfText = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4)
@@ -19,10 +18,6 @@ export function tokensOf(messages: readonly Message[]): number {
     if (message.extra !== undefined && message.extra !== null) total += tokensOfText(JSON.stringify(message.extra))
   }
   return total
-}
-
-export function userMessage(envelope: Envelope): Message {
-  return { role: 'user', text: envelopeText(envelope), sender: envelope.sender_id }
 }
 
 /** In a group the model has to see who speaks: `agent:<agent>:<channel>:<account>:<kind>:<peer>`. */

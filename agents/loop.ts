@@ -3,13 +3,13 @@
  * call another, so that a run after a crash recalls what is done and goes on from there. Nothing here depends on time or chance.
  */
 import { hash } from 'node:crypto'
-import type { Ending, Message, SkillCall, Turn } from '#contract'
-import { FIRST_STEP, toolText } from '#contract'
+import type { ClientTurn, Ending, Message, SkillCall, Turn } from '#contract'
+import { FIRST_STEP, clientTurnOf, messagesOf, toolText } from '#contract'
 import { compact } from './compaction.ts'
-import { fit, named, paired, tokensOf, tokensOfText, userMessage } from './context.ts'
+import { fit, named, paired, tokensOf, tokensOfText } from './context.ts'
 import { ModelFault } from './models/fault.ts'
 import { toolName, toolOf } from './models/model.ts'
-import type { Completion, Prompt } from './models/model.ts'
+import type { Completion, Prompt, Tool } from './models/model.ts'
 import type { Answer, Ask } from './models/router.ts'
 import { decodeResult, encodeResult } from './step-result.ts'
 import type { StepResult } from './step-result.ts'
@@ -40,23 +40,26 @@ export async function runTurn(turn: Turn, options: LoopOptions): Promise<Ending>
 
 async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promise<Ending> {
   const { limits } = turn.agent
-  const tools = turn.skills.map(toolOf)
-  const system = turn.agent.prompt.trim() === '' ? USUAL_PROMPT : turn.agent.prompt
+  const given = turn.envelopes.flatMap((envelope) => clientTurnOf(envelope) ?? [])
+  const tools = toolsOf(turn, given)
+  const own = turn.agent.prompt.trim() === '' ? USUAL_PROMPT : turn.agent.prompt
+  const system = [own, ...given.map(({ instructions }) => instructions)].filter((text) => text !== '').join('\n\n')
   const fixedTokens = tokensOfText(system) + tokensOfText(JSON.stringify(tools))
   // However long prompt and tools are, something of the conversation has to fit.
+  const said = turn.envelopes.flatMap(messagesOf)
   const memory: Memory = {
-    history: paired(turn.history),
-    current: turn.envelopes.map(userMessage),
+    ...recalled(turn.history, said),
     maxTokens: Math.max(limits.maxContextTokens - fixedTokens, Math.floor(limits.maxContextTokens / 4)),
-    isCompacted: false,
+    // What a client remembers itself is its own to shorten: cut, and not summed up.
+    isCompacted: said.some(({ role }) => role === 'assistant'),
   }
-  if (memory.history.length > 0 && tokensOf(memory.history) + tokensOf(memory.current) > memory.maxTokens) {
+  if (!memory.isCompacted && memory.history.length > 0 && tokensOf(memory.history) + tokensOf(memory.current) > memory.maxTokens) {
     await shrink(turn, memory, options)
   }
   for (let n = 1; ; n++) {
     turn.signal.throwIfAborted()
     const isLast = n >= limits.maxSteps
-    const prompt = { system: isLast && n > 1 ? `${system}\n\n${LAST_CALL}` : system, tools, isLast }
+    const prompt = { system: isLast && n > 1 ? `${system}\n\n${LAST_CALL}` : system, tools, isLast, given }
     const result = await think(turn, { ...options, n, memory, speech, prompt })
     memory.current.push(...result.messages)
     if (result.ending !== null) return result.ending
@@ -64,7 +67,29 @@ async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promi
       const outcome = await turn.skill(call)
       memory.current.push({ role: 'tool', call: call.id, skill: call.skill, text: toolText(outcome) })
     }
+    if (result.asked.length > 0) return askingFor(result.asked, result.messages)
   }
+}
+
+/** The client's own come first: a call is never made here that the client means to make. */
+function toolsOf(turn: Turn, given: readonly ClientTurn[]): readonly Tool[] {
+  const tools = new Map<string, Tool>()
+  for (const tool of [...given.flatMap((each) => each.tools), ...turn.skills.map(toolOf)])
+    if (!tools.has(tool.name)) tools.set(tool.name, tool)
+  return [...tools.values()]
+}
+
+/** `current` is what must not be cut: from the last that was said. What a client's tools gave stands behind their calls, which may be history. */
+function recalled(history: readonly Message[], said: readonly Message[]): Pick<Memory, 'history' | 'current'> {
+  if (said.every(({ role }) => role === 'user')) return { history: paired(history), current: [...said] }
+  const all = paired([...history, ...said])
+  const last = said.some(({ role }) => role === 'user') ? all.findLastIndex(({ role }) => role === 'user') : all.length
+  return { history: all.slice(0, last), current: all.slice(last) }
+}
+
+/** The turn ends with the question what comes of the client's calls; the words beside them are the model's. */
+function askingFor(calls: readonly SkillCall[], messages: readonly Message[]): Ending {
+  return { outcome: { kind: 'reply', text: messages[0]?.text ?? '', calls } }
 }
 
 interface Memory {
@@ -85,7 +110,12 @@ interface Thought extends LoopOptions {
   readonly n: number
   readonly memory: Memory
   readonly speech: Speech
-  readonly prompt: { readonly system: string; readonly tools: Prompt['tools']; readonly isLast: boolean }
+  readonly prompt: {
+    readonly system: string
+    readonly tools: Prompt['tools']
+    readonly isLast: boolean
+    readonly given: readonly ClientTurn[]
+  }
 }
 
 /** One model call; once more, with less, if the model finds it too long. */
@@ -114,10 +144,10 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
         chain: thought.chain,
         prompt: {
           system: prompt.system,
-          messages: messagesWith(joined.map(userMessage)),
+          messages: messagesWith(joined.flatMap(messagesOf)),
           tools: prompt.tools,
           toolChoice: prompt.isLast ? 'none' : 'auto',
-          maxOutputTokens: turn.agent.limits.maxOutputTokens,
+          maxOutputTokens: Math.min(turn.agent.limits.maxOutputTokens, ...prompt.given.flatMap((each) => each.maxOutputTokens ?? [])),
         },
         idempotencyKey,
         agent: turn.agent.name,
@@ -126,17 +156,24 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
         onText: (text) => speech.say(text),
         onVoid: () => speech.void(),
       })
-      const result = conclude(turn, completion, { n, isLast: prompt.isLast, known: [...memory.history, ...memory.current] })
+      const result = conclude(turn, completion, {
+        n,
+        isLast: prompt.isLast,
+        theirs: new Set(prompt.given.flatMap((each) => each.tools.map(({ name }) => name))),
+        known: [...memory.history, ...memory.current],
+      })
       return { result: encodeResult(result), name, usage, messages: result.messages, planned: result.planned, ending: result.ending }
     },
   })
-  memory.current.push(...joined.map(userMessage))
+  memory.current.push(...joined.flatMap(messagesOf))
   return decodeResult(result)
 }
 
 interface Circumstances {
   readonly n: number
   readonly isLast: boolean
+  /** Tools that the client runs. */
+  readonly theirs: ReadonlySet<string>
   /** Where ids of calls must not be used again. */
   readonly known: readonly Message[]
 }
@@ -146,9 +183,10 @@ function conclude(turn: Turn, completion: Completion, circumstances: Circumstanc
   const extra = completion.extra === null ? {} : { extra: completion.extra }
   if (completion.calls.length === 0 || circumstances.isLast) {
     const text = finalText(completion)
-    const ending: Ending = { outcome: text === '' ? { kind: 'silence' } : { kind: 'reply', text } }
+    const finish = completion.finish === 'length' || completion.finish === 'refusal' ? { finish: completion.finish } : {}
+    const ending: Ending = { outcome: text === '' ? { kind: 'silence' } : { kind: 'reply', text, ...finish } }
     // Private parts may stand for calls that are not made.
-    return { messages: [{ role: 'assistant', text, ...(completion.calls.length === 0 ? extra : {}) }], planned: [], ending }
+    return { messages: [{ role: 'assistant', text, ...(completion.calls.length === 0 ? extra : {}) }], planned: [], asked: [], ending }
   }
   const skills = new Map(turn.skills.map((skill) => [toolName(skill.id), skill.id]))
   const taken = new Set(
@@ -156,22 +194,26 @@ function conclude(turn: Turn, completion: Completion, circumstances: Circumstanc
   )
   const calls: SkillCall[] = []
   const planned: SkillCall[] = []
+  const asked: SkillCall[] = []
   const answers: Message[] = []
   for (const [index, { id: given, tool, input, fault }] of completion.calls.entries()) {
-    const skill = skills.get(tool)
+    const isTheirs = circumstances.theirs.has(tool)
+    const skill = isTheirs ? undefined : skills.get(tool)
     // Some servers give no ids, or the same ones in every answer.
     const id = /^[A-Za-z0-9_-]{1,40}$/.test(given) && !taken.has(given) ? given : `${turn.id.slice(5)}_${circumstances.n}_${index + 1}`
     taken.add(id)
     const call = { id, skill: skill ?? tool, input }
     calls.push(call)
-    if (fault === null && skill !== undefined) planned.push(call)
+    if (fault === null && isTheirs) asked.push(call)
+    else if (fault === null && skill !== undefined) planned.push(call)
     else {
       const code = fault === null ? 'not_found' : 'invalid_input'
       const message = fault ?? `there is no skill "${tool}"`
       answers.push({ role: 'tool', call: id, skill: call.skill, text: toolText({ status: 'error', code, message }) })
     }
   }
-  return { messages: [{ role: 'assistant', text: completion.text, calls, ...extra }, ...answers], planned, ending: null }
+  const messages: readonly Message[] = [{ role: 'assistant', text: completion.text, calls, ...extra }, ...answers]
+  return { messages, planned, asked, ending: asked.length > 0 && planned.length === 0 ? askingFor(asked, messages) : null }
 }
 
 /** Nothing but white space is silence. */

@@ -10,6 +10,8 @@ export interface StepResult {
   readonly messages: readonly Message[]
   /** To be run, in order. */
   readonly planned: readonly SkillCall[]
+  /** For the client to run, once the planned ones are done. */
+  readonly asked: readonly SkillCall[]
   readonly ending: Ending | null
 }
 
@@ -20,6 +22,7 @@ export function decodeResult(value: JsonObject): StepResult {
   return {
     messages: list(value['messages']).map(message),
     planned: list(value['planned']).map(call),
+    asked: list(value['asked']).map(call),
     ending: value['ending'] === null || value['ending'] === undefined ? null : ending(value['ending']),
   }
 }
@@ -43,8 +46,16 @@ function call(value: JsonValue): SkillCall {
 }
 
 function ending(value: JsonValue): Ending {
-  const { kind, text: said } = object(object(value)['outcome'])
-  return { outcome: kind === 'silence' ? { kind } : { kind: 'reply', text: text(said) } }
+  const { kind, text: said, calls, finish } = object(object(value)['outcome'])
+  if (kind === 'silence') return { outcome: { kind } }
+  return {
+    outcome: {
+      kind: 'reply',
+      text: text(said),
+      ...(calls !== undefined && { calls: list(calls).map(call) }),
+      ...((finish === 'length' || finish === 'refusal') && { finish }),
+    },
+  }
 }
 
 const object = (value: JsonValue | undefined): JsonObject => (isJsonObject(value) ? value : {})

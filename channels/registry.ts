@@ -3,6 +3,7 @@ import type { ChannelKind } from '#contract'
 
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   amqp: async () => (await import('./amqp/amqp.ts')).amqp,
+  completions: async () => (await import('./completions/completions.ts')).completions,
   http: async () => (await import('./http/http.ts')).http,
   kafka: async () => (await import('./kafka/kafka.ts')).kafka,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,
@@ -14,4 +15,4 @@ export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind>
 }
 
 /** Those that are always there, under the names of their kinds. */
-export const standingChannels: readonly string[] = ['http', 'websocket']
+export const standingChannels: readonly string[] = ['http', 'websocket', 'completions']

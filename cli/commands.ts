@@ -24,6 +24,7 @@ export type CommandName =
   | 'revocations'
   | 'whoami'
   | 'config'
+  | 'secrets'
   | 'audit'
   | 'doctor'
   | 'version'
@@ -48,6 +49,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   webhooks: { summary: 'tell other systems what happens', load: async () => (await import('./commands/webhooks.ts')).webhooks },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
+  secrets: { summary: 'check secrets, and keep them encrypted', load: async () => (await import('./commands/secrets.ts')).secrets },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },
   version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).version },
 }

@@ -3,11 +3,10 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { DEFAULT_TENANT, InvalidError, messageDocument } from '#contract'
+import { DEFAULT_TENANT, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
-  AuditDesk,
   Clock,
   ConfigDesk,
   JsonObject,
@@ -16,6 +15,7 @@ import type {
   Log,
   MessageId,
   Metrics,
+  Redact,
   SessionKey,
   Skills,
   Store,
@@ -23,11 +23,12 @@ import type {
 } from '#contract'
 import { AuditKeeper } from './audit/keeper.ts'
 import type { AuditTrail } from './audit/trail.ts'
-import { agentFromDeclaration } from './config/agent.ts'
+import { declaredAgent } from './config/agent.ts'
 import type { Config } from './config/config.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
+import type { GrpcServer } from './grpc/server.ts'
 import { Keys } from './http/keys.ts'
 import { Roles } from './http/roles.ts'
 import { HttpServer } from './http/server.ts'
@@ -79,6 +80,8 @@ export interface GatewayParts {
   readonly starts: () => number
   readonly metricsText: () => Promise<string>
   readonly random: () => number
+  /** Takes known secrets out of what others say of failures, before it is stored or shown. */
+  readonly redact: Redact
 }
 
 /** A platform call that takes longer is cut. */
@@ -108,18 +111,26 @@ export class Gateway implements Lifecycle {
   readonly #keys: Keys
   readonly #tokens: Tokens
   readonly #http: HttpServer
+  #grpc: GrpcServer | null = null
   #adminKey: KeyId | null = null
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
   constructor(parts: GatewayParts) {
-    const { config, store, clock, log, metrics, tracer, random, agents, skills, dir } = parts
+    const { config, store, clock, log, metrics, tracer, random, redact, agents, skills, dir } = parts
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
-    this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared })
+    this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared: declaredAgent })
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
-    this.#pairings = new Pairings({ store, clock, log, feed: this.#feed, post: (notice) => this.#deliver.post(notice) })
+    this.#pairings = new Pairings({
+      store,
+      clock,
+      log,
+      feed: this.#feed,
+      tenantOf: (channel) => this.#channels.tenantOf(channel) ?? DEFAULT_TENANT,
+      post: (notice) => this.#deliver.post(notice),
+    })
     this.#access = new Access({ clock, pairings: this.#pairings }, policiesOf(parts.channels, config))
     this.#ingress = new Ingress(
       {
@@ -129,9 +140,11 @@ export class Gateway implements Lifecycle {
         metrics,
         tracer,
         access: this.#access,
+        tenantOf: (channel) => this.#channels.tenantOf(channel),
         roster: this.#roster,
         feed: this.#feed,
         pressure,
+        redact,
         onReady: (session, agent) => this.#dispatch.ready(session, agent),
       },
       ...routing(config),
@@ -144,11 +157,12 @@ export class Gateway implements Lifecycle {
         metrics,
         feed: this.#feed,
         random,
+        redact,
         update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
-        document: (id) => this.#document(id),
+        document: (tenant, id) => this.#document(tenant, id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
         onLine: (channel, isConnected, reason) =>
@@ -156,7 +170,7 @@ export class Gateway implements Lifecycle {
       },
       parts.channels,
     )
-    const shared = { store, clock, log, metrics, tracer, random, patience: this.#patience, channels: this.#channels }
+    const shared = { store, clock, log, metrics, tracer, random, redact, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
       { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
       { ...config.turns, retry: config.turns },
@@ -220,7 +234,7 @@ export class Gateway implements Lifecycle {
       metrics,
       clock,
       roster: this.#roster,
-      runningOf: (agent) => this.#dispatch.runningOf(agent),
+      runningOf: (name) => this.#roster.list().reduce((sum, agent) => sum + (agent.name === name ? this.#dispatch.runningOf(agent) : 0), 0),
       isUp: () => this.#phase === 'open' && store.health().ok,
       starts: parts.starts,
     })
@@ -230,6 +244,11 @@ export class Gateway implements Lifecycle {
   /** Where it listens; valid after `start`. */
   get url(): string {
     return this.#http.url
+  }
+
+  /** Where gRPC listens, `host:port`; null: it is off. */
+  get grpcAddress(): string | null {
+    return this.#grpc?.address ?? null
   }
 
   /** A link that opens the chat page signed in, once. */
@@ -266,6 +285,7 @@ export class Gateway implements Lifecycle {
     await this.#channels.start()
     await this.#http.start()
     this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
+    await this.#openGrpc()
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
@@ -287,7 +307,7 @@ export class Gateway implements Lifecycle {
     await Promise.all([this.#deliver, this.#webhooks].map((part) => part.drain(Math.max(0, endsAt - clock.now()))))
     this.#outbound.close()
     await this.#channels.stop()
-    await this.#http.stop()
+    await Promise.all([this.#http.stop(), this.#grpc?.stop()])
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
     await Promise.all([this.#keys.stop(), this.#tokens.stop()])
     await this.#audit.stop()
@@ -295,9 +315,9 @@ export class Gateway implements Lifecycle {
     this.#phase = 'stopped'
   }
 
-  /** Something that happened, for those who watch the whole gateway. */
-  tell(name: string, data: JsonObject): void {
-    this.#feed.emit({ type: 'event', name, data })
+  /** Something that happened, for those of the tenant who watch. */
+  tell(tenant: string, name: string, data: JsonObject): void {
+    this.#feed.emit({ type: 'event', tenant, name, data })
   }
 
   /** New routes, agents, access rules, rate limits, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
@@ -311,31 +331,52 @@ export class Gateway implements Lifecycle {
     this.#http.configureClients(config.server.tls?.clients ?? [])
     this.#http.configureLimits(config.server.rateLimits)
     this.#tellOpen()
-    this.#feed.emit({ type: 'event', name: 'config.reloaded', data: { agents: config.agents.length, routes: config.routes.length } })
+    this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
+  }
+
+  /** The libraries are heavy: only who asks for it pays. */
+  async #openGrpc(): Promise<void> {
+    const { grpc, server } = this.#config
+    if (!grpc.isEnabled) return
+    const { clock, log, metrics } = this.#parts
+    const { GrpcServer } = await import('./grpc/server.ts')
+    this.#grpc = new GrpcServer({
+      host: grpc.host,
+      port: grpc.port,
+      insecure: server.insecureHttp,
+      maxMessageBytes: server.bodyLimitBytes,
+      calls: this.#http.calls,
+      dialogue: this.#channels.dialogue,
+      clock,
+      log,
+      metrics,
+    })
+    await this.#grpc.start()
   }
 
   #services(): Services {
-    const { store, agents, version, metricsText } = this.#parts
+    const { store, agents, version, metricsText, redact } = this.#parts
     return {
       store,
       feed: this.#feed,
       keys: this.#keys,
       roles: this.#roles,
       tokens: this.#tokens,
-      audit: this.#auditDesk(),
+      audit: this.#parts.audit.trail.desk((tenant) => this.#audit.verify(tenant)),
       version,
       metricsText,
+      redact,
       agents: {
-        list: () =>
-          this.#roster.list().map((definition) => ({
+        list: (tenant) =>
+          this.#roster.list(tenant).map((definition) => ({
             definition,
             models: agents.models(definition),
-            runningTurns: this.#dispatch.runningOf(definition.name),
+            runningTurns: this.#dispatch.runningOf(definition),
           })),
-        find: (nameOrId) => this.#roster.find(nameOrId),
-        register: (declaration) => this.#registered.register(declaration),
-        registration: async (id) => (await this.#registered.find(id))?.declaration ?? null,
-        change: (id, decide) => this.#registered.change(id, decide),
+        find: (tenant, nameOrId) => this.#roster.find(tenant, nameOrId),
+        register: (tenant, declaration) => this.#registered.register(tenant, declaration),
+        registration: async (tenant, id) => (await this.#registered.find(tenant, id))?.declaration ?? null,
+        change: (tenant, id, decide) => this.#registered.change(tenant, id, decide),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -350,21 +391,11 @@ export class Gateway implements Lifecycle {
       webhooks: this.#webhooks,
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
-      resetSession: (key: SessionKey) => store.sessions.reset(key, this.#parts.clock.now()),
+      resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
       probes: () => ({
         ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
         channels: this.#channels.list(),
       }),
-    }
-  }
-
-  #auditDesk(): AuditDesk {
-    const { trail } = this.#parts.audit
-    return {
-      during: (deed, act) => trail.during(deed, act),
-      denied: (deed) => trail.denied(deed),
-      onEntry: (listen) => trail.onEntry(listen),
-      verify: (tenant) => this.#audit.verify(tenant),
     }
   }
 
@@ -384,8 +415,8 @@ export class Gateway implements Lifecycle {
     }))
   }
 
-  async #document(id: MessageId): Promise<JsonObject | null> {
-    const whole = await this.#parts.store.inbox.whole(id)
+  async #document(tenant: string, id: MessageId): Promise<JsonObject | null> {
+    const whole = await this.#parts.store.inbox.whole(tenant, id)
     return whole === null ? null : messageDocument(whole.message, whole.steps, whole.replies)
   }
 }
@@ -399,14 +430,6 @@ function policiesOf(channels: readonly ConfiguredChannel[], { channels: declared
 }
 
 const routing = (config: Config): [Router, SessionKeys] => [
-  new Router({ rules: config.routes, fallback: config.fallback, identityLinks: config.session.identityLinks }),
+  new Router({ rules: config.routes, fallbacks: config.fallbacks, identityLinks: config.session.identityLinks }),
   new SessionKeys(config.session.identityLinks),
 ]
-
-/** @throws InvalidError with every fault of the declaration */
-function declared(declaration: JsonObject): AgentDefinition {
-  const name = declaration['name']
-  const result = agentFromDeclaration(typeof name === 'string' ? name : '', declaration)
-  if (result.ok) return result.agent
-  throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
-}

@@ -6,8 +6,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InvalidError, OpenClawError, describeError, noTracer } from '#contract'
-import type { AgentRunner, ChannelKind, Clock, OverlayRow, SkillRunner, Skills, Store, Tracer } from '#contract'
+import { DEFAULT_TENANT, InvalidError, OpenClawError, describeError, noTracer } from '#contract'
+import type { AgentRunner, ChannelKind, Clock, Log, SkillRunner, Skills, Store, Tracer } from '#contract'
 import { Agents } from '../agents/agents.ts'
 import { BUILTIN } from '../agents/models/choice.ts'
 import { channelKinds, standingChannels } from '../channels/registry.ts'
@@ -16,8 +16,9 @@ import { AuditTrail } from './audit/trail.ts'
 import { defaultPolicy } from './config/access.ts'
 import type { Config, TracingConfig } from './config/config.ts'
 import { LiveConfig } from './config/desk.ts'
+import { heldBack } from './config/held-back.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
-import type { Loaded } from './config/load.ts'
+import type { Loaded, LoadOptions } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
 import { Gateway } from './gateway.ts'
 import { isPublicAddress } from './guarded/address.ts'
@@ -30,6 +31,7 @@ import { Redactor } from './observe/redact.ts'
 import { countStart } from './observe/starts.ts'
 import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
+import { Secrets } from './secrets/secrets.ts'
 import { readOverlay } from './store/overlay.ts'
 import { SqliteStore } from './store/sqlite.ts'
 
@@ -67,14 +69,39 @@ const clock: Clock = {
 export async function run({ env, print, around = {} }: RunOptions): Promise<Running> {
   const dir = resolve(env['OPENCLAW_DIR'] ?? '.')
   const kinds = { ...channelKinds, ...around.channels }
-  const file = join(dir, 'sessions.db')
-  const rows = await readOverlay(file)
-  const loaded = await load(dir, env, rows)
-  const { config } = loaded
   const version = await packageVersion()
   const redactor = new Redactor()
+  const heard: { log: Log | null } = { log: null }
+  const secrets = new Secrets({ dir, env, clock, log: () => heard.log, onSecret: (value) => redactor.add(value) })
+  try {
+    return await compose({ env, print, around }, { dir, kinds, version, redactor, secrets, heard })
+  } catch (error) {
+    await secrets.stop()
+    throw error
+  }
+}
+
+interface Ground {
+  readonly dir: string
+  readonly kinds: { readonly [kind: string]: () => Promise<ChannelKind> }
+  readonly version: string
+  readonly redactor: Redactor
+  readonly secrets: Secrets
+  /** Secrets are asked for before it is known where the log goes. */
+  readonly heard: { log: Log | null }
+}
+
+async function compose(
+  { env, print, around = {} }: RunOptions,
+  { dir, kinds, version, redactor, secrets, heard }: Ground,
+): Promise<Running> {
+  const file = join(dir, 'sessions.db')
+  const rows = await readOverlay(file)
+  const loaded = await load({ dir, env, secrets, overlay: rows })
+  const { config } = loaded
   for (const secret of loaded.secrets) redactor.add(secret)
   const log = createLog({ ...config.log, version, node: hostname(), redactor })
+  heard.log = log
   const metrics = new Registry()
   const vitals = new ProcessMetrics({ metrics, version, startedAt: clock.now() })
   const tracing = await startTracing(config, { version, redactor, clock, log, metrics })
@@ -97,7 +124,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     tracer,
     random: Math.random,
     isPublicAddress,
-    emit: (name, data) => gateway.tell(name, data),
+    emit: (tenant, name, data) => gateway.tell(tenant, name, data),
   })
   let starts = 0
   const lag = new LoopLag(clock)
@@ -105,8 +132,8 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     loaded,
     rows,
     load: async (overlay) => {
-      const next = await load(dir, env, overlay)
-      const vain = channels.filter(({ channel }) => !channel.capabilities.strangers).flatMap(({ name }) => next.vainAccess(name))
+      const next = await load({ dir, env, secrets, overlay })
+      const vain = channels.flatMap((channel) => vainIn(next, channel))
       if (vain.length > 0) throw faulty(vain)
       return next
     },
@@ -132,6 +159,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
     random: Math.random,
     starts: () => starts,
     lateMs: () => lag.lateMs(),
+    redact: (text) => redactor.text(text),
     metricsText: () => metrics.text(),
     store,
     audit: { trail, key: auditKey.export() },
@@ -146,15 +174,20 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
   await writeFile(addressFile, JSON.stringify({ pid: process.pid, url: gateway.url, startedAt: new Date().toISOString() }), { mode: 0o600 })
   for (const line of greeting(gateway, version, file)) print(line)
 
-  const reload = async (): Promise<void> => {
+  const reloadOnce = async (): Promise<void> => {
     try {
+      const before = secrets.known
       const next = await live.reload()
-      const later = await skills.reconfigure(next.skills)
+      agents.reconfigure(next.config.llm)
+      const later = await skills.reconfigure(next.config.skills)
       log.info(
         {},
-        'The configuration was read again: routes, agents, access rules, rate limits, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
+        'The configuration was read again: routes, agents, models, access rules, rate limits, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
+      const held = heldBack(next.origins, secrets.changedSince(before))
+      if (held.length > 0)
+        log.warn({}, `${held.join(', ')}: a secret there is another by now; the one before is used until the next start.`)
     } catch (error) {
       log.error(
         { 'error.code': describeError(error).code },
@@ -162,6 +195,10 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       )
     }
   }
+  // An edit, a signal and a secret may come at once; each is to see what the one before left.
+  let reloading = Promise.resolve()
+  const reload = (): Promise<void> => (reloading = reloading.then(reloadOnce))
+  secrets.watch(() => void reload())
   const watching = new AbortController()
   watchConfig({ file: join(dir, CONFIG_FILE), debounceMs: 200, signal: watching.signal, onChange: reload }).catch((error: unknown) =>
     log.warn({ 'error.code': describeError(error).code }, 'Edits of the configuration are not seen any more; SIGHUP still reloads it.'),
@@ -175,6 +212,7 @@ export async function run({ env, print, around = {} }: RunOptions): Promise<Runn
       await tracing.stop()
       await vitals.stop()
       await lag.stop()
+      await secrets.stop()
       await rm(addressFile, { force: true })
       await log.flush()
     },
@@ -225,8 +263,8 @@ const withRunner = (skills: Skills, runner: SkillRunner): Skills => ({
 
 const same = <T>(part: T): T => part
 
-async function load(dir: string, env: RunOptions['env'], overlay: readonly OverlayRow[]): Promise<Loaded> {
-  const loaded = await loadConfig({ dir, env, overlay })
+async function load(options: LoadOptions): Promise<Loaded> {
+  const loaded = await loadConfig(options)
   if (!loaded.ok) throw faulty(loaded.faults)
   return loaded
 }
@@ -238,13 +276,14 @@ function faulty(faults: readonly Parameters<typeof formatFault>[0][]): InvalidEr
 }
 
 async function createChannels(
-  { config, checkChannel, vainAccess }: Loaded,
+  loaded: Loaded,
   kinds: { readonly [kind: string]: () => Promise<ChannelKind> },
 ): Promise<readonly ConfiguredChannel[]> {
-  const standing = standingChannels.map((kind) => ({ name: kind, kind, access: defaultPolicy }))
+  const { config, checkChannel } = loaded
+  const standing = standingChannels.map((kind) => ({ name: kind, kind, tenant: DEFAULT_TENANT, access: defaultPolicy }))
   const byName = new Map([...standing, ...config.channels].map((channel) => [channel.name, channel]))
   return Promise.all(
-    [...byName.values()].map(async ({ name, kind, access }) => {
+    [...byName.values()].map(async ({ name, kind, tenant, access }) => {
       const known = Object.hasOwn(kinds, kind) ? await kinds[kind]?.() : undefined
       if (known === undefined) {
         const detail = `channels.${name}.kind: there is no channel kind "${kind}"; there are ${Object.keys(kinds).join(', ')}`
@@ -256,11 +295,20 @@ async function createChannels(
       const { settings, faults } = checkChannel(name, known.schema)
       if (faults.length > 0) throw faulty(faults)
       const channel = known.create(name, settings)
-      const vain = channel.capabilities.strangers ? [] : vainAccess(name)
+      const vain = vainIn(loaded, { name, channel })
       if (vain.length > 0) throw faulty(vain)
-      return { name, kind, channel, access }
+      return { name, kind, tenant, channel, access }
     }),
   )
+}
+
+/** What is said of a channel and cannot hold for one of its kind. */
+function vainIn(
+  { vainAccess, vainTenant }: Loaded,
+  { name, channel }: Pick<ConfiguredChannel, 'name' | 'channel'>,
+): ReturnType<Loaded['vainAccess']> {
+  const { strangers, isShared = false } = channel.capabilities
+  return [...(strangers ? [] : vainAccess(name)), ...(isShared ? vainTenant(name) : [])]
 }
 
 async function packageVersion(): Promise<string> {
@@ -275,6 +323,7 @@ function greeting(gateway: Gateway, version: string, file: string): readonly str
   return [
     `OpenClaw ${version} is ready.`,
     `  listens  ${gateway.url}`,
+    ...(gateway.grpcAddress === null ? [] : [`  grpc     ${gateway.grpcAddress}`]),
     `  data     ${file}`,
     `  agents   ${agents.join(', ')}`,
     ...(isOffline ? ['           (offline; set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run Ollama, for a real model)'] : []),

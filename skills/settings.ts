@@ -47,6 +47,8 @@ export interface SkillEntry {
   /** Values of the secrets that its descriptor names. */
   readonly secrets: { readonly [name: string]: string }
   readonly grade: Grade | null
+  /** Whose calls get hosts, secrets and grade; `*`: those of all. Whether it is on is said for all. */
+  readonly tenants: readonly string[]
 }
 
 export const defaultSettings: SkillsSettings = {

@@ -2,7 +2,7 @@
  * The skills of one gateway: what there is, and by way of it what runs it. What there is stands in memory from the start; all else (engines,
  * sandboxes, validators) is loaded when it is first needed, so a gateway whose skills nobody calls pays for none of it.
  */
-import { DEFAULT_TENANT, describeError } from '#contract'
+import { describeError } from '#contract'
 import type {
   Clock,
   JsonObject,
@@ -43,7 +43,7 @@ export interface SkillSetOptions {
   /** What everybody can reach, so that skills may. */
   readonly isPublicAddress: (address: string) => boolean
   /** Tells the feed what happens to the catalogue. */
-  readonly emit: (name: string, data: JsonObject) => void
+  readonly emit: (tenant: string, name: string, data: JsonObject) => void
 }
 
 /** What sandboxes are made with, by its key in the configuration. */
@@ -83,7 +83,7 @@ export class SkillSet implements Skills {
       runTests: async (bundle, tenant) => (await this.#engine()).test(bundle, tenant),
       emit: (name, data) => {
         if (name === 'skill.rolled_back') rollbacks.inc()
-        emit(name, data)
+        emit(data.tenant, name, data)
       },
     })
     this.#engine = once(async () => {
@@ -137,8 +137,8 @@ export class SkillSet implements Skills {
   /** What can be called is known without what calls it. */
   #lazyRunner(): SkillRunner {
     return {
-      list: () => this.#catalogue.current(DEFAULT_TENANT),
-      find: (id, version) => this.#catalogue.describe(DEFAULT_TENANT, id, version),
+      list: (tenant) => this.#catalogue.current(tenant),
+      find: (tenant, id, version) => this.#catalogue.describe(tenant, id, version),
       run: async (run) => (await this.#engine()).runner.run(run),
       adopt: async (run) => (await this.#engine()).runner.adopt(run),
       stop: async () => (await this.#engine.made())?.runner.stop(),

@@ -62,13 +62,17 @@ interface Provider {
 
 export class Router {
   readonly #options: RouterOptions
+  #config: ModelsConfig
   readonly #breaker = new Breaker()
   readonly #meter: Meter
   readonly #providers = new Map<string, Provider>()
   readonly #prices = new Map<string, Price | null>()
+  /** Of former configurations, as long as a call may take; each with what cancels its end. */
+  readonly #retired = new Map<Model, () => void>()
 
   constructor(options: RouterOptions) {
     this.#options = options
+    this.#config = options.config
     this.#meter = new Meter(options.metrics)
   }
 
@@ -77,7 +81,8 @@ export class Router {
    * `ModelError` when the chain is exhausted.
    */
   async complete(ask: Ask): Promise<Answer> {
-    const { clock, config } = this.#options
+    const { clock } = this.#options
+    const config = this.#config
     const startedAt = clock.now()
     const until = startedAt + config.totalTimeoutMs
     const faults: Failed[] = []
@@ -98,14 +103,39 @@ export class Router {
     throw exhausted(faults)
   }
 
+  /** From the next call on. Calls under way end as they began; a provider that is told something else is tried at once. */
+  reconfigure(config: ModelsConfig): void {
+    const before = this.#config
+    this.#config = config
+    this.#prices.clear()
+    for (const [name, { model }] of this.#providers) {
+      if (JSON.stringify(before.providers[name]) === JSON.stringify(config.providers[name])) continue
+      this.#providers.delete(name)
+      this.#breaker.succeeded(name)
+      this.#retire(model, before.totalTimeoutMs)
+    }
+  }
+
   async close(): Promise<void> {
-    const providers = [...this.#providers.values()]
+    const models = [...[...this.#providers.values()].map(({ model }) => model), ...this.#retired.keys()]
     this.#providers.clear()
-    await Promise.all(providers.map(({ model }) => model.close()))
+    for (const cancel of this.#retired.values()) cancel()
+    this.#retired.clear()
+    await Promise.all(models.map((model) => model.close()))
+  }
+
+  /** Closed when its last call must have ended, because closing breaks off what runs. */
+  #retire(model: Model, afterMs: number): void {
+    const cancel = this.#options.clock.after(afterMs, () => {
+      this.#retired.delete(model)
+      void model.close().catch(() => undefined)
+    })
+    this.#retired.set(model, cancel)
   }
 
   async #tryModel(name: string, ask: Ask, until: number): Promise<{ readonly completion: Completion } | Failed> {
-    const { clock, config, log } = this.#options
+    const { clock, log } = this.#options
+    const config = this.#config
     const { provider } = splitName(name)
     for (let attempt = 0; ; attempt++) {
       const fault = await this.#attempt(name, ask, until)
@@ -127,7 +157,8 @@ export class Router {
   }
 
   async #attempt(name: string, ask: Ask, until: number): Promise<{ readonly completion: Completion } | ModelFault> {
-    const { clock, config } = this.#options
+    const { clock } = this.#options
+    const config = this.#config
     const { provider, model } = splitName(name)
     ask.onVoid()
     try {
@@ -186,7 +217,7 @@ export class Router {
   #provider(name: string): Provider {
     let provider = this.#providers.get(name)
     if (provider === undefined) {
-      const endpoint = endpointOf(this.#options.config, this.#options.env, name)
+      const endpoint = endpointOf(this.#config, this.#options.env, name)
       if (endpoint === null) throw new ModelFault('rejected', `has no provider "${name}" with a base_url under llm.providers`)
       const model = endpoint === 'builtin' ? new BuiltinModel() : new HttpModel(endpoint, this.#options.clock)
       this.#providers.set(name, (provider = { model, isLocal: isLocal(endpoint) }))
@@ -199,7 +230,7 @@ export class Router {
     const { tokens } = completion
     let price = this.#prices.get(name)
     if (price === undefined) {
-      price = priceOf({ name, own: this.#options.config.prices, isLocal: this.#provider(provider).isLocal })
+      price = priceOf({ name, own: this.#config.prices, isLocal: this.#provider(provider).isLocal })
       this.#prices.set(name, price)
     }
     const usage: Usage = {

@@ -12,6 +12,7 @@ import type {
   HttpReply,
   HttpRequest,
   JsonObject,
+  Principal,
   Publish,
   Route,
   Sent,
@@ -32,6 +33,7 @@ class HttpChannel implements Channel {
     resend: 'id',
     text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16', dialect: null },
     strangers: false,
+    isShared: true,
     typingMs: null,
     threads: false,
     groups: false,
@@ -124,9 +126,9 @@ const INVOKE_WAIT_SECONDS = 60
 
 type Stored = Exclude<Accepted, { status: 'conflict' | 'refused' }>
 
-async function accept(host: ChannelHost, { principal, headers }: HttpRequest, publish: Publish): Promise<Stored> {
-  if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
-  const accepted = await host.accept(inboundOf({ publish, headers, principal, now: host.clock.now() }))
+async function accept(host: ChannelHost, request: HttpRequest, publish: Publish): Promise<Stored> {
+  const { headers } = request
+  const accepted = await host.accept(inboundOf({ publish, headers, principal: principalOf(request), now: host.clock.now() }))
   if (accepted.status === 'refused') throw new DeniedError('This is not taken in here.', { code: 'MESSAGE_REFUSED', reason: 'forbidden' })
   if (accepted.status !== 'conflict') return accepted
   throw new ConflictError(`This idempotency key was used for other words, as ${accepted.id}. Use a new key.`, {
@@ -134,11 +136,16 @@ async function accept(host: ChannelHost, { principal, headers }: HttpRequest, pu
   })
 }
 
+function principalOf({ principal }: HttpRequest): Principal {
+  if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
+  return principal
+}
+
 function outcome(waiting: Waiting, request: HttpRequest, accepted: Stored, waitSeconds: number): Promise<JsonObject | null> {
   const { id, session } = accepted.envelope
   // One that was not routed may be dead from the beginning, and a repeated one has its life behind it.
   const maybeOver = accepted.status === 'duplicate' || session === null
-  return waiting.until({ id, waitMs: waitSeconds * 1_000, signal: request.signal, maybeOver })
+  return waiting.until({ id, tenant: principalOf(request).tenant, waitMs: waitSeconds * 1_000, signal: request.signal, maybeOver })
 }
 
 const REPLAYED = { 'idempotency-replayed': 'true' }

@@ -2,7 +2,7 @@
  * What an HTTP request becomes as a message: who says it, in which conversation, under which key. The conversation is the
  * session, user or topic that the client names, always inside the namespace of the principal who asks.
  */
-import { fingerprint, may } from '#contract'
+import { fingerprint, may, namespaceOf } from '#contract'
 import type { Inbound, Metadata, Principal, Publish } from '#contract'
 import { idempotencyKey, withCarriedHeaders, withSaidHeaders } from './request-headers.ts'
 import type { RequestHeaders } from './request-headers.ts'
@@ -19,13 +19,13 @@ export function inboundOf({ publish, headers, principal, now }: Said): Inbound {
   const key = idempotencyKey(headers, publish.key)
   const said = withSaidHeaders(publish.metadata, headers)
   const conversation = conversationOf(said)
-  // An id may hold any letter; escaped it cannot reach into another principal's lanes and keys.
-  const namespace = encodeURIComponent(principal.id)
+  const namespace = namespaceOf(principal)
   return {
     key: key === null ? null : `${namespace}:${key}`,
     fingerprint: key === null ? null : fingerprint({ payload: publish.payload, metadata: said, sender: publish.sender, at: publish.at }),
     lane: `${namespace}/${conversation}`,
     account: principal.id,
+    tenant: principal.tenant,
     peer: { kind: 'direct', id: conversation, thread: null },
     sender: publish.sender ?? said.user_id ?? principal.id,
     at: publish.at ?? now,

@@ -6,6 +6,7 @@ import type { ChannelHost, FlowEvent, JsonObject, MessageId } from '#contract'
 
 export interface Wait {
   readonly id: MessageId
+  readonly tenant: string
   readonly waitMs: number
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal
@@ -28,9 +29,9 @@ export class Waiting {
   }
 
   /** The document when the message has ended, or as it is when the time is up or the gateway stops. */
-  async until({ id, waitMs, signal, maybeOver }: Wait): Promise<JsonObject | null> {
+  async until({ id, tenant, waitMs, signal, maybeOver }: Wait): Promise<JsonObject | null> {
     if (signal.aborted) return null
-    if (this.#ends.size >= MAX_WAITING) return this.#host.document(id)
+    if (this.#ends.size >= MAX_WAITING) return this.#host.document(tenant, id)
     const { promise: ended, resolve } = Promise.withResolvers<true>()
     const end = (): void => resolve(true)
     const forget = this.#host.feed.onMessage(id, (event) => {
@@ -39,13 +40,13 @@ export class Waiting {
     this.#ends.add(end)
     signal.addEventListener('abort', end, { once: true })
     try {
-      let document = maybeOver ? await this.#host.document(id) : null
+      let document = maybeOver ? await this.#host.document(tenant, id) : null
       // The feed may lose an event; the second look makes that a delay and not a wait to the end of time.
       for (const ms of [Math.min(waitMs, SECOND_LOOK_MS), waitMs - SECOND_LOOK_MS]) {
         if (ms <= 0 || isOver(document)) break
         const inTime = await this.#orAfter(ended, ms)
         if (signal.aborted) break
-        document = await this.#host.document(id)
+        document = await this.#host.document(tenant, id)
         if (inTime) break
       }
       return document

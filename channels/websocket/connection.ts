@@ -2,13 +2,13 @@
  * One socket: who is at its other end, frames in their order, a bound on both sides. It reads no further than can be handed in, and
  * writes no more than the client reads. What is said is dialogue.ts; when it is pinged or sent away is the channel's to say.
  */
-import { UnavailableError, may } from '#contract'
+import { may } from '#contract'
 import type { ChannelHost, Principal, UpgradeCaller } from '#contract'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { Dialogue } from './dialogue.ts'
 import type { Line } from './dialogue.ts'
-import { errorFrame, readFrame } from './frame.ts'
+import { errorFrame, readFrame, tooMuchOf } from './frame.ts'
 import type { ClientFrame, ServerFrame } from './frame.ts'
 
 export const PING_MS = 30_000
@@ -179,16 +179,11 @@ export class Connection implements Line {
     else if (!this.#isTooMuch(read.frame)) this.#dialogue?.obey(read.frame)
   }
 
-  /** Messages count as requests do, and are refused as those are: not taken in, to be said again later. */
   #isTooMuch(frame: ClientFrame): boolean {
-    const seconds = frame.type !== 'message' || this.#principal === null ? null : this.#caller.waitOf(this.#principal)
-    if (seconds === null || frame.type !== 'message') return false
-    const error = new UnavailableError('Too many messages with one credential. Send this one again later.', {
-      code: 'RATE_LIMITED',
-      retryAfterMs: seconds * 1_000,
-    })
-    this.send(errorFrame(frame.id, error))
-    return true
+    const principal = this.#principal
+    const error = tooMuchOf(frame, () => (principal === null ? null : this.#caller.waitOf(principal)))
+    if (error !== null) this.send(error)
+    return error !== null
   }
 
   async #prove(token: string): Promise<void> {

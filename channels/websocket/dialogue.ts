@@ -2,7 +2,7 @@
  * What an authenticated client says and is answered: messages handed in in the order in which they came, each acknowledged when
  * it is durable, and the conversations it listens to.
  */
-import { ConflictError, DeniedError, InvalidError, fingerprint, may } from '#contract'
+import { ConflictError, DeniedError, InvalidError, fingerprint, may, namespaceOf } from '#contract'
 import type { ChannelHost, Inbound, Permission, Principal } from '#contract'
 import { Conversation } from './conversation.ts'
 import type { Outlet } from './conversation.ts'
@@ -20,7 +20,6 @@ export class Dialogue {
   readonly #host: ChannelHost
   readonly #principal: Principal
   readonly #line: Line
-  /** Escaped it cannot reach into another principal's lanes and keys. */
   readonly #namespace: string
   readonly #conversations = new Map<string, Conversation>()
   #inFlight = 0
@@ -31,7 +30,7 @@ export class Dialogue {
     this.#host = host
     this.#principal = principal
     this.#line = line
-    this.#namespace = encodeURIComponent(principal.id)
+    this.#namespace = namespaceOf(principal)
   }
 
   /** No more may be handed in until something is answered. */
@@ -121,12 +120,13 @@ export class Dialogue {
   }
 
   #inboundOf({ id, conversation, payload, metadata }: MessageFrame): Inbound {
-    const { id: account } = this.#principal
+    const { id: account, tenant } = this.#principal
     return {
       key: `${this.#namespace}:${encodeURIComponent(conversation)}:${id}`,
       fingerprint: fingerprint({ payload, metadata, sender: null, at: null }),
       lane: this.#laneOf(conversation),
       account,
+      tenant,
       peer: { kind: 'direct', id: conversation, thread: null },
       sender: metadata.user_id ?? account,
       at: this.#host.clock.now(),

@@ -83,16 +83,19 @@ export interface ErrorFrame {
   readonly retry_after_ms?: number
 }
 
-export type ReadFrame =
+export type ReadValue =
   | { readonly is: 'frame'; readonly frame: ClientFrame }
   /** It is one, but it says something wrong. */
   | { readonly is: 'faulty'; readonly id: string | null; readonly error: InvalidError }
-  /** It is none. */
-  | { readonly is: 'garbage' }
+/** garbage: it is none. */
+export type ReadFrame = ReadValue | { readonly is: 'garbage' }
 
 export function readFrame(text: string): ReadFrame {
   const value = parse(text)
-  if (!isJsonObject(value)) return { is: 'garbage' }
+  return isJsonObject(value) ? readValue(value) : { is: 'garbage' }
+}
+
+export function readValue(value: JsonObject): ReadValue {
   const faults: Fault[] = []
   const frame = readTyped(value, faults)
   if (frame !== null && faults.length === 0) return { is: 'frame', frame }
@@ -108,6 +111,17 @@ export function errorFrame(id: string | null, error: unknown): ErrorFrame {
   const retryable = error instanceof OpenClawError ? error.retryable : true
   const retry = error instanceof UnavailableError ? { retry_after_ms: error.retryAfterMs } : {}
   return { type: 'error', id, code, detail, retryable, ...retry }
+}
+
+/** Messages count as requests do, and are refused as those are: not taken in, to be said again later. null: it is taken. */
+export function tooMuchOf(frame: ClientFrame, waitOf: () => number | null): ErrorFrame | null {
+  const seconds = frame.type === 'message' ? waitOf() : null
+  if (seconds === null || frame.type !== 'message') return null
+  const error = new UnavailableError('Too many messages with one credential. Send this one again later.', {
+    code: 'RATE_LIMITED',
+    retryAfterMs: seconds * 1_000,
+  })
+  return errorFrame(frame.id, error)
 }
 
 const MAX_ID_CHARS = 128

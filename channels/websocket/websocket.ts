@@ -4,11 +4,25 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Capabilities, Channel, ChannelHost, ChannelKind, Sent, UpgradeCaller, UpgradeRoute } from '#contract'
+import { UnavailableError } from '#contract'
+import type {
+  Capabilities,
+  Channel,
+  ChannelHost,
+  ChannelKind,
+  DialogueLine,
+  DialogueRoute,
+  Principal,
+  Sent,
+  UpgradeCaller,
+  UpgradeRoute,
+} from '#contract'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { Connection, MAX_FRAME_BYTES, PING_MS } from './connection.ts'
 import type { Owner } from './connection.ts'
+import { Talk } from './talk.ts'
+import type { TalkOwner } from './talk.ts'
 
 export const websocket: ChannelKind = {
   schema: {
@@ -31,6 +45,7 @@ class WebSocketChannel implements Channel {
     resend: 'id',
     text: { max: Number.MAX_SAFE_INTEGER, unit: 'utf16', dialect: null },
     strangers: false,
+    isShared: true,
     typingMs: null,
     threads: false,
     groups: false,
@@ -43,10 +58,13 @@ class WebSocketChannel implements Channel {
       handle: (request, socket, head, caller) => this.#upgrade(request, socket, head, caller),
     },
   ]
+  readonly dialogue: DialogueRoute = { permission: 'messages:write', open: (principal, line) => this.#talk(principal, line) }
   readonly #maxConnections: number
   readonly #server = new WebSocketServer(SERVER_OPTIONS)
-  #owner: (Owner & { isPaused: boolean }) | null = null
+  #owner: (Owner & TalkOwner & { isPaused: boolean }) | null = null
   readonly #connections = new Set<Connection>()
+  /** Over other doors; they count like connections. */
+  readonly #talks = new Set<Talk>()
   readonly #guests = new Map<Connection, Guest>()
   readonly #guestsByIp = new Map<string, number>()
   #refused = 0
@@ -64,7 +82,12 @@ class WebSocketChannel implements Channel {
 
   start(host: ChannelHost): Promise<void> {
     if (this.#owner === null) {
-      this.#owner = { host, isPaused: this.#isPaused, admitted: (connection) => this.#endVisit(connection) }
+      this.#owner = {
+        host,
+        isPaused: this.#isPaused,
+        admitted: (connection) => this.#endVisit(connection),
+        ended: (talk) => this.#talks.delete(talk),
+      }
       host.metrics
         .gauge({ name: 'websocket_connections_active', help: 'Open WebSocket connections.', labels: ['channel'] })
         .collect((set) => set(this.#connections.size, [host.name]))
@@ -79,7 +102,8 @@ class WebSocketChannel implements Channel {
     if (owner === null) return
     this.#owner = null
     owner.isPaused = true
-    await Promise.all([...this.#connections].map((connection) => connection.settle()))
+    await Promise.all([...this.#connections, ...this.#talks].map((each) => each.settle()))
+    for (const talk of this.#talks) talk.close(1001, 'the gateway is going away')
     if (this.#connections.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#gone = resolve
@@ -109,6 +133,18 @@ class WebSocketChannel implements Channel {
     if (this.#owner === null) return
     this.#owner.isPaused = false
     for (const connection of this.#connections) connection.pump()
+    for (const talk of this.#talks) talk.answered()
+  }
+
+  #talk(principal: Principal, line: DialogueLine): Talk {
+    const owner = this.#owner
+    if (owner === null || owner.isPaused)
+      throw new UnavailableError('Conversations are not taken in now. Try again in a moment.', { code: 'CHANNEL_CLOSED' })
+    if (this.#connections.size + this.#talks.size >= this.#maxConnections)
+      throw new UnavailableError('Too many conversations are open. Try again later.', { code: 'TOO_MANY_STREAMS', retryAfterMs: 5_000 })
+    const talk = new Talk(owner, principal, line)
+    this.#talks.add(talk)
+    return talk
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, caller: UpgradeCaller): void {
@@ -118,7 +154,8 @@ class WebSocketChannel implements Channel {
       stream.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n')
       return
     }
-    const isRoom = this.#connections.size < this.#maxConnections && (caller.principal !== null || this.#mayVisit(caller.ip))
+    const isRoom =
+      this.#connections.size + this.#talks.size < this.#maxConnections && (caller.principal !== null || this.#mayVisit(caller.ip))
     if (!isRoom && this.#refused >= MAX_REFUSED) {
       stream.destroy()
       return

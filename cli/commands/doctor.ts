@@ -5,6 +5,7 @@ import type { Command } from '../command.ts'
 import { checkConfig, checkKeyFile, checkModel, checkRuntime, checkStorage } from '../doctor/local.ts'
 import type { Finding } from '../doctor/local.ts'
 import { checkGateway } from '../doctor/gateway.ts'
+import { checkSecrets } from '../doctor/secrets.ts'
 import { checkSkills } from '../doctor/skills.ts'
 import { EXIT } from '../exit.ts'
 
@@ -22,6 +23,7 @@ export const doctor: Command = {
       ...(await checkStorage(dir)),
       ...checkConfig(loaded),
       ...(await checkKeyFile(dir)),
+      ...(await checkSecrets(dir, env)),
       ...(await checkGateway(world, loaded)),
       ...(loaded.ok ? checkModel(loaded.config, env) : []),
       ...(await checkSkills(world, loaded)),

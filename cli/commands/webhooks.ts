@@ -81,8 +81,7 @@ async function list({ json }: Call, { out }: World, remote: Remote): Promise<Exi
         { title: 'ID', cell: (row) => text(row['id']), whole: true },
         {
           title: 'STATE',
-          cell: (row) =>
-            row['disabled_reason'] ? `disabled (${text(row['disabled_reason'])})` : row['failing_since'] ? 'failing' : 'enabled',
+          cell: (row) => (row['disabled_reason'] ? `off, ${text(row['disabled_reason'])}` : row['failing_since'] ? 'failing' : 'enabled'),
         },
         { title: 'EVENTS', cell: (row) => wordsIn(row['events']).join(' ') },
         { title: 'URL', cell: (row) => text(row['url']) },

@@ -72,8 +72,8 @@ export async function checkStorage(dir: string): Promise<readonly Finding[]> {
 
 export function checkConfig(loaded: LoadResult): readonly Finding[] {
   if (!loaded.ok) return loaded.faults.map((fault) => ({ name: 'config', state: 'fail', detail: formatFault(fault) }))
-  const { agents, routes, fallback } = loaded.config
-  if (routes.length === 0 && fallback === null) {
+  const { agents, routes, fallbacks } = loaded.config
+  if (routes.length === 0 && Object.keys(fallbacks).length === 0) {
     const fix = 'Add "routes" or a "fallback", unless every message names its agent.'
     return [{ name: 'config', state: 'warn', detail: `no route leads to the agents ${agents.map((agent) => agent.name).join(', ')}`, fix }]
   }

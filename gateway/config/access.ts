@@ -3,11 +3,12 @@
  * applies; the kind's own schema sees the rest.
  */
 import type { AccessPolicy, JsonObject } from '#contract'
-import { choice, list, text } from './schema-parts.ts'
+import { choice, list, tenant, text } from './schema-parts.ts'
 
 /** One entry below `channels`, checked. */
-export type ChannelSettings = JsonObject & {
-  readonly kind?: string
+export type ChannelSettings = AccessSettings & { readonly kind?: string; readonly tenant: string }
+
+type AccessSettings = JsonObject & {
   readonly access?: AccessPolicy['direct']
   readonly allow?: readonly string[]
   readonly group_access?: AccessPolicy['group']
@@ -37,14 +38,18 @@ export const accessSchema: { readonly [key: string]: JsonObject } = {
   bots: choice('What other bots say. Default: ignore', ['ignore', 'allow']),
 }
 
-export const isShared = (key: string): boolean => key === 'kind' || Object.hasOwn(accessSchema, key)
+export const tenantSchema: JsonObject = tenant('Whose the account is: what comes in by it is for agents of this tenant')
+
+export const isAccess = (key: string): boolean => Object.hasOwn(accessSchema, key)
+
+export const isShared = (key: string): boolean => key === 'kind' || key === 'tenant' || isAccess(key)
 
 /** What is left for the kind's own schema. */
 export function withoutShared(settings: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !isShared(key)))
 }
 
-export function accessPolicy(settings: ChannelSettings): AccessPolicy {
+export function accessPolicy(settings: AccessSettings): AccessPolicy {
   const { access = 'pairing', allow = [], group_allow: groupAllow = [] } = settings
   const group = settings.group_access ?? (access === 'open' || access === 'off' ? access : 'allowlist')
   return {

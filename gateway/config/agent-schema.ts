@@ -1,6 +1,9 @@
-/** The shape of one agent's declaration, the same in `openclaw.yaml` and over `POST /v1/agents`. */
+/**
+ * The shape of one agent's declaration, the same in `openclaw.yaml` and over `POST /v1/agents`; but the file alone says whose an agent is:
+ * one that is registered belongs to whoever registers it.
+ */
 import type { JsonObject } from '#contract'
-import { choice, duration, integer, list, object, text } from './schema-parts.ts'
+import { choice, duration, integer, list, object, tenant, text } from './schema-parts.ts'
 
 const DEFAULT_PROMPT = 'You are a helpful assistant. Answer briefly and say so when you do not know.'
 
@@ -12,7 +15,7 @@ const orNone = (description: string, maximum: number): JsonObject => ({
   description,
 })
 
-export const agentSchema: JsonObject = object('One agent', {
+const MEMBERS: { readonly [name: string]: JsonObject } = {
   version: text('Its version, for people', '1.0'),
   description: { type: 'string', default: '', description: 'What it is for' },
   capabilities: list('Words for what it can do, for those who look for an agent', { type: 'string', minLength: 1 }),
@@ -41,4 +44,11 @@ export const agentSchema: JsonObject = object('One agent', {
   session: object('Its memory', {
     scope: choice('Who shares a session', ['main', 'per-peer', 'per-channel-peer', 'per-account-channel-peer'], 'per-channel-peer'),
   }),
+}
+
+export const agentSchema: JsonObject = object('One agent', MEMBERS)
+
+export const configuredAgentSchema: JsonObject = object('One agent', {
+  tenant: tenant('Whose it is: it answers messages of this tenant only'),
+  ...MEMBERS,
 })

@@ -2,6 +2,7 @@
  * One agent's declaration → the definition that the gateway works with. The same for `openclaw.yaml` and for `POST /v1/agents`. Names of
  * models are resolved by whoever knows the providers.
  */
+import { InvalidError } from '#contract'
 import type { AgentDefinition, Fault, JsonObject, QueueMode, SessionScope } from '#contract'
 import { agentSchema } from './agent-schema.ts'
 import { check } from './check.ts'
@@ -35,7 +36,8 @@ const AGENT_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 export type AgentResult = { readonly ok: true; readonly agent: AgentDefinition } | { readonly ok: false; readonly faults: readonly Fault[] }
 
 /** For a declaration that came as JSON; faults carry JSON Pointers. A member `name` in it is left to the caller. */
-export function agentFromDeclaration(name: string, declaration: JsonObject): AgentResult {
+/** @param owner the name, which the caller reads, and the tenant, which no declaration says */
+export function agentFromDeclaration({ tenant, name }: Pick<AgentDefinition, 'tenant' | 'name'>, declaration: JsonObject): AgentResult {
   const { name: _, ...members } = declaration
   const checked = check(fromJson(members, { file: '', line: 0, column: 0 }), agentSchema)
   const faults: Fault[] = checked.faults.map((fault) => ({
@@ -48,13 +50,22 @@ export function agentFromDeclaration(name: string, declaration: JsonObject): Age
   if (settings.model === null && settings.fallback.length > 0) {
     return { ok: false, faults: [{ pointer: '#/fallback', detail: 'models without `model`, expected `model` beside it' }] }
   }
-  return { ok: true, agent: agentFromSettings(name, settings) }
+  return { ok: true, agent: agentFromSettings(name, { ...settings, tenant }) }
+}
+
+/** For one that names itself. @throws InvalidError with every fault of the declaration */
+export function declaredAgent(tenant: string, declaration: JsonObject): AgentDefinition {
+  const name = declaration['name']
+  const result = agentFromDeclaration({ tenant, name: typeof name === 'string' ? name : '' }, declaration)
+  if (result.ok) return result.agent
+  throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
 }
 
 /** @param settings checked against the schema, their models resolved */
-export function agentFromSettings(name: string, settings: AgentSettings): AgentDefinition {
+export function agentFromSettings(name: string, settings: AgentSettings & { readonly tenant: string }): AgentDefinition {
   const { limits, queue } = settings
   return {
+    tenant: settings.tenant,
     name,
     id: null,
     version: settings.version,

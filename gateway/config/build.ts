@@ -1,5 +1,6 @@
 /** Checked settings → the frozen `Config`: units, names and aliases. Nothing can fail here. */
-import type { RouteMatch } from '#contract'
+import { DEFAULT_TENANT } from '#contract'
+import type { AgentDefinition, RouteMatch } from '#contract'
 import { accessPolicy, withoutShared } from './access.ts'
 import { agentFromSettings } from './agent.ts'
 import type { AgentSettings } from './agent.ts'
@@ -13,9 +14,10 @@ import type { ProviderSettings, RouteSettings, Settings } from './settings.ts'
 
 export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Origin>): Config {
   const { server, turns } = settings
-  const agents = Object.entries(settings.agents).map(([name, agent]) => agentFromSettings(name, withModels(agent, settings)))
-  const routes = [...routeRules('routes', settings.routes, origins), ...routeRules('rules', settings.rules ?? [], origins)]
-  const only = agents.length === 1 && routes.length === 0 ? agents[0]?.name : undefined
+  const agents = Object.entries(settings.agents).map(([name, agent]) =>
+    agentFromSettings(name, { ...withModels(agent, settings), tenant: agent.tenant }),
+  )
+  const routes = [...routeRules('routes', settings, origins), ...routeRules('rules', settings, origins)]
   return deepFreeze({
     project: settings.project,
     version: settings.version,
@@ -32,14 +34,16 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       maxConnections: server.max_connections,
     },
     ...identityConfig(settings),
+    grpc: { isEnabled: settings.grpc.enabled, host: settings.grpc.host ?? server.host, port: settings.grpc.port },
     log: settings.log,
     tracing: tracingConfig(settings),
     agents,
     routes,
-    fallback: settings.fallback === undefined ? (only ?? null) : settings.fallback,
+    fallbacks: fallbacksOf(settings.fallback, agents, routes),
     channels: Object.entries(settings.channels).map(([name, channel]): ChannelDeclaration => ({
       name,
       kind: channel.kind ?? name,
+      tenant: channel.tenant,
       access: accessPolicy(channel),
       settings: withoutShared(channel),
     })),
@@ -72,12 +76,29 @@ function withModels(agent: AgentSettings, settings: Settings): AgentSettings {
   return { ...agent, model: agent.model === null ? null : full(agent.model), fallback: agent.fallback.map(full) }
 }
 
-function routeRules(list: string, rules: readonly RouteSettings[], origins: ReadonlyMap<string, Origin>): readonly ConfiguredRoute[] {
-  return rules.map((rule, i) => {
+/** The one that is named, in its tenant. Else, unless nobody is meant to be, a tenant's only agent, if no route leads to it anyway. */
+function fallbacksOf(
+  named: string | null | undefined,
+  agents: readonly AgentDefinition[],
+  routes: readonly ConfiguredRoute[],
+): Config['fallbacks'] {
+  if (named === null) return {}
+  const fallbacks: { [tenant: string]: string } = {}
+  for (const [tenant, [first, ...others] = []] of Map.groupBy(agents, (agent) => agent.tenant)) {
+    const isOnly = others.length === 0 && !routes.some((route) => route.tenant === tenant)
+    if (first !== undefined && isOnly) fallbacks[tenant] = first.name
+  }
+  const agent = agents.find(({ name }) => name === named)
+  return agent === undefined ? fallbacks : { ...fallbacks, [agent.tenant]: agent.name }
+}
+
+function routeRules(list: 'routes' | 'rules', settings: Settings, origins: ReadonlyMap<string, Origin>): readonly ConfiguredRoute[] {
+  return (settings[list] ?? []).map((rule, i) => {
     const id = `${list}[${i}]`
     const origin = origins.get(`${id}.agent`) ?? origins.get(`${id}.route.target`)
     const agent = rule.agent ?? rule.route?.target ?? ''
-    return { id, match: routeMatch(rule.match), agent, origin: origin?.from === 'file' ? `${origin.file}:${origin.line}` : id }
+    const tenant = settings.agents[agent]?.tenant ?? DEFAULT_TENANT
+    return { id, match: routeMatch(rule.match), agent, tenant, origin: origin?.from === 'file' ? `${origin.file}:${origin.line}` : id }
   })
 }
 
@@ -134,9 +155,9 @@ function skillsConfig({
     privateHosts: private_hosts,
     dependencies: { wheelhouse: dependencies.wheelhouse, npmCache: dependencies.npm_cache },
     entries: Object.fromEntries(
-      Object.entries(entries).map(([id, { enabled, network, secrets, grade }]) => [
+      Object.entries(entries).map(([id, { enabled, network, secrets, grade, tenants }]) => [
         id,
-        { isEnabled: enabled, network: network?.allow ?? null, secrets, grade: grade ?? null },
+        { isEnabled: enabled, network: network?.allow ?? null, secrets, grade: grade ?? null, tenants },
       ]),
     ),
   }

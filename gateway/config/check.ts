@@ -13,7 +13,7 @@ import type { ConfigFault, Node, Place, ScalarNode } from './tree.ts'
 /** Where a value came from. */
 export type Origin =
   | { readonly from: 'default' }
-  | { readonly from: 'file'; readonly file: string; readonly line: number; readonly env?: readonly string[] }
+  | { readonly from: 'file'; readonly file: string; readonly line: number; readonly env?: readonly string[]; readonly isSecret?: boolean }
   | { readonly from: 'overlay'; readonly by: string; readonly at: number }
   | { readonly from: 'env'; readonly name: string }
 
@@ -208,5 +208,6 @@ function originOf(node: Node): Origin {
   const { file, line, overlay } = node.place
   if (overlay) return { from: 'overlay', by: overlay.by, at: overlay.at }
   if (line === 0) return { from: 'env', name: file }
-  return { from: 'file', file, line, ...(node.kind === 'scalar' && node.env ? { env: node.env } : {}) }
+  const { env = null, isSecret = false } = node.kind === 'scalar' ? node : {}
+  return { from: 'file', file, line, ...(env !== null && { env }), ...(isSecret && { isSecret }) }
 }

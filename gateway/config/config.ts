@@ -10,14 +10,15 @@ export interface Config extends IdentityConfig {
   readonly project: string | null
   readonly version: string | null
   readonly server: ServerConfig
+  readonly grpc: GrpcConfig
   readonly log: LogConfig
   /** null: no traces. */
   readonly tracing: TracingConfig | null
   /** At least one. */
   readonly agents: readonly AgentDefinition[]
   readonly routes: readonly ConfiguredRoute[]
-  /** The agent for what no route matches; null: a dead letter. */
-  readonly fallback: string | null
+  /** By tenant, the agent for what no route matches; none: a dead letter. */
+  readonly fallbacks: { readonly [tenant: string]: string }
   readonly channels: readonly ChannelDeclaration[]
   readonly llm: LlmConfig
   readonly skills: SkillsConfig
@@ -48,6 +49,13 @@ export interface ServerConfig {
   readonly maxConnections: number
 }
 
+export interface GrpcConfig {
+  readonly isEnabled: boolean
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export type LogFormat = 'json' | 'text'
 export interface LogConfig {
@@ -72,6 +80,7 @@ export interface ConfiguredRoute extends RouteRule {
 export interface ChannelDeclaration {
   readonly name: string
   readonly kind: string
+  readonly tenant: string
   readonly access: AccessPolicy
   /** Everything beside the keys that all channels share, for the kind's own schema. */
   readonly settings: JsonObject
@@ -124,6 +133,7 @@ export interface SkillsConfig {
       readonly network: readonly string[] | null
       readonly secrets: { readonly [name: string]: string }
       readonly grade: SkillGrade | null
+      readonly tenants: readonly string[]
     }
   }
 }

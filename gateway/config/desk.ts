@@ -18,7 +18,6 @@ import type {
   VainOverlay,
 } from '#contract'
 import { pointer } from './agent.ts'
-import type { Config } from './config.ts'
 import { effectiveValues } from './effective.ts'
 import { formatFault } from './load.ts'
 import type { ConfigFault, Loaded, VainRow } from './load.ts'
@@ -51,10 +50,10 @@ export class LiveConfig implements ConfigDesk {
   }
 
   /** Rejects with `InvalidError`, and nothing is changed, when the file is faulty. */
-  reload(): Promise<Config> {
+  reload(): Promise<Loaded> {
     return this.#alone(async () => {
       this.#become(await this.#parts.load(this.#rows), this.#rows)
-      return this.#loaded.config
+      return this.#loaded
     })
   }
 
@@ -141,10 +140,13 @@ export class LiveConfig implements ConfigDesk {
   }
 
   #valueOf(part: ConfigPart): JsonObject | null {
-    const { settings, config } = this.#loaded
+    const { settings } = this.#loaded
     switch (part.is) {
       case 'routes':
-        return { routes: settings['rules'] ?? settings['routes'] ?? [], fallback: config.fallback }
+        return {
+          routes: settings['rules'] ?? settings['routes'] ?? [],
+          ...(settings['fallback'] !== undefined && { fallback: settings['fallback'] }),
+        }
       case 'limits':
         return objectIn(objectIn(settings['server'])?.['rate_limits'])
       case 'agent':

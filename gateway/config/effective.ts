@@ -11,7 +11,7 @@ const COMMENT_COLUMN = 44
 export interface EffectiveValue {
   readonly path: string
   readonly value: JsonValue
-  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `overlay by ops at 2030-01-01T00:00:00.000Z`, `env NAME`. */
+  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `openclaw.yaml:12 (vault:app#token)`, `overlay by ops at …`, `env NAME`. */
   readonly origin: string
 }
 
@@ -26,7 +26,7 @@ export function effective(loaded: Pick<Loaded, 'settings' | 'origins'>): string 
 }
 
 function values(value: JsonValue, path: string, origins: ReadonlyMap<string, Origin>): readonly EffectiveValue[] {
-  if (isLeaf(value)) return [{ path, value: masked(value, path), origin: originText(origins.get(path)) }]
+  if (isLeaf(value)) return [{ path, value: masked(value, path, origins.get(path)), origin: originText(origins.get(path)) }]
   return members(value).flatMap(([key, member]) => values(member, childPath(path, key), origins))
 }
 
@@ -35,7 +35,7 @@ function lines(value: JsonValue, path: string, depth: number, origins: ReadonlyM
     const inside = childPath(path, key)
     const label = '  '.repeat(depth) + (typeof key === 'number' ? '-' : `${plainKey(key)}:`)
     if (!isLeaf(member)) return [label, ...lines(member, inside, depth + 1, origins)]
-    const said = `${label} ${JSON.stringify(masked(member, inside))}`
+    const said = `${label} ${JSON.stringify(masked(member, inside, origins.get(inside)))}`
     return [`${said.padEnd(COMMENT_COLUMN)} # ${originText(origins.get(inside))}`]
   })
 }
@@ -46,14 +46,16 @@ const members = (value: JsonValue): readonly (readonly [string | number, JsonVal
 const isLeaf = (value: JsonValue): boolean => members(value).length === 0
 const plainKey = (key: string): string => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key))
 
-function masked(value: JsonValue, path: string): JsonValue {
-  if (typeof value === 'string') return isSecretPath(path) ? SECRET_MASK : maskUserInfo(value)
-  return isSecretPath(path) && (typeof value === 'number' || typeof value === 'boolean') ? SECRET_MASK : value
+function masked(value: JsonValue, path: string, origin: Origin | undefined): JsonValue {
+  const isSecret = isSecretPath(path) || (origin?.from === 'file' && origin.isSecret === true)
+  if (typeof value === 'string') return isSecret ? SECRET_MASK : maskUserInfo(value)
+  return isSecret && (typeof value === 'number' || typeof value === 'boolean') ? SECRET_MASK : value
 }
 
 function originText(origin: Origin | undefined): string {
   if (!origin || origin.from === 'default') return 'default'
   if (origin.from === 'env') return `env ${origin.name}`
   if (origin.from === 'overlay') return `overlay by ${origin.by} at ${new Date(origin.at).toISOString()}`
-  return `${origin.file}:${origin.line}${origin.env ? ` (env ${origin.env.join(', ')})` : ''}`
+  const names = origin.env?.map((reference) => (reference.includes(':') ? reference : `env ${reference}`))
+  return `${origin.file}:${origin.line}${names === undefined ? '' : ` (${names.join(', ')})`}`
 }

@@ -1,5 +1,5 @@
 /** The shape of what `openclaw.yaml` says about who may what: token issuers, roles, keys. */
-import { DEFAULT_TENANT, GRANTABLE_SCOPES, PERMISSIONS, ROLE_NAME, SCOPES, TENANT_NAME } from '#contract'
+import { DEFAULT_TENANT, GRANTABLE_SCOPES, PERMISSIONS, ROLE_NAME, SCOPES, TENANT_PATTERN } from '#contract'
 import type { JsonObject } from '#contract'
 import { choice, duration, list, map, object, text } from './schema-parts.ts'
 
@@ -36,7 +36,7 @@ const issuer: JsonObject = {
     grantable_scopes: list('Scopes of a token that count beside what its roles give', choice('One of them', PERMISSIONS), GRANTABLE_SCOPES),
     tenant: {
       type: 'string',
-      pattern: TENANT_NAME,
+      pattern: TENANT_PATTERN,
       description: `Tenant of tokens that claim none. Default: \`${DEFAULT_TENANT}\` without \`claims.tenant\`; with it such tokens are refused`,
     },
   }),
@@ -53,7 +53,7 @@ const key: JsonObject = {
     sha256: { type: 'string', description: 'SHA-256 of the whole key in hex, never the key; `openclaw keys generate` makes both' },
     scopes: list('What it may do', choice('One of them', SCOPES)),
     roles: list('Roles whose permissions it has too', text('One of them')),
-    tenant: { type: 'string', pattern: TENANT_NAME, default: DEFAULT_TENANT, description: 'Whose it is' },
+    tenant: { type: 'string', pattern: TENANT_PATTERN, default: DEFAULT_TENANT, description: 'Whose it is' },
   }),
   required: ['name', 'sha256'],
 }

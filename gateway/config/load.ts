@@ -2,31 +2,37 @@
  * `openclaw.yaml` and the environment → one frozen `Config`, or every fault at once, each with its place. Reads one file and keeps
  * nothing; when to load again is `watch.ts`'s and the caller's.
  */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { isJsonObject } from '#contract'
+import { SECRET_MASK, isJsonObject } from '#contract'
 import type { JsonObject, JsonValue, OverlayRow } from '#contract'
-import { isShared } from './access.ts'
+import { isAccess, isShared } from './access.ts'
 import { buildConfig } from './build.ts'
 import { byPlace, check } from './check.ts'
 import type { Checked, Origin } from './check.ts'
 import type { Config } from './config.ts'
 import { withEnvironment } from './environment.ts'
-import type { Environment } from './interpolate.ts'
+import type { Environment } from '../secrets/source.ts'
+import type { Secrets } from '../secrets/secrets.ts'
+import { secretsOnce } from './once.ts'
+import { readTree } from './read.ts'
+import type { Read } from './read.ts'
 import { configSchema } from './schema.ts'
 import { layOverlay } from './overlay.ts'
 import { isSecretPath, passwordIn } from './secret.ts'
 import { crossCheck } from './settings.ts'
 import type { Settings } from './settings.ts'
-import { childPath, emptyMap, isNothing, withValue } from './tree.ts'
-import type { ConfigFault, Keys, Node, Place } from './tree.ts'
-import { parseYaml } from './yaml.ts'
+import { childPath, emptyMap, isNothing, member, placeOf, withValue } from './tree.ts'
+import type { ConfigFault, Node } from './tree.ts'
 
 export type { ConfigFault } from './tree.ts'
 
-export const CONFIG_FILE = 'openclaw.yaml'
+export { CONFIG_FILE } from './read.ts'
 
-export type LoadResult = Loaded | { readonly ok: false; readonly faults: readonly ConfigFault[] }
+export type LoadResult = Loaded | NotLoaded
+export interface NotLoaded {
+  readonly ok: false
+  /** Without secrets. */
+  readonly faults: readonly ConfigFault[]
+}
 export interface Loaded {
   readonly ok: true
   readonly config: Config
@@ -34,12 +40,14 @@ export interface Loaded {
   readonly origins: ReadonlyMap<string, Origin>
   /** The values in the file's own terms, defaults filled in. */
   readonly settings: JsonObject
-  /** Every secret among the values, for the log's redaction. */
+  /** Every secret among the values, and what was filled into them, for the log's redaction. */
   readonly secrets: readonly string[]
   /** One channel's settings by its kind's schema, which the loader does not know: defaults filled in, or their faults. */
   readonly checkChannel: (name: string, schema: JsonObject) => Pick<Checked, 'settings' | 'faults'>
   /** A fault for each access rule of a channel that no stranger can reach: it would have no effect. */
   readonly vainAccess: (name: string) => readonly ConfigFault[]
+  /** A fault if a channel is given to one tenant that all share: it would have no effect. */
+  readonly vainTenant: (name: string) => readonly ConfigFault[]
   /** Rows of the overlay that are not in effect, because with them there would be these faults. */
   readonly vain: readonly VainRow[]
 }
@@ -54,17 +62,29 @@ export interface LoadOptions {
   readonly env: Environment
   /** What was changed over the API; what has become impossible is left out and told, never a reason not to load. */
   readonly overlay?: readonly OverlayRow[]
+  /** Where references are answered; whoever gives them ends them. Default: some of its own, ended after. */
+  readonly secrets?: Secrets
 }
 
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const read = await readTree(options)
+  if (options.secrets !== undefined) return loadWith(options, options.secrets)
+  const secrets = secretsOnce(options)
+  try {
+    return await loadWith(options, secrets)
+  } finally {
+    await secrets.stop()
+  }
+}
+
+async function loadWith(options: LoadOptions, secrets: Secrets): Promise<LoadResult> {
+  const read = await readTree(options.dir, secrets)
   if (read.unreadable) return { ok: false, faults: read.faults }
   const file = withDefaultAgent(read.tree)
   const laid = layOverlay(file, options.overlay ?? [])
   const vain = laid.orphans.map((row) => ({ row, faults: [orphaned(row)] }))
   let rows = (options.overlay ?? []).filter((row) => !laid.orphans.includes(row))
   for (;;) {
-    const result = checkTree(withEnvironment(layOverlay(file, rows).tree, options.env), read.faults)
+    const result = checkTree(withEnvironment(layOverlay(file, rows).tree, options.env), read)
     if (result.ok) return { ...result, vain }
     const { faults } = result
     // The row in which a fault stands; else the newest, because what it says of another may be the fault. Without any it is the file's.
@@ -87,23 +107,25 @@ function orphaned({ path, by, at }: OverlayRow): ConfigFault {
 
 type CheckedTree = Omit<Loaded, 'vain'> | { readonly ok: false; readonly faults: readonly ConfigFault[] }
 
-function checkTree(tree: Node, found: readonly ConfigFault[]): CheckedTree {
+function checkTree(tree: Node, read: Pick<Read, 'faults' | 'secrets'>): CheckedTree {
   const checked = check(tree, configSchema)
-  const faults = [...found, ...checked.faults]
+  const faults = [...read.faults, ...checked.faults]
   if (faults.length === 0) {
     crossCheck(checked.settings as unknown as Settings, (at, message, nearest = null) => {
       faults.push({ path: at.reduce<string>(childPath, ''), ...placeOf(tree, at), message, ...(nearest !== null && { nearest }) })
     })
   }
-  if (faults.length > 0) return { ok: false, faults: faults.toSorted(byPlace) }
+  const told = [...new Set([...read.secrets, ...secretsIn(checked.settings, '')])]
+  if (faults.length > 0) return { ok: false, faults: faults.toSorted(byPlace).map((fault) => without(told, fault)) }
   return {
     ok: true,
     config: buildConfig(checked.settings as unknown as Settings, checked.origins),
     origins: checked.origins,
     settings: checked.settings,
-    secrets: [...new Set(secretsIn(checked.settings, ''))],
+    secrets: told,
     checkChannel: (name, schema) => checkChannel(tree, name, schema),
     vainAccess: (name) => vainAccess(tree, name),
+    vainTenant: (name) => vainTenant(tree, name),
   }
 }
 
@@ -123,42 +145,6 @@ function withDefaultAgent(tree: Node): Node {
 }
 const DEFAULT_AGENT = 'assistant'
 
-interface Read {
-  readonly tree: Node
-  readonly faults: readonly ConfigFault[]
-  /** There is nothing to check. */
-  readonly unreadable: boolean
-}
-
-async function readTree({ dir, env }: LoadOptions): Promise<Read> {
-  const start: Place = { file: CONFIG_FILE, line: 1, column: 1 }
-  const text = await readText(join(dir, CONFIG_FILE))
-  if (typeof text === 'string') {
-    const parsed = await parseYaml({ file: CONFIG_FILE, text, env })
-    return { ...parsed, unreadable: parsed.faults.some((fault) => fault.message.startsWith('not YAML')) }
-  }
-  if (text.code !== 'ENOENT')
-    return {
-      tree: emptyMap(start),
-      faults: [{ path: '', ...start, message: `cannot be read (${text.code}), expected a readable file` }],
-      unreadable: true,
-    }
-  const other = await readText(join(dir, 'openclaw.yml'))
-  if (typeof other === 'string') {
-    const message = `is not read, expected the name ${CONFIG_FILE}; rename it`
-    return { tree: emptyMap(start), faults: [{ path: '', file: 'openclaw.yml', line: 1, column: 1, message }], unreadable: true }
-  }
-  return { tree: emptyMap(start), faults: [], unreadable: false }
-}
-
-async function readText(file: string): Promise<string | { readonly code: string }> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    return { code: error instanceof Error && 'code' in error ? String(error.code) : 'unknown' }
-  }
-}
-
 function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
   const node = channelNode(tree, name)
   return check({ ...node, entries: node.entries.filter(({ key }) => !isShared(key)) }, schema, `channels.${name}`)
@@ -167,32 +153,20 @@ function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
 function vainAccess(tree: Node, name: string): readonly ConfigFault[] {
   const message = 'an access rule, expected none: who may write to this channel is told by keys and brokers, not by a list of senders'
   return channelNode(tree, name)
-    .entries.filter(({ key, place }) => isShared(key) && key !== 'kind' && place.overlay === undefined)
+    .entries.filter(({ key, place }) => isAccess(key) && place.overlay === undefined)
+    .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
+}
+
+function vainTenant(tree: Node, name: string): readonly ConfigFault[] {
+  const message = 'a tenant, expected none: whoever writes to this channel brings the tenant of their key'
+  return channelNode(tree, name)
+    .entries.filter(({ key }) => key === 'tenant')
     .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
 }
 
 function channelNode(tree: Node, name: string): Node & { readonly kind: 'map' } {
   const node = member(member(tree, 'channels')?.node, name)?.node
   return node?.kind === 'map' ? node : { kind: 'map', place: tree.place, entries: [] }
-}
-
-/** Where the keys lead to, or the nearest thing around it that is there. */
-function placeOf(tree: Node, keys: Keys): Place {
-  let node = tree
-  let place = tree.place
-  for (const key of keys) {
-    const next = member(node, key)
-    if (!next) return place
-    node = next.node
-    place = node.kind === 'scalar' ? node.place : next.place
-  }
-  return place
-}
-
-function member(node: Node | undefined, key: string | number): { readonly node: Node; readonly place: Place } | undefined {
-  if (node?.kind === 'map') return node.entries.find((entry) => entry.key === key)
-  const item = node?.kind === 'list' && typeof key === 'number' ? node.items[key] : undefined
-  return item && { node: item, place: item.place }
 }
 
 function secretsIn(value: JsonValue, path: string): readonly string[] {
@@ -204,4 +178,10 @@ function secretsIn(value: JsonValue, path: string): readonly string[] {
   return isJsonObject(value)
     ? Object.entries(value).flatMap(([key, member]) => secretsIn(member, path === '' ? key : `${path}.${key}`))
     : []
+}
+
+/** A rule about two settings may quote one of them, and that one may be a secret. Shorter ones would mask ordinary words. */
+function without(secrets: readonly string[], fault: ConfigFault): ConfigFault {
+  const long = secrets.filter((secret) => secret.length >= 6)
+  return { ...fault, message: long.reduce((message, secret) => message.replaceAll(secret, SECRET_MASK), fault.message) }
 }

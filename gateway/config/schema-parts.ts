@@ -1,4 +1,5 @@
 /** The few forms of which the schema of `openclaw.yaml` is made. */
+import { DEFAULT_TENANT, TENANT_PATTERN } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 
 type Properties = { readonly [name: string]: JsonObject }
@@ -68,4 +69,11 @@ export const bytes = (description: string, fallback: string, minimum: number, ma
   default: fallback,
   minimum,
   maximum,
+})
+
+export const tenant = (description: string): JsonObject => ({
+  type: 'string',
+  pattern: TENANT_PATTERN,
+  description,
+  default: DEFAULT_TENANT,
 })

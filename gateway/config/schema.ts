@@ -5,9 +5,10 @@
  * about another (an agent's name that must exist) is left to the loader.
  */
 import type { JsonObject } from '#contract'
-import { accessSchema } from './access.ts'
-import { agentSchema } from './agent-schema.ts'
+import { accessSchema, tenantSchema } from './access.ts'
+import { configuredAgentSchema } from './agent-schema.ts'
 import { identitySchema } from './identity-schema.ts'
+import { secretsSchema } from './secrets.ts'
 import { skillsSchema } from './skills-schema.ts'
 import { tlsSchema } from './tls.ts'
 import { bytes, choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
@@ -86,6 +87,11 @@ export const configSchema: JsonObject = {
       max_connections: integer('Connections open at once', 20_000, 1, 1_000_000),
     }),
     ...identitySchema,
+    grpc: object('The gRPC server', {
+      enabled: flag('Take calls over gRPC', false),
+      host: text('Address to listen on; `server.host` unless told'),
+      port: integer('Port to listen on; 0: any free one', 8401, 0, 65_535),
+    }),
     log: object('The log, on standard error', {
       level: choice('Least level written', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
       format: choice('One JSON object a line, or text for people', ['json', 'text'], 'json'),
@@ -109,19 +115,20 @@ export const configSchema: JsonObject = {
         },
       }),
     }),
-    agents: map('Agents by name; none: one called `assistant`', agentSchema, NAME),
+    agents: map('Agents by name; none: one called `assistant`', configuredAgentSchema, NAME),
     routes: list('Which agent gets a message; the most specific rule wins', route),
     rules: { type: 'array', items: route, description: 'Another name for `routes`' },
     fallback: {
       type: ['string', 'null'],
-      description: 'Agent for what no route matches; null: a dead letter. Default: the only agent if there are no routes, else null',
+      description:
+        'Agent for what no route of its tenant matches; null: a dead letter. Default, and for other tenants than its: the only agent of the tenant if no route leads to it, else none',
     },
     channels: map(
       'Channels by name',
       {
         type: 'object',
         description: 'One account of one kind; its further keys are those of the kind',
-        properties: { kind: text('Kind of the channel; default: its name'), ...accessSchema },
+        properties: { kind: text('Kind of the channel; default: its name'), tenant: tenantSchema, ...accessSchema },
         additionalProperties: true,
       },
       NAME,
@@ -138,6 +145,7 @@ export const configSchema: JsonObject = {
       prices: map('Prices by `provider/model`, over the built-in table', { ...price, required: ['input_usd', 'output_usd'] }),
     }),
     skills: skillsSchema,
+    secrets: secretsSchema,
     session: object('Sessions', {
       identity_links: map('Person → accounts as `channel:sender`', { type: 'array', items: { type: 'string', pattern: '^[^:]+:.+$' } }),
     }),

@@ -4,8 +4,8 @@ import { isSecretName } from '#contract'
 /** Whether the value at this path must not be shown: `llm.providers.openai.api_key`. */
 export function isSecretPath(path: string): boolean {
   const keys = path.split('.').map((key) => key.replace(/(\[\d+\])+$/, ''))
-  // `skills.entries.weather.secrets.KEY`: whatever they are called.
-  return keys.some((key) => key === 'secrets' || isSecretName(key))
+  // `skills.entries.weather.secrets.KEY`: whatever they are called. The block `secrets` itself says where secrets are.
+  return keys.some((key, depth) => (key === 'secrets' && depth > 0) || isSecretName(key))
 }
 
 /** User and password in an address. */

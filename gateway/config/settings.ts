@@ -28,11 +28,12 @@ export interface Settings extends IdentitySettings {
     readonly body_limit: string | number
     readonly max_connections: number
   }
+  readonly grpc: { readonly enabled: boolean; readonly host?: string; readonly port: number }
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly observability: {
     readonly opentelemetry: { readonly endpoint: string | null; readonly service_name: string; readonly sample_ratio: number }
   }
-  readonly agents: { readonly [name: string]: AgentSettings }
+  readonly agents: { readonly [name: string]: AgentSettings & { readonly tenant: string } }
   readonly routes: readonly RouteSettings[]
   readonly rules?: readonly RouteSettings[]
   readonly fallback?: string | null
@@ -73,6 +74,7 @@ export interface Settings extends IdentitySettings {
         readonly network?: { readonly allow: readonly string[] }
         readonly secrets: { readonly [name: string]: string }
         readonly grade?: SkillGrade
+        readonly tenants: readonly string[]
       }
     }
   }

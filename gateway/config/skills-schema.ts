@@ -1,4 +1,5 @@
 /** The part of `openclaw.yaml` that is about skills. */
+import { DEFAULT_TENANT } from '#contract'
 import type { JsonObject } from '#contract'
 import { choice, duration, flag, integer, list, map, object, text } from './schema-parts.ts'
 
@@ -8,7 +9,12 @@ const hosts = (description: string): JsonObject => list(description, { type: 'st
 const folder = (description: string): JsonObject => ({ type: ['string', 'null'], default: null, description })
 
 const entry: JsonObject = object('What one skill is given', {
-  enabled: flag('Whether it can be called', true),
+  tenants: list(
+    'Whose calls get what is given here; `*`: those of all. A tenant that is not named and registers a skill of this id gets nothing of it',
+    { type: 'string', pattern: '^([a-z0-9][a-z0-9-]{0,62}|[*])$' },
+    [DEFAULT_TENANT],
+  ),
+  enabled: flag('Whether it can be called, by any tenant', true),
   network: object('Where it may go, beside what its descriptor says', {
     allow: hosts('Hosts as `api.example.com`, `*.example.com` or `host:port`; `*` for all public ones'),
   }),

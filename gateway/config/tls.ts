@@ -1,5 +1,5 @@
 /** TLS of the server, as `openclaw.yaml` says it: the files, and the clients that come with certificates. */
-import { BUILTIN_ROLES, DEFAULT_TENANT, SCOPES, TENANT_NAME, nearest } from '#contract'
+import { BUILTIN_ROLES, DEFAULT_TENANT, SCOPES, TENANT_PATTERN, nearest } from '#contract'
 import type { JsonObject } from '#contract'
 import { choice, flag, list, map, object, text } from './schema-parts.ts'
 import type { Tell } from './tree.ts'
@@ -9,7 +9,7 @@ const client: JsonObject = {
     name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$', description: 'The owner, as a key has one' },
     scopes: list('What it may do', choice('One of them', SCOPES)),
     roles: list('Roles whose permissions it has too', text('One of them')),
-    tenant: { type: 'string', pattern: TENANT_NAME, default: DEFAULT_TENANT, description: 'Whose it is' },
+    tenant: { type: 'string', pattern: TENANT_PATTERN, default: DEFAULT_TENANT, description: 'Whose it is' },
     pins: list('Public keys that are taken, `sha256/<base64>`; none: any that the authority signed', {
       type: 'string',
       pattern: '^sha256/[A-Za-z0-9+/]{43}=$',

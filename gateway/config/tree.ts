@@ -42,8 +42,10 @@ export interface ScalarNode {
   readonly value: Scalar
   /** As written, where that may differ from the value: `1.0`. */
   readonly source?: string
-  /** Variables of the environment that are part of it. Such text may stand for a number or a truth value too. */
+  /** References that are part of it, `NAME` or `source:name`. Such text may stand for a number or a truth value too. */
   readonly env?: readonly string[]
+  /** One of them gave a secret. */
+  readonly isSecret?: boolean
 }
 export interface Entry {
   readonly key: string
@@ -92,4 +94,24 @@ export function describe(node: Node, path: string): string {
   }
   if (isSecretPath(path)) return `a ${typeof node.value}`
   return `the ${typeof node.value === 'number' ? 'number' : 'truth value'} ${String(node.value)}`
+}
+
+/** What stands behind one key. */
+export function member(node: Node | undefined, key: string | number): { readonly node: Node; readonly place: Place } | undefined {
+  if (node?.kind === 'map') return node.entries.find((entry) => entry.key === key)
+  const item = node?.kind === 'list' && typeof key === 'number' ? node.items[key] : undefined
+  return item && { node: item, place: item.place }
+}
+
+/** Where the keys lead to, or the nearest thing around it that is there. */
+export function placeOf(tree: Node, keys: readonly (string | number)[]): Place {
+  let node = tree
+  let place = tree.place
+  for (const key of keys) {
+    const next = member(node, key)
+    if (!next) return place
+    node = next.node
+    place = node.kind === 'scalar' ? node.place : next.place
+  }
+  return place
 }

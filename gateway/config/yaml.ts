@@ -1,11 +1,12 @@
 /**
- * YAML 1.2 text → a tree with places. The only file that knows the library, which is loaded when there is something to read. Aliases are
- * followed within bounds; what is not JSON (mappings as keys, tags) is a fault.
+ * YAML 1.2 text → a tree with places, once it is known what its references stand for. The only file that knows the library, which is loaded when there
+ * is something to read. Aliases are followed within bounds; what is not JSON (mappings as keys, tags) is a fault.
  */
 import type * as Yaml from 'yaml'
 import type { Document, LineCounter, Node as YamlNode, Pair, Scalar as YamlScalar } from 'yaml'
-import { interpolate } from './interpolate.ts'
-import type { Environment } from './interpolate.ts'
+import { interpolate, referencesIn } from './interpolate.ts'
+import type { Lookup } from './interpolate.ts'
+import { isSecretPath } from './secret.ts'
 import { childPath, emptyMap } from './tree.ts'
 import type { ConfigFault, Entry, Node, Place, Scalar } from './tree.ts'
 
@@ -15,23 +16,43 @@ const MAX_NODES = 100_000
 export interface YamlSource {
   readonly file: string
   readonly text: string
-  readonly env: Environment
 }
 
-export async function parseYaml(source: YamlSource): Promise<{ readonly tree: Node; readonly faults: readonly ConfigFault[] }> {
+export interface ParsedYaml {
+  /** The references in all its texts; of one member of the root alone, if it is named. */
+  references(member?: string): readonly string[]
+  read(lookup: Lookup): YamlTree
+}
+export interface YamlTree {
+  readonly tree: Node
+  readonly faults: readonly ConfigFault[]
+  /** Values that were filled in and are secret, by themselves or by where they stand. */
+  readonly secrets: readonly string[]
+}
+
+/** An empty `faults` means that it is YAML. */
+export async function parseYaml(source: YamlSource): Promise<ParsedYaml | { readonly faults: readonly ConfigFault[] }> {
   const yaml = await import('yaml')
   const lines = new yaml.LineCounter()
   const document = yaml.parseDocument(source.text, { lineCounter: lines, prettyErrors: false, version: '1.2' })
   if (document.errors.length > 0 || document.warnings.length > 0) {
-    return {
-      tree: emptyMap({ file: source.file, line: 1, column: 1 }),
-      faults: syntaxFaults([...document.errors, ...document.warnings], source, lines),
-    }
+    return { faults: syntaxFaults([...document.errors, ...document.warnings], source, lines) }
   }
-  const reader = new Reader(yaml, document, source, lines)
   const root = document.contents
-  const tree = root === null ? emptyMap({ file: source.file, line: 1, column: 1 }) : reader.read(root, '', 0)
-  return { tree, faults: reader.faults }
+  return {
+    references: (member) => {
+      const node: unknown = member === undefined ? root : yaml.isMap(root) ? root.get(member, true) : null
+      const found: string[] = []
+      if (yaml.isNode(node))
+        yaml.visit(node, { Scalar: (_, { value }) => void (typeof value === 'string' && found.push(...referencesIn(value))) })
+      return found
+    },
+    read: (lookup) => {
+      const reader = new Reader(yaml, document, { ...source, lookup }, lines)
+      const tree = root === null ? emptyMap({ file: source.file, line: 1, column: 1 }) : reader.read(root, '', 0)
+      return { tree, faults: reader.faults, secrets: reader.secrets }
+    },
+  }
 }
 
 /** The first error of each line: what follows on the same line mostly follows from it. */
@@ -54,13 +75,14 @@ function syntaxFaults(
 
 class Reader {
   readonly faults: ConfigFault[] = []
+  readonly secrets: string[] = []
   readonly #yaml: typeof Yaml
   readonly #document: Document.Parsed
-  readonly #source: YamlSource
+  readonly #source: YamlSource & { readonly lookup: Lookup }
   readonly #lines: LineCounter
   #nodes = 0
 
-  constructor(yaml: typeof Yaml, document: Document.Parsed, source: YamlSource, lines: LineCounter) {
+  constructor(yaml: typeof Yaml, document: Document.Parsed, source: YamlSource & { readonly lookup: Lookup }, lines: LineCounter) {
     this.#yaml = yaml
     this.#document = document
     this.#source = source
@@ -106,15 +128,17 @@ class Reader {
   #scalar(node: YamlScalar, path: string, place: Place): Node {
     const value = node.value as Scalar
     if (typeof value !== 'string') return { kind: 'scalar', place, value, ...(node.source === undefined ? {} : { source: node.source }) }
-    const filled = interpolate(value, this.#source.env)
+    const filled = interpolate(value, this.#source.lookup)
     if (!filled.ok) {
       // In a plain or quoted scalar of one line, the reference's own column; in a block, the block's.
       const inline = node.source !== undefined && !node.source.includes('\n') && node.type?.startsWith('BLOCK') !== true
       const offset = inline ? filled.at + (node.type === 'PLAIN' ? 0 : 1) : 0
-      this.#fault({ ...place, column: place.column + offset }, path, filled.problem)
+      if (filled.problem !== null) this.#fault({ ...place, column: place.column + offset }, path, filled.problem)
       return { kind: 'broken', place }
     }
-    return { kind: 'scalar', place, value: filled.text, ...(filled.names.length === 0 ? {} : { env: filled.names }) }
+    this.secrets.push(...(isSecretPath(path) ? filled.values : filled.secrets))
+    if (filled.used.length === 0) return { kind: 'scalar', place, value: filled.text }
+    return { kind: 'scalar', place, value: filled.text, env: filled.used, ...(filled.secrets.length > 0 && { isSecret: true }) }
   }
 
   #place(node: YamlNode): Place {

@@ -10,7 +10,9 @@ import type { SkillDescriptor, SkillOutcome } from './skill.ts'
 
 /** A declared agent, from the configuration or registered over the API. Unknown to the hub: what `model` means. */
 export interface AgentDefinition {
-  /** Its name, which is its id in routes and sessions. */
+  /** Whose it is: it is given messages of this tenant alone, and skills of this tenant alone. */
+  readonly tenant: string
+  /** Its name, unique in its tenant, which is its id in routes and sessions. */
   readonly name: string
   readonly id: AgentId | null
   readonly version: string
@@ -72,7 +74,14 @@ export interface SkillCall {
 
 /** How a turn ends. */
 export type Outcome =
-  | { readonly kind: 'reply'; readonly text: string }
+  | {
+      readonly kind: 'reply'
+      readonly text: string
+      /** Of tools that are the client's: the conversation goes on when it says what came of them. The session knows them already. */
+      readonly calls?: readonly SkillCall[]
+      /** Why the text is not what it might have been: cut at the limit, or the model would not. */
+      readonly finish?: 'length' | 'refusal'
+    }
   | { readonly kind: 'silence' }
   /** Go on at `until` (epoch milliseconds). */
   | { readonly kind: 'wait'; readonly until: number; readonly reason: string }

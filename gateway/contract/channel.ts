@@ -8,7 +8,7 @@ import type { Envelope, JsonObject, JsonValue, MediaRef, Metadata, Payload } fro
 import type { FlowFeed } from './feed.ts'
 import type { DeliveryId, MessageId } from './ids.ts'
 import type { Failure, ReplyView } from './message.ts'
-import type { Route, UpgradeRoute } from './route.ts'
+import type { DialogueRoute, Route, UpgradeRoute } from './route.ts'
 import type { Clock, Log, Metrics } from './runtime.ts'
 
 export interface Channel {
@@ -43,6 +43,8 @@ export interface Channel {
   /** What it wants served by the gateway's HTTP server. */
   readonly routes?: readonly Route[]
   readonly upgrades?: readonly UpgradeRoute[]
+  /** Its conversation, for doors that are not its own. At most one channel lends one. */
+  readonly dialogue?: DialogueRoute
 }
 
 /** What the hub gives a channel. */
@@ -68,8 +70,8 @@ export interface ChannelHost {
   writeState(changes: StateChanges): Promise<void>
   /** Replies of one lane of this channel after `seq`, oldest first. For channels whose replies are collected. */
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
-  /** What the API shows of a message, with its replies and steps; null: no such message. */
-  document(id: MessageId): Promise<JsonObject | null>
+  /** What the API shows of a message, with its replies and steps; null: the tenant has no such message. */
+  document(tenant: string, id: MessageId): Promise<JsonObject | null>
   status(state: ChannelState, reason?: string): void
   /** Resolves after the time to let pass before the `attempt`th reconnect (from 1): full jitter, 1 s doubled up to 60 s. Rejects when aborted. */
   backoff(attempt: number, signal: AbortSignal): Promise<void>
@@ -119,6 +121,8 @@ export interface Inbound {
   readonly lane: string
   /** Which account or principal of the channel, the namespace of `peer`. */
   readonly account: string
+  /** Where `capabilities.isShared`: of the principal who hands it in. Elsewhere the account's own, whatever stands here. */
+  readonly tenant?: string
   readonly peer: Peer
   readonly sender: string
   /** Other names of the same sender (a phone number beside an internal id): an access rule may name any of them. */
@@ -144,6 +148,8 @@ export interface Peer {
   readonly kind: 'direct' | 'group' | 'channel'
   readonly id: string
   readonly thread: string | null
+  /** A conversation of its own, whatever the agent shares with whom. */
+  readonly isApart?: true
 }
 
 export type Accepted =
@@ -215,6 +221,8 @@ export interface Capabilities {
   readonly rate?: { readonly chat?: Rate; readonly group?: Rate; readonly account?: Rate }
   /** Anybody on the platform may write to it, so the access rules of the account apply. */
   readonly strangers: boolean
+  /** It belongs to no tenant: whoever writes has proved to the gateway who they are, and each message brings its principal's tenant. */
+  readonly isShared?: boolean
   /** How often `typing` has to be repeated, in milliseconds; null: there is none. */
   readonly typingMs: number | null
   readonly threads: boolean

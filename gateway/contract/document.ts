@@ -32,7 +32,8 @@ export function messageDocument(view: MessageView, steps: readonly StepView[], r
 export const isoTime = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
 
 function replyDocument(reply: ReplyView): JsonObject {
-  return { id: reply.id, seq: reply.seq, text: reply.text, index: reply.index, of: reply.of, status: reply.status }
+  const { id, seq, text, index, of, status, extra } = reply
+  return { id, seq, text, index, of, status, ...(extra !== undefined && { extra }) }
 }
 
 function stepDocument(step: StepView): JsonObject {

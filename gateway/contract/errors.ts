@@ -3,6 +3,8 @@
  * `retryable` and never a message. Codes are listed in `docs/errors.md`, and a test holds list and code together.
  * A message says what failed, on which thing, and what to do next; it never holds a secret or a message's text.
  */
+import type { Redact } from './secret.ts'
+
 export interface ErrorOptions {
   readonly code: string
   readonly cause?: unknown
@@ -122,9 +124,11 @@ export class OutboundFault extends OpenClawError {
   }
 }
 
-/** `code` and message of anything that was thrown, fit for a log, a row or an API answer. */
-export function describeError(error: unknown): { readonly code: string; readonly message: string } {
-  if (error instanceof OpenClawError) return { code: error.code, message: error.message }
-  if (error instanceof Error) return { code: 'INTERNAL', message: error.message }
-  return { code: 'INTERNAL', message: String(error) }
+/**
+ * `code` and message of anything that was thrown, fit for a log, a row or an API answer. `redact`: where it may have been thrown with the words of a
+ * platform or a model in it, and goes elsewhere than to the log, which redacts by itself.
+ */
+export function describeError(error: unknown, redact: Redact = (text) => text): { readonly code: string; readonly message: string } {
+  if (error instanceof OpenClawError) return { code: error.code, message: redact(error.message) }
+  return { code: 'INTERNAL', message: redact(error instanceof Error ? error.message : String(error)) }
 }

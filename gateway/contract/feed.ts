@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from './envelope.ts'
 import type { DeliveryId, MessageId, SessionKey } from './ids.ts'
 import type { MessageStatus } from './message.ts'
 
-/** `seq` of an event grows by one from 1 since the gateway started. */
+/** `seq` of an event grows by one from 1 in each tenant since the gateway started. */
 export type FlowEvent =
   | (FlowBase & { readonly type: 'message'; readonly status: MessageStatus; readonly reason: string | null })
   /** Text of a reply as it comes; null: void what came so far. */
@@ -18,9 +18,11 @@ export type FlowEvent =
     })
   /** A skill of the turn tells how far it is; for show. */
   | (FlowBase & { readonly type: 'skill'; readonly skill: string; readonly call: string; readonly progress: JsonValue })
-  | { readonly type: 'event'; readonly name: string; readonly data: JsonObject }
+  /** `tenant`: whom it concerns; what concerns the gateway is the operator's. */
+  | { readonly type: 'event'; readonly tenant: string; readonly name: string; readonly data: JsonObject }
 
 export interface FlowBase {
+  readonly tenant: string
   readonly messageId: MessageId
   readonly channel: string
   readonly lane: string
@@ -33,8 +35,11 @@ export interface FlowFeed {
   onMessage(id: MessageId, listen: (event: FlowEvent) => void): () => void
   /** Of one lane of one channel. */
   onLane(channel: string, lane: string, listen: (event: FlowEvent) => void): () => void
-  /** Of all, with the event's running number. */
-  onAll(listen: (event: FlowEvent, seq: number) => void): () => void
-  /** The events after `seq` that are still remembered, oldest first; `gap`: some are not. */
-  since(seq: number): { readonly gap: boolean; readonly events: readonly { readonly seq: number; readonly event: FlowEvent }[] }
+  /** Of all of one tenant, with the event's running number. */
+  onTenant(tenant: string, listen: (event: FlowEvent, seq: number) => void): () => void
+  /** The tenant's events after `seq` that are still remembered, oldest first; `gap`: some are not. */
+  since(
+    tenant: string,
+    seq: number,
+  ): { readonly gap: boolean; readonly events: readonly { readonly seq: number; readonly event: FlowEvent }[] }
 }

@@ -32,7 +32,8 @@ export type WebhookDeliveryId = Id<'webhook delivery'>
 export type RunId = Id<'run'>
 /**
  * The memory of one agent with one sender:
- * `agent:<agent>:<channel>:<account>:<direct|group|channel>:<peer>[:thread:<id>]`, each part percent-encoded.
+ * `agent:<agent>:<channel>:<account>:<direct|group|channel>:<peer>[:thread:<id>]`, each part percent-encoded; before it, but for the tenant
+ * `default`, `tenant:<tenant>:`.
  */
 export type SessionKey = Id<'session'>
 

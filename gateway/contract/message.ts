@@ -55,6 +55,8 @@ export interface ReplyView {
   readonly seq: number
   readonly messageId: MessageId
   readonly text: string
+  /** What was said beside the text: `calls` of the client's tools, `finish`. */
+  readonly extra?: JsonValue
   readonly index: number
   readonly of: number
   readonly status: DeliveryStatus

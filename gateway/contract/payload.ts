@@ -2,6 +2,7 @@
  * Reads what somebody outside wrote as payload, metadata or name into the canonical form. Faults are collected, not thrown, so
  * that a caller can report all of them together. Text is never changed; names are strict, because they become keys.
  */
+import { CLIENT_TURN } from './client-turn.ts'
 import { isJsonObject } from './envelope.ts'
 import type { JsonValue, Metadata, Payload } from './envelope.ts'
 import type { Fault } from './errors.ts'
@@ -42,6 +43,7 @@ export function readMetadata(value: JsonValue | undefined, pointer: string, faul
     return NOTHING
   }
   if (!isWithinBounds(value, pointer, faults)) return NOTHING
+  if (value[CLIENT_TURN] !== undefined) faults.push({ pointer: `${pointer}/${CLIENT_TURN}`, detail: "This name is the gateway's own." })
   for (const name of NAMED) {
     const member = value[name]
     if (member !== undefined) readName(member, `${pointer}/${name}`, faults)

@@ -10,8 +10,5 @@ export const BUILTIN_ROLES: { readonly [name: string]: readonly string[] } = {
 /** How a role may be called. */
 export const ROLE_NAME: string = '^[a-z0-9][a-z0-9._-]{0,63}$'
 
-/** How a tenant may be called, by the configuration and by what a token claims. */
-export const TENANT_NAME: string = '^[a-z0-9][a-z0-9-]{0,62}$'
-
 /** What an issuer's tokens may add to their roles by their scopes, unless the configuration says otherwise. */
 export const GRANTABLE_SCOPES: readonly string[] = ['agent:execute', 'skills:execute', 'messages:write']

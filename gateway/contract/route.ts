@@ -7,15 +7,13 @@ import type { Duplex } from 'node:stream'
 import type { JsonObject, JsonValue } from './envelope.ts'
 import type { Permission } from './permission.ts'
 
-/** All there is, until there are more. */
-export const DEFAULT_TENANT: string = 'default'
-
 /** Who is asking, from the server's own records only. */
 export interface Principal {
   /** Stable name of the owner; the namespace of everything the client names. */
   readonly id: string
   /** Which credential it was, for revocation and logs. */
   readonly credential: string
+  /** For whom every query of its is made. */
   readonly tenant: string
   readonly scopes: ReadonlySet<string>
 }
@@ -32,6 +30,8 @@ export interface Route {
    * any type, unparsed, and no Host, Origin or key is asked for.
    */
   readonly permission: Permission | 'public' | 'signed'
+  /** Tells or changes the gateway as a whole: only for principals of the operator's tenant, whatever the scopes of others. */
+  readonly isForOperator?: boolean
   readonly summary: string
   readonly tag: string
   /** JSON Schema 2020-12 of each query member, all of which are strings on the wire. */
@@ -44,12 +44,16 @@ export interface Route {
   readonly accepts?: readonly string[]
   /** Of the body, where more is needed than the server takes elsewhere. */
   readonly maxBodyBytes?: number
+  /** Of all objects in the body together, where more are needed than the 1,000 that others may have. */
+  readonly maxMembers?: number
   /** Status → description and schema of the success answers. Problems are added to all. */
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }
   }
   /** The same Idempotency-Key gives the same answer for 24 h. `own`: the route sees to it by itself. */
   readonly idempotency?: 'kept' | 'own'
+  /** plain: what goes wrong reads `{"error":{message,type,param,code}}`, as clients of OpenAI's API expect. Default: RFC 9457. */
+  readonly errors?: 'plain'
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }
 
@@ -84,8 +88,48 @@ export type HttpReply =
 /** Server-sent events (WHATWG HTML §9.2). */
 export interface EventSink {
   /** False: the client is gone or too slow; stop. */
-  send(event: { readonly event?: string; readonly id?: string; readonly data: JsonValue }): boolean
+  send(event: {
+    readonly event?: string
+    readonly id?: string
+    readonly data: JsonValue
+    /** `data` is one line of text that is written as it stands. */
+    readonly isText?: true
+  }): boolean
   readonly signal: AbortSignal
+}
+
+/**
+ * A conversation without a transport of its own: what a channel says and hears over its sockets, lent to a door that carries the same JSON
+ * frames over another stream.
+ */
+export interface DialogueRoute {
+  readonly permission: Permission
+  /** Begins at once. Throws `UnavailableError` when no more fit or nothing is taken in. */
+  open(principal: Principal, line: DialogueLine): OpenDialogue
+}
+/** The door's side. */
+export interface DialogueLine {
+  readonly isOpen: boolean
+  /** Much waits to be read by the client. */
+  readonly isFull: boolean
+  send(frame: JsonObject): void
+  /** Resolves when the frame has left for the client, or never will. */
+  sendOut(frame: JsonObject): Promise<void>
+  /** One more message of the client's, counted as a request is. Seconds to wait: it has asked enough. null: go on. */
+  waitOf(): number | null
+  /** Ended from here; nothing is sent any more. */
+  close(reason: string): void
+  /** `isBusy` may have changed. */
+  answered(): void
+}
+export interface OpenDialogue {
+  /** Give it no more frames until something is answered. */
+  readonly isBusy: boolean
+  hear(frame: JsonValue): void
+  /** Resolves when every message that was handed in is answered. */
+  settle(): Promise<void>
+  /** The client is gone. */
+  end(): void
 }
 
 /** A path that leaves HTTP by `Upgrade` (RFC 9110 §7.8), WebSocket. Host and Origin are checked before. */

@@ -20,12 +20,14 @@ export interface RouteRule {
   readonly match: RouteMatch
   /** Name of the agent. */
   readonly agent: string
+  /** The agent's: only messages of this tenant are held against it. */
+  readonly tenant: string
 }
 
 export interface Routing {
   readonly rules: readonly RouteRule[]
-  /** For what no rule matches; null: a dead letter. */
-  readonly fallback: string | null
+  /** By tenant, for what no rule matches; none: a dead letter. */
+  readonly fallbacks: { readonly [tenant: string]: string }
   /** One person under several addresses: name → `channel:peer`. */
   readonly identityLinks: { readonly [person: string]: readonly string[] }
 }

@@ -147,10 +147,10 @@ export const SKILL_CODES: { readonly [code in SkillErrorCode]: string } = {
 }
 
 export interface SkillRunner {
-  /** Those that can be called now: of each id, the version that a call without one gets. */
-  list(): readonly SkillDescriptor[]
+  /** Those that the tenant can call now: of each id, the version that a call without one gets. */
+  list(tenant: string): readonly SkillDescriptor[]
   /** What a call of this version, major or range gets; null: nothing of it can be called. */
-  find(id: string, version: string): SkillDescriptor | null
+  find(tenant: string, id: string, version: string): SkillDescriptor | null
   /** Never rejects: what goes wrong is an outcome. */
   run(run: SkillRun): Promise<SkillOutcome>
   /**

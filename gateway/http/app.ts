@@ -8,17 +8,17 @@ import { ConflictError, InvalidError, NotFoundError, PERMISSIONS } from '#contra
 import type { Route, UpgradeRoute } from '#contract'
 import { writeEmpty, writeProblem } from './answer.ts'
 import type { ConsoleFiles } from './console-files.ts'
-import { Endpoint, type Door } from './endpoint.ts'
+import type { Door, Endpoint } from './endpoint.ts'
 import { newRequestId } from './exchange.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 
 export interface Table {
-  readonly routes: readonly Route[]
+  readonly endpoints: readonly Endpoint[]
   readonly files: ConsoleFiles
   readonly door: Door
 }
 
-/** The handler for `http.createServer`. The first routes of the table are found fastest. */
+/** The handler for `http.createServer`. The first rows of the table are found fastest. */
 export function buildApp(table: Table): (request: IncomingMessage, response: ServerResponse) => void {
   const { door, files } = table
   const app = express()
@@ -27,12 +27,12 @@ export function buildApp(table: Table): (request: IncomingMessage, response: Ser
   app.set('query parser', false)
   app.set('case sensitive routing', true)
 
-  for (const [path, rows] of byPath(table.routes)) {
-    const endpoints = new Map<string, Endpoint>(rows.map((row) => [row.method, new Endpoint(row, door)]))
+  for (const [path, rows] of byPath(table.endpoints)) {
+    const endpoints = new Map<string, Endpoint>(rows.map((row) => [row.route.method, row]))
     const get = endpoints.get('GET')
     if (get !== undefined) endpoints.set('HEAD', get)
     const allow = [...endpoints.keys(), 'OPTIONS'].sort().join(', ')
-    const names = rows.flatMap((row) => [path, ...(row.aliases ?? [])]).flatMap(mountedAs)
+    const names = rows.flatMap(({ route }) => [path, ...(route.aliases ?? [])]).flatMap(mountedAs)
     app.route([...new Set(names)].map(expressPath)).all((request, response) => {
       const endpoint = endpoints.get(request.method)
       if (endpoint !== undefined) void endpoint.serve(request, response, request.params)
@@ -79,17 +79,18 @@ export function checkPermission({ path, permission }: Pick<Route | UpgradeRoute,
 const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** Paths without parameters come first, or `{id}` would take them. */
-function byPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
-  const paths = new Map<string, Route[]>()
-  for (const route of routes) checkPermission(route, ['public', 'signed'])
+function byPath(endpoints: readonly Endpoint[]): ReadonlyMap<string, readonly Endpoint[]> {
+  const paths = new Map<string, Endpoint[]>()
+  for (const { route } of endpoints) checkPermission(route, ['public', 'signed'])
   for (const fixed of [true, false]) {
-    for (const route of routes) {
-      if (route.path.includes('{') === fixed) continue
-      const rows = paths.get(route.path)
-      if (rows === undefined) paths.set(route.path, [route])
-      else if (rows.some((row) => row.method === route.method)) {
-        throw new ConflictError(`Two routes claim ${route.method} ${route.path}.`, { code: 'ROUTE_CLAIMED_TWICE' })
-      } else rows.push(route)
+    for (const endpoint of endpoints) {
+      const { method, path } = endpoint.route
+      if (path.includes('{') === fixed) continue
+      const rows = paths.get(path)
+      if (rows === undefined) paths.set(path, [endpoint])
+      else if (rows.some((row) => row.route.method === method)) {
+        throw new ConflictError(`Two routes claim ${method} ${path}.`, { code: 'ROUTE_CLAIMED_TWICE' })
+      } else rows.push(endpoint)
     }
   }
   return paths

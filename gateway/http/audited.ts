@@ -7,10 +7,17 @@ import { hash } from 'node:crypto'
 import { DEFAULT_TENANT, isJsonObject } from '#contract'
 import type { AuditDeed, AuditDesk, HttpRequest, JsonObject, JsonValue, Principal, Route } from '#contract'
 
-const DATA_PLANE: ReadonlySet<Route['permission']> = new Set(['messages:write', 'agent:execute', 'skills:execute', 'public', 'signed'])
+const UNAUDITED: ReadonlySet<Route['permission']> = new Set([
+  'messages:write',
+  'agent:execute',
+  'skills:execute',
+  'public',
+  'signed',
+  'config:read',
+])
 
 export const isAudited = ({ method, permission }: Pick<Route, 'method' | 'permission'>): boolean =>
-  method !== 'GET' && !DATA_PLANE.has(permission) && !/:read$/.test(permission)
+  method !== 'GET' && !UNAUDITED.has(permission)
 
 /** The same route, whose every call is an entry, in the transaction of what it writes. */
 export function audited(route: Route, desk: AuditDesk): Route {

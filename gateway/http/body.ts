@@ -60,7 +60,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
   })
 }
 
-export function parseJson(raw: Buffer): JsonValue {
+export function parseJson(raw: Buffer, maxMembers?: number): JsonValue {
   // Decoding would put U+FFFD for what is not UTF-8, and so change words in silence.
   if (!isUtf8(raw)) throw new ProtocolError('The body is not UTF-8.', { code: 'INVALID_UTF8', slug: 'invalid-json' })
   let value: JsonValue
@@ -71,10 +71,15 @@ export function parseJson(raw: Buffer): JsonValue {
     const where = position === undefined ? 'it ends too early' : `at character ${position}`
     throw new ProtocolError(`The body is not JSON: ${where}.`, { code: 'INVALID_JSON', slug: 'invalid-json' })
   }
-  const fault = boundsFault(value)
+  checkBounds(value, maxMembers)
+  return value
+}
+
+/** Throws when it is too deep or has too many members, or names that poison objects. */
+export function checkBounds(value: JsonValue, maxMembers?: number): void {
+  const fault = boundsFault(value, maxMembers)
   if (fault !== null)
     throw new ProtocolError(`The body is refused: ${fault.detail}.`, { code: 'JSON_REFUSED', slug: 'invalid-json', faults: [fault] })
-  return value
 }
 
 const isJsonType = (type: string | undefined): boolean =>

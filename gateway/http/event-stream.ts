@@ -3,7 +3,8 @@
  * does not read is dropped at 1 MiB instead of filling the memory: it comes back and says what it saw last.
  */
 import type { ServerResponse } from 'node:http'
-import type { Clock, EventSink, JsonValue } from '#contract'
+import { textOf } from '#contract'
+import type { Clock, EventSink } from '#contract'
 
 const HEARTBEAT_MS = 15_000
 const MAX_UNSENT_BYTES = 1_048_576
@@ -24,11 +25,11 @@ export class EventStream implements EventSink {
     response.write('retry: 3000\n\n')
   }
 
-  send(event: { readonly event?: string; readonly id?: string; readonly data: JsonValue }): boolean {
+  send(event: Parameters<EventSink['send']>[0]): boolean {
     const name = event.event === undefined ? '' : `event: ${event.event}\n`
     const id = event.id === undefined ? '' : `id: ${event.id}\n`
     // JSON has no line breaks outside its escapes, so one data line is enough.
-    return this.#write(`${name}${id}data: ${JSON.stringify(event.data)}\n\n`)
+    return this.#write(`${name}${id}data: ${event.isText === true ? textOf(event.data) : JSON.stringify(event.data)}\n\n`)
   }
 
   /** Nothing is sent after this; whoever feeds the stream is told by the signal. */

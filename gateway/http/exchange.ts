@@ -57,6 +57,10 @@ export class Exchange implements HttpRequest {
     return (this.#ip ??= this.#addresses.of(this.request))
   }
 
+  get method(): string | undefined {
+    return this.request.method
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === null) {
       const abort = (this.#abort = new AbortController())

@@ -69,10 +69,10 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
 export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 
 /** Keys in the clear over a network can be read on their way: somebody must have said that this is all right. */
-export function checkBinding(host: string, isDecided: boolean): void {
+export function checkBinding(host: string, isDecided: boolean, pointer = 'server.host'): void {
   if (isLoopback(host) || isDecided) return
   throw new InvalidError(
     `Refusing to listen on ${host}: requests and keys would cross the network unencrypted. Give it a certificate (\`server.tls\`), listen on 127.0.0.1 behind a TLS proxy, or set \`server.insecure_http: true\`.`,
-    { code: 'LISTEN_INSECURE', faults: [{ pointer: 'server.host', detail: 'beyond loopback without TLS' }] },
+    { code: 'LISTEN_INSECURE', faults: [{ pointer, detail: 'beyond loopback without TLS' }] },
   )
 }

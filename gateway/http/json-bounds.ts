@@ -16,7 +16,7 @@ interface Frame {
 }
 
 /** What is wrong with it; null: nothing. */
-export function boundsFault(value: JsonValue): Fault | null {
+export function boundsFault(value: JsonValue, maxMembers: number = MAX_MEMBERS): Fault | null {
   if (typeof value !== 'object' || value === null) return null
   const waiting: Frame[] = [{ value, depth: 1, name: '', parent: null }]
   let members = 0
@@ -30,7 +30,7 @@ export function boundsFault(value: JsonValue): Fault | null {
       if (name === '__proto__' || name === 'constructor' || name === 'prototype') {
         return { pointer: pointerOf(frame, name), detail: `a member may not be called ${name}` }
       }
-      if (++members > MAX_MEMBERS) return { pointer: pointerOf(frame, name), detail: `more than ${MAX_MEMBERS} members` }
+      if (++members > maxMembers) return { pointer: pointerOf(frame, name), detail: `more than ${maxMembers} members` }
       push(waiting, frame, name, member)
     }
   }

@@ -17,6 +17,7 @@ const MAX_RECORDS = 100_000
 const SHAPE = /^ock_live_[0-9A-Za-z]{8}_[A-Za-z0-9_-]{43}$/
 
 export interface NewKey {
+  readonly tenant: string
   readonly name: string
   readonly scopes: readonly string[]
   readonly roles?: readonly string[]
@@ -95,9 +96,9 @@ export class Keys implements Verifier, Lifecycle {
     await this.#writeLastUse()
   }
 
-  /** Those that were made first come first, those of the configuration last. */
-  list(): readonly KeyView[] {
-    const all = [...this.#byId.values()]
+  /** Of one tenant. Those that were made first come first, those of the configuration last. */
+  list(tenant: string): readonly KeyView[] {
+    const all = [...this.#byId.values()].filter((held) => held.tenant === tenant)
     return [...all.filter(({ fromConfig }) => !fromConfig), ...all.filter(({ fromConfig }) => fromConfig)].map(viewOf)
   }
 
@@ -150,12 +151,12 @@ export class Keys implements Verifier, Lifecycle {
   }
 
   /** From when this resolves nobody gets in with it. False: none such, or revoked before. */
-  async revoke(id: KeyId): Promise<boolean> {
+  async revoke(tenant: string, id: KeyId): Promise<boolean> {
     const now = this.#clock.now()
     const held = this.#byId.get(id)
-    if (held !== undefined) refuseConfigured(held)
-    const revoked = await this.#store.revoke(id, now)
-    if (held !== undefined && held.record.revokedAt === null) held.record = { ...held.record, revokedAt: now }
+    if (held?.tenant === tenant) refuseConfigured(held)
+    const revoked = await this.#store.revoke(tenant, id, now)
+    if (held?.tenant === tenant && held.record.revokedAt === null) held.record = { ...held.record, revokedAt: now }
     if (revoked) this.#tell(id, null)
     return revoked
   }
@@ -221,7 +222,8 @@ export class Keys implements Verifier, Lifecycle {
     if (kept.wasExposed)
       this.#log.warn({ file }, 'The admin key could be read by others; its mode is 0600 now. Revoke it if it may be known.')
     const known = this.#byHash.get(hash('sha256', kept.text))
-    const record = known?.record ?? (await this.#add(id, { name: 'admin', scopes: ['*'], expiresAt: null }, kept.text))
+    const record =
+      known?.record ?? (await this.#add(id, { tenant: DEFAULT_TENANT, name: 'admin', scopes: ['*'], expiresAt: null }, kept.text))
     this.#adminId = record.id
     return { id: record.id, made: known === undefined && kept.made }
   }
@@ -229,6 +231,7 @@ export class Keys implements Verifier, Lifecycle {
   async #add(id: KeyId, key: NewKey, secret: string): Promise<KeyView> {
     const record: KeyRecord = {
       id,
+      tenant: key.tenant,
       name: key.name,
       hash: hash('sha256', secret),
       scopes: key.scopes,
@@ -245,7 +248,7 @@ export class Keys implements Verifier, Lifecycle {
   }
 
   #hold(record: KeyRecord): Held {
-    const held: Held = { record, tenant: DEFAULT_TENANT, fromConfig: false, usedAt: 0 }
+    const held: Held = { record, tenant: record.tenant, fromConfig: false, usedAt: 0 }
     this.#byHash.set(record.hash, held)
     if (record.previous !== null) this.#byHash.set(record.previous.hash, held)
     this.#byId.set(record.id, held)
@@ -329,8 +332,9 @@ const viewOf = (held: Held): KeyView => ({
   lastUsedAt: lastUse(held),
 })
 
-const configuredRecord = (id: KeyId, { name, sha256, scopes, roles }: ConfiguredKey): KeyRecord => ({
+const configuredRecord = (id: KeyId, { name, tenant, sha256, scopes, roles }: ConfiguredKey): KeyRecord => ({
   id,
+  tenant,
   name,
   hash: sha256,
   scopes,

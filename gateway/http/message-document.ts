@@ -10,8 +10,9 @@ export async function messageDocument(store: Store, view: MessageView): Promise<
 
 export const isFinal = (status: MessageStatus): boolean => status === 'done' || status === 'dead'
 
-/** The message when it has ended, or as it stands when the time is up or the asker gone; null: there is none. */
+/** The tenant's message when it has ended, or as it stands when the time is up or the asker gone; null: there is none. */
 export async function messageAfter(
+  tenant: string,
   id: MessageId,
   options: { readonly store: Store; readonly feed: FlowFeed; readonly clock: Clock; readonly waitMs: number; readonly signal: AbortSignal },
 ): Promise<MessageView | null> {
@@ -24,10 +25,10 @@ export async function messageAfter(
   const cancelTimer = clock.after(waitMs, ended.resolve)
   signal.addEventListener('abort', () => ended.resolve(), { once: true })
   try {
-    const view = await store.inbox.get(id)
+    const view = await store.inbox.get(tenant, id)
     if (view === null || isFinal(view.status)) return view
     await ended.promise
-    return await store.inbox.get(id)
+    return await store.inbox.get(tenant, id)
   } finally {
     cancelTimer()
     unlisten()

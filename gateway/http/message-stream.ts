@@ -15,6 +15,7 @@ interface Reply {
 
 /** Resolves when the message has ended or the reader is gone. */
 export async function streamMessage(
+  tenant: string,
   id: MessageId,
   { store, feed, sink }: { readonly store: Store; readonly feed: FlowFeed; readonly sink: EventSink },
 ): Promise<void> {
@@ -45,7 +46,7 @@ export async function streamMessage(
   const unlisten = feed.onMessage(id, (event) => (early === null ? tell(event) : early.push(event)))
   sink.signal.addEventListener('abort', () => over.resolve(), { once: true })
   try {
-    const { status, replies } = await read(store, id)
+    const { status, replies } = await read(store, tenant, id)
     tellStatus(status)
     for (const reply of replies) tellReply(reply)
     // Text that was on its way to a reply is void once that is told, and so is all else when it has ended.
@@ -53,7 +54,7 @@ export async function streamMessage(
     early = null
     await over.promise
     if (sink.signal.aborted) return
-    const end = await read(store, id)
+    const end = await read(store, tenant, id)
     for (const reply of end.replies) tellReply(reply)
     sink.send({ event: 'end', data: { status: end.status } satisfies JsonObject })
   } finally {
@@ -61,8 +62,12 @@ export async function streamMessage(
   }
 }
 
-async function read(store: Store, id: MessageId): Promise<{ readonly status: MessageStatus; readonly replies: readonly Reply[] }> {
-  const view = await store.inbox.get(id)
+async function read(
+  store: Store,
+  tenant: string,
+  id: MessageId,
+): Promise<{ readonly status: MessageStatus; readonly replies: readonly Reply[] }> {
+  const view = await store.inbox.get(tenant, id)
   if (view === null) return { status: 'dead', replies: [] }
   return { status: view.status, replies: view.turn === null ? [] : await store.inbox.repliesOfTurn(view.turn) }
 }

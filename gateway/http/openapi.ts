@@ -31,13 +31,19 @@ export function openApi(options: {
           description: 'Made by POST /v1/console/session. Needs `X-OpenClaw-CSRF: 1` where something is changed.',
         },
       },
-      schemas: { Problem: PROBLEM },
-      responses: Object.fromEntries(
-        Object.entries(PROBLEMS).map(([slug, [, title]]) => [
-          slug,
-          { description: title, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
-        ]),
-      ),
+      schemas: { Problem: PROBLEM, PlainError: PLAIN_ERROR },
+      responses: {
+        ...Object.fromEntries(
+          Object.entries(PROBLEMS).map(([slug, [, title]]) => [
+            slug,
+            { description: title, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+          ]),
+        ),
+        'plain-error': {
+          description: 'It went wrong.',
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/PlainError' } } },
+        },
+      },
     },
   }
 }
@@ -108,11 +114,40 @@ function problemsOf(route: Route): JsonObject {
   if (route.path.includes('{')) slugs.push('not-found')
   if (route.body !== undefined) slugs.push('body-too-large', 'unsupported-media-type', 'schema-violation')
   if (route.idempotency !== undefined) slugs.push('conflict', 'idempotency-key-reused')
+  if (route.errors === 'plain') return plainProblems(route, slugs)
   const problems: { [status: string]: JsonValue } = {}
   for (const [slug, [status]] of Object.entries(PROBLEMS)) {
     if (slugs.includes(slug) && route.responses[status] === undefined) problems[status] ??= { $ref: `#/components/responses/${slug}` }
   }
   return problems
+}
+
+/** The same, for a route whose errors are not ours to shape; what is wrong in a body is 400 there. */
+function plainProblems(route: Route, slugs: readonly string[]): JsonObject {
+  const problems: { [status: string]: JsonValue } = {}
+  for (const [slug, [status]] of Object.entries(PROBLEMS)) {
+    const given = status === 422 ? 400 : status
+    if (slugs.includes(slug) && route.responses[given] === undefined) problems[given] = { $ref: '#/components/responses/plain-error' }
+  }
+  return problems
+}
+
+const PLAIN_ERROR: JsonObject = {
+  description: 'What goes wrong, as clients of the OpenAI API read it.',
+  type: 'object',
+  required: ['error'],
+  properties: {
+    error: {
+      type: 'object',
+      required: ['message', 'type', 'param', 'code'],
+      properties: {
+        message: { type: 'string' },
+        type: { type: 'string' },
+        param: { type: ['string', 'null'] },
+        code: { type: ['string', 'null'] },
+      },
+    },
+  },
 }
 
 const upgradeOf = (path: string, permission: string): JsonObject => ({

@@ -2,8 +2,8 @@
  * Everything that goes wrong as a problem document (RFC 9457). Errors of the contract are told apart by class, those that HTTP itself
  * demands by `ProtocolError`; whatever else is thrown is a 500 that says nothing about its inside.
  */
-import { ConflictError, DeniedError, InvalidError, NotFoundError, OpenClawError, UnavailableError } from '#contract'
-import type { Fault, JsonObject } from '#contract'
+import { ConflictError, DeniedError, InvalidError, NotFoundError, OpenClawError, UnavailableError, isJsonObject, textOf } from '#contract'
+import type { Fault, JsonObject, Redact } from '#contract'
 
 /** The kinds of problem there are. */
 export type Slug =
@@ -108,11 +108,12 @@ export interface Problem {
   readonly body: JsonObject
 }
 
-/** `instance` is the request's id. */
-export function problemOf(error: unknown, instance: string): Problem {
-  const { slug, code, detail, headers, faults } = describe(error)
+/** `instance` is the request's id. `redact`: where the error may hold words of a platform. */
+export function problemOf(error: unknown, instance: string, redact: Redact = (text) => text): Problem {
+  const { slug, code, headers, ...said } = describe(error)
+  const detail = redact(said.detail)
   const [status, title] = PROBLEMS[slug]
-  const errors = faults.map(({ pointer, detail }) => ({ pointer, detail }))
+  const errors = said.faults.map((fault) => ({ pointer: fault.pointer, detail: redact(fault.detail) }))
   const body = {
     type: `https://openclaw.dev/problems/${slug}`,
     title,
@@ -124,6 +125,41 @@ export function problemOf(error: unknown, instance: string): Problem {
     ...(error instanceof ProtocolError && error.members),
   }
   return { status, headers, body }
+}
+
+/** The same as clients of OpenAI's API read it (https://platform.openai.com/docs/guides/error-codes), for routes that speak that API. */
+export function plainProblem({ status, headers, body }: Problem): Problem {
+  const code = textOf(body['code'])
+  const [fault] = Array.isArray(body['errors']) ? body['errors'] : []
+  const pointer: unknown = isJsonObject(fault) ? fault['pointer'] : null
+  const detail: unknown = isJsonObject(fault) ? fault['detail'] : null
+  const param = typeof pointer === 'string' ? paramOf(pointer) : null
+  const message = typeof detail === 'string' && code === 'SCHEMA_VIOLATION' ? `${param ?? 'The body'}: ${detail}` : body['detail']
+  const error = { message: message ?? '', type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error'), param }
+  // What is wrong in a body is 400 there.
+  return { status: status === 422 ? 400 : status, headers, body: { error: { ...error, code: CODES[code] ?? code.toLowerCase() } } }
+}
+
+const TYPES: { readonly [status: number]: string | undefined } = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+}
+const CODES: { readonly [code: string]: string | undefined } = {
+  UNAUTHENTICATED: 'invalid_api_key',
+  CREDENTIAL_INVALID: 'invalid_api_key',
+  INSUFFICIENT_SCOPE: 'insufficient_permissions',
+  AGENT_UNKNOWN: 'model_not_found',
+  SCHEMA_VIOLATION: 'invalid_value',
+}
+
+/** `#/messages/0/content` → `messages[0].content` */
+function paramOf(pointer: string): string | null {
+  const path = pointer
+    .replace(/^#\/?/, '')
+    .replaceAll(/\/(\d+)(?=\/|$)/g, '[$1]')
+    .replaceAll('/', '.')
+  return path === '' ? null : path
 }
 
 interface Description {

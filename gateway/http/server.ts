@@ -9,10 +9,12 @@ import { ConflictError } from '#contract'
 import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from '#contract'
 import { buildApp } from './app.ts'
 import { Certificates, type CertificateClient } from './certificate.ts'
+import { Calls } from './calls.ts'
 import { ClientAddresses } from './client-address.ts'
 import { ConsoleFiles } from './console-files.ts'
 import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
+import { Endpoint } from './endpoint.ts'
 import type { Door } from './endpoint.ts'
 import { Guard, bracketed, checkBinding } from './guard.ts'
 import { createListener, listen, type ListenerLimits } from './listener.ts'
@@ -78,6 +80,7 @@ interface Running {
   readonly keys: TlsFiles | null
   readonly certificates: Certificates
   readonly door: Door
+  readonly calls: Calls
   readonly pages: PageSessions
   readonly upgrades: Upgrades
   readonly metrics: MetricsListener | null
@@ -109,6 +112,11 @@ export class HttpServer implements Lifecycle {
     const { host } = this.#options
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     return `${this.#options.tls === null ? 'http' : 'https'}://${bracketed(name)}:${this.#need().port}`
+  }
+
+  /** The same table for other doors; valid after `start`. */
+  get calls(): Calls {
+    return this.#need().calls
   }
 
   /** Where the metrics listener is; null: there is none. */
@@ -218,6 +226,7 @@ export class HttpServer implements Lifecycle {
       audit: services.audit,
       meter,
       clock,
+      redact: services.redact,
       streams: new Set(),
       maxBodyBytes: this.#limits.bodyBytes,
       maxStreams: this.#limits.streams,
@@ -226,10 +235,11 @@ export class HttpServer implements Lifecycle {
     const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
-    server.on('request', buildApp({ routes: table, files, door }))
+    const endpoints = table.map((route) => new Endpoint(route, door))
+    server.on('request', buildApp({ endpoints, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
-    return { server, keys, certificates, door, pages, upgrades, metrics: null, port, release }
+    return { server, keys, certificates, door, calls: new Calls(endpoints, door), pages, upgrades, metrics: null, port, release }
   }
 }
 

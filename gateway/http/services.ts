@@ -4,9 +4,9 @@
  */
 import type {
   AccessPolicy,
-  AuditDesk,
   AgentDefinition,
   AgentId,
+  AuditDesk,
   Capabilities,
   ChannelState,
   ConfigDesk,
@@ -21,6 +21,7 @@ import type {
   MediaRef,
   Pairing,
   Payload,
+  Redact,
   ReplayResult,
   SessionKey,
   Skills,
@@ -46,10 +47,10 @@ export interface Services {
   readonly webhooks: WebhookDesk
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
-    replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
+    replay(tenant: string, id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
   }
   /** The session forgets; false: there is none such. */
-  resetSession(key: SessionKey): Promise<boolean>
+  resetSession(tenant: string, key: SessionKey): Promise<boolean>
   /** Asked at every probe: must answer from memory. */
   probes(): Readiness
   readonly keys: Keys
@@ -58,18 +59,20 @@ export interface Services {
   readonly audit: AuditDesk
   /** All metrics in the Prometheus text format 0.0.4. */
   metricsText(): Promise<string>
+  /** Takes known secrets out of what others say of failures. */
+  readonly redact: Redact
   readonly version: string
 }
 
 export interface AgentDirectory {
-  list(): readonly AgentView[]
-  find(nameOrId: string): AgentDefinition | null
+  list(tenant: string): readonly AgentView[]
+  find(tenant: string, nameOrId: string): AgentDefinition | null
   /** Rejects with `InvalidError` when the declaration is wrong. The same name replaces the declaration and keeps the id. */
-  register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }>
+  register(tenant: string, declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }>
   /** As it was declared over the API; null: it was not. */
-  registration(id: string): Promise<JsonObject | null>
+  registration(tenant: string, id: string): Promise<JsonObject | null>
   /** Of one that was registered, one at a time; null takes it away. Rejects as `decide` throws, and with `InvalidError`, with nothing changed. */
-  change(id: string, decide: (now: JsonObject) => JsonObject | null): Promise<void>
+  change(tenant: string, id: string, decide: (now: JsonObject) => JsonObject | null): Promise<void>
 }
 
 export interface AgentView {
@@ -80,6 +83,7 @@ export interface AgentView {
 }
 
 export interface ChannelDirectory {
+  /** Of all tenants: whoever shows them leaves out what is another's. */
   list(): readonly ChannelView[]
   /** All of these reject or throw with `NotFoundError` when there is no such channel. */
   setPaused(name: string, isPaused: boolean): Promise<void>
@@ -92,6 +96,8 @@ export interface ChannelDirectory {
 export interface ChannelView {
   readonly name: string
   readonly kind: string
+  /** null: all tenants share it. */
+  readonly tenant: string | null
   readonly state: ChannelState
   readonly reason: string | null
   readonly isPaused: boolean

@@ -3,7 +3,7 @@
  * what could forge a line (line ends, terminal escapes, control characters) is taken out. Also for problem details and whatever else
  * leaves the process with words from outside in it.
  */
-import { describeError, isJsonObject, isSecretName, SECRET_MASK } from '#contract'
+import { describeError, isJsonObject, isSecretName, secretForms, SECRET_MASK } from '#contract'
 import type { JsonObject, JsonValue, LogFields } from '#contract'
 
 const MAX_SCANNED = 16_384
@@ -28,6 +28,8 @@ const LOOKS = new RegExp(
     String.raw`(\bauthorization["']?\s*[:=]\s*["']?(?:basic|token)\s+)\S+`,
     String.raw`\beyJ[\w-]{6,2000}\.[\w-]{2,}(?:\.[\w-]*)?`,
     String.raw`\bock_[\w-]{8,}`,
+    String.raw`\boek_[\w-]{43}`,
+    String.raw`\bhv[sbr]\.[\w-]{20,}`,
     String.raw`\bwhsec_[\w+/=-]{8,}`,
     String.raw`\bxox[a-z]-[\w-]{8,}`,
     String.raw`\bxapp-[\w-]{8,}`,
@@ -49,19 +51,24 @@ export class Redactor {
   readonly #names = new Map<string, boolean>()
   #exact: RegExp | null = null
 
-  /** From now on this value is masked wherever it stands, also percent-encoded. */
+  /**
+   * From now on this value is masked wherever it stands, in all its forms. Old values stay masked: they are in what others still hold. When there are too
+   * many, those go that were told longest ago.
+   */
   add(value: string): void {
-    if (value.length < MIN_SECRET || this.#secrets.has(value) || this.#secrets.size >= MAX_SECRETS) return
+    if (value.length < MIN_SECRET) return
+    const isKnown = this.#secrets.delete(value)
     this.#secrets.add(value)
-    const forms = [...this.#secrets].flatMap((secret) => [secret, encodeURIComponent(secret)])
-    const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length)
-    this.#exact = new RegExp(longestFirst.map(literally).join('|'), 'g')
+    if (isKnown) return
+    const [oldest] = this.#secrets
+    if (this.#secrets.size > MAX_SECRETS && oldest !== undefined) this.#secrets.delete(oldest)
+    this.#exact = null
   }
 
   /** One line without secrets. */
   text(text: string): string {
     const scanned = text.slice(0, MAX_SCANNED).replace(ANSI, '').replace(CONTROL, ' ')
-    const known = this.#exact ? scanned.replace(this.#exact, SECRET_MASK) : scanned
+    const known = this.#secrets.size === 0 ? scanned : scanned.replace(this.#pattern(), SECRET_MASK)
     const safe = known.length < MIN_SECRET ? known : known.replace(LOOKS, mask)
     const cut = Math.max(text.length - MAX_SCANNED, 0) + Math.max(safe.length - MAX_KEPT, 0)
     return cut === 0 ? safe : `${safe.slice(0, MAX_KEPT)}… (${cut} more)`
@@ -91,6 +98,15 @@ export class Redactor {
         .map((frame) => this.text(frame.trim())),
       ...(error.cause instanceof Error && depth < 3 ? { cause: this.error(error.cause, depth + 1) } : {}),
     }
+  }
+
+  /** Made when it is needed: secrets come in numbers. */
+  #pattern(): RegExp {
+    // A secret of several lines is looked for in text whose line ends are already out.
+    if (this.#exact !== null) return this.#exact
+    const forms = [...this.#secrets].flatMap((secret) => [...secretForms(secret), secret.replace(ANSI, '').replace(CONTROL, ' ')])
+    const longestFirst = [...new Set(forms)].filter((form) => form.length >= MIN_SECRET).sort((a, b) => b.length - a.length)
+    return (this.#exact = new RegExp(longestFirst.map(literally).join('|'), 'g'))
   }
 
   #member(name: string, value: JsonValue, depth: number): JsonValue {

@@ -89,7 +89,7 @@ export class SpanQueue implements SpanProcessor {
     const { exporter, log } = this.#options
     const isTaken = await new Promise<boolean>((resolve) => {
       try {
-        exporter.export(batch, ({ code }) => resolve(Number(code) === TAKEN))
+        exporter.export(batch, ({ error }) => resolve(error === undefined))
       } catch {
         resolve(false)
       }
@@ -105,6 +105,3 @@ export class SpanQueue implements SpanProcessor {
       )
   }
 }
-
-/** `ExportResultCode.SUCCESS` of OpenTelemetry. */
-const TAKEN = 0

@@ -3,6 +3,7 @@
  * attempt counted; nothing is refused and nothing lost. In memory: a gateway that comes up has used nothing yet.
  */
 import type { AgentDefinition } from '#contract'
+import { agentKey } from './roster.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
@@ -15,13 +16,17 @@ interface Used {
   readonly tokens: Map<number, number>
 }
 
+/** Agents of two tenants may have one name, and each uses its own. */
+type Named = Pick<AgentDefinition, 'tenant' | 'name'>
+
 export class Allowances {
   /** By agent: as many as there are agents. */
   readonly #used = new Map<string, Used>()
 
   /** When a turn may begin: now, or later. */
-  mayBeginAt({ name, limits }: AgentDefinition, now: number): number {
-    const used = this.#of(name)
+  mayBeginAt(agent: AgentDefinition, now: number): number {
+    const { limits } = agent
+    const used = this.#of(agent)
     const perHour = limits.tokensPerHour
     if (perHour !== null && sum(used, now) >= perHour) return nextMinute(used, now)
     const perMinute = limits.turnsPerMinute
@@ -32,22 +37,24 @@ export class Allowances {
   }
 
   /** One did. */
-  begun({ name, limits }: AgentDefinition, now: number): void {
+  begun(agent: AgentDefinition, now: number): void {
+    const { limits } = agent
     if (limits.turnsPerMinute === null) return
-    const used = this.#of(name)
+    const used = this.#of(agent)
     used.turns = [...used.turns, now].slice(-limits.turnsPerMinute)
   }
 
-  spend(agent: string, tokens: number, now: number): void {
+  spend(agent: Named, tokens: number, now: number): void {
     const { tokens: byMinute } = this.#of(agent)
     const minute = Math.floor(now / MINUTE_MS)
     byMinute.set(minute, (byMinute.get(minute) ?? 0) + tokens)
     for (const old of byMinute.keys()) if (old <= minute - HOUR_MS / MINUTE_MS) byMinute.delete(old)
   }
 
-  #of(agent: string): Used {
-    let used = this.#used.get(agent)
-    if (used === undefined) this.#used.set(agent, (used = { turns: [], tokens: new Map() }))
+  #of(agent: Named): Used {
+    const key = agentKey(agent)
+    let used = this.#used.get(key)
+    if (used === undefined) this.#used.set(key, (used = { turns: [], tokens: new Map() }))
     return used
   }
 }

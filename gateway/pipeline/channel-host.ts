@@ -14,6 +14,7 @@ import type {
   Log,
   MessageId,
   Metrics,
+  Redact,
   StateChanges,
   Store,
 } from '#contract'
@@ -31,7 +32,9 @@ export interface HostParts {
   readonly update: (channel: string, platformId: string, news: DeliveryNews) => Promise<void>
   readonly fetch: ChannelHost['fetch']
   readonly random: () => number
-  readonly document: (id: MessageId) => Promise<JsonObject | null>
+  /** For what platforms say of a failure. */
+  readonly redact: Redact
+  readonly document: (tenant: string, id: MessageId) => Promise<JsonObject | null>
 }
 
 export interface Hosted {
@@ -42,7 +45,7 @@ export interface Hosted {
 }
 
 export function hostOf(hosted: Hosted, parts: HostParts, status: (state: ChannelState, reason: string | null) => void): ChannelHost {
-  const { store, feed, clock, log, metrics, accept, acceptAll, update, document, fetch, random } = parts
+  const { store, feed, clock, log, metrics, accept, acceptAll, update, document, fetch, random, redact } = parts
   const { name } = hosted
   return {
     name,
@@ -66,7 +69,7 @@ export function hostOf(hosted: Hosted, parts: HostParts, status: (state: Channel
       if (accepted.some((each) => each.status !== 'refused')) hosted.lastInboundAt = clock.now()
       return accepted
     },
-    update: (platformId, news) => update(name, platformId, news),
+    update: (platformId, news) => update(name, platformId, news.state === 'failed' ? without(news, redact) : news),
     backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
     fetch,
     document,
@@ -76,6 +79,11 @@ export function hostOf(hosted: Hosted, parts: HostParts, status: (state: Channel
     status: (state, reason) => status(state, reason ?? null),
   }
 }
+
+const without = (news: DeliveryNews & { readonly state: 'failed' }, redact: Redact): DeliveryNews => ({
+  ...news,
+  failure: { ...news.failure, message: redact(news.failure.message) },
+})
 
 /** A channel may not have heard of its pause yet when the first message comes in by it. */
 function checkNotShut({ name, isShut }: Hosted): void {

@@ -2,7 +2,7 @@
  * The running channels: starts each, gives it its host, keeps its status, pauses it also beyond a restart, and stops it. A channel that cannot
  * start is shown as stopped with its reason and takes nobody down with it.
  */
-import { ChannelFault, NotFoundError, describeError } from '#contract'
+import { ChannelFault, DEFAULT_TENANT, NotFoundError, describeError } from '#contract'
 import type {
   AccessPolicy,
   Body,
@@ -10,6 +10,7 @@ import type {
   Channel,
   ChannelState,
   Counter,
+  DialogueRoute,
   LinkRequest,
   LinkStep,
   Media,
@@ -29,6 +30,8 @@ import type { Parse } from './render.ts'
 export interface ConfiguredChannel {
   readonly name: string
   readonly kind: string
+  /** Whose its account is; of one that all share it says nothing. */
+  readonly tenant: string
   readonly channel: Channel
   readonly access: AccessPolicy
 }
@@ -36,6 +39,8 @@ export interface ConfiguredChannel {
 export interface ChannelView {
   readonly name: string
   readonly kind: string
+  /** null: all tenants share it. */
+  readonly tenant: string | null
   readonly state: ChannelState
   readonly reason: string | null
   readonly isPaused: boolean
@@ -95,6 +100,12 @@ export class Channels {
     return [...this.#entries.values()].flatMap((entry) => entry.channel.upgrades ?? [])
   }
 
+  /** The conversation that a channel lends to other doors; null: none does. */
+  get dialogue(): DialogueRoute | null {
+    for (const { channel } of this.#entries.values()) if (channel.dialogue !== undefined) return channel.dialogue
+    return null
+  }
+
   /** Starts all without waiting for the slow ones: each tells its state by itself. From here on replies can be rendered. */
   async start(): Promise<void> {
     const hasDialect = [...this.#entries.values()].some(({ channel }) => channel.capabilities.text.dialect !== null)
@@ -117,9 +128,10 @@ export class Channels {
   }
 
   list(): readonly ChannelView[] {
-    return [...this.#entries.values()].map(({ name, kind, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
+    return [...this.#entries.values()].map(({ name, kind, tenant, state, reason, isPaused, lastInboundAt, lastSentAt, channel }) => ({
       name,
       kind,
+      tenant: channel.capabilities.isShared === true ? null : tenant,
       state,
       reason,
       isPaused,
@@ -128,6 +140,13 @@ export class Channels {
       lastInboundAt,
       lastSentAt,
     }))
+  }
+
+  /** Whose a channel is; null: all tenants share it. Of one that is not there any more, the operator's. */
+  tenantOf(name: string): string | null {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return DEFAULT_TENANT
+    return entry.channel.capabilities.isShared === true ? null : entry.tenant
   }
 
   /**
@@ -212,7 +231,8 @@ export class Channels {
     }
   }
 
-  #status(entry: Entry, state: ChannelState, reason: string | null): void {
+  #status(entry: Entry, state: ChannelState, said: string | null): void {
+    const reason = said === null ? null : this.#parts.redact(said)
     if (entry.state === state && entry.reason === reason) return
     if (state === 'open' && entry.state !== 'open') this.#connects.inc([entry.name])
     const was = isConnected(entry.state)
@@ -229,7 +249,8 @@ export class Channels {
   }
 
   #tell({ name: channel, state, reason, isPaused }: Entry): void {
-    this.#parts.feed.emit({ type: 'event', name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
+    const tenant = this.tenantOf(channel) ?? DEFAULT_TENANT
+    this.#parts.feed.emit({ type: 'event', tenant, name: 'channel.status', data: { channel, state, reason, paused: isPaused } })
   }
 
   #entry(name: string): Entry {

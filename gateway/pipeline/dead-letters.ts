@@ -22,29 +22,29 @@ export class DeadLetters {
   }
 
   /** Once; `edit` changes what is said or sent first. */
-  async replay(id: DeadLetterId, edit: Payload | null): Promise<ReplayResult> {
+  async replay(tenant: string, id: DeadLetterId, edit: Payload | null): Promise<ReplayResult> {
     const { store, dispatch, roster, clock, onDelivery, onRun } = this.#parts
-    if (edit !== null) await store.deadLetters.edit(id, edit)
-    const result = await store.deadLetters.replay({ id, now: clock.now(), route: await this.#route(id) })
+    if (edit !== null) await store.deadLetters.edit(tenant, id, edit)
+    const result = await store.deadLetters.replay({ tenant, id, now: clock.now(), route: await this.#route(tenant, id) })
     if (result.status !== 'replayed') return result
     if (result.kind === 'delivery') onDelivery()
     else if (result.kind === 'run') onRun()
     else if (result.kind === 'message') {
-      const agent = roster.find(result.agent)
+      const agent = roster.find(tenant, result.agent)
       if (agent !== null) dispatch.ready(result.session, agent)
     }
     return result
   }
 
-  async #route(id: DeadLetterId): Promise<Replay['route']> {
+  async #route(tenant: string, id: DeadLetterId): Promise<Replay['route']> {
     const { store, ingress, roster } = this.#parts
-    const dead = await store.deadLetters.origin(id)
+    const dead = await store.deadLetters.origin(tenant, id)
     if (dead === null) return null
     const { envelope, session, origin } = dead
     // It had an agent: it stays in that session, where its conversation is.
-    if (session !== null) return roster.find(session.agent) === null ? null : { agent: session.agent, session, envelope }
+    if (session !== null) return roster.find(tenant, session.agent) === null ? null : { agent: session.agent, session, envelope }
     const { channel, sender_id: sender, metadata } = envelope
-    const routed = ingress.route(channel, { agent: null, account: origin.account, sender, metadata })
+    const routed = ingress.route(tenant, channel, { agent: null, account: origin.account, sender, metadata })
     if (routed.agent === null) return null
     const parts = ingress.sessionOf(routed.agent, channel, origin)
     return { agent: routed.agent.name, session: parts, envelope: { ...envelope, session: parts.key } }

@@ -3,8 +3,8 @@
  * queue of its own, so that none waits for another; a lane's parts go one at a time, in order. Posts what answers no message, and
  * takes what platforms say later. What happens to one part is sender.ts's.
  */
-import { InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
-import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Rendered, Store, Tracer } from '#contract'
+import { DEFAULT_TENANT, InvalidError, NotFoundError, describeError, newDeliveryId } from '#contract'
+import type { Address, Clock, DeliveryId, DeliveryNews, Log, Metrics, Redact, Rendered, Store, Tracer } from '#contract'
 import type { Channels } from './channels.ts'
 import { LaneQueue } from './lane-queue.ts'
 import type { Pace } from './lane-queue.ts'
@@ -23,6 +23,8 @@ export interface DeliverParts {
   readonly patience: Patience
   readonly random: () => number
   readonly tracer: Tracer
+  /** For what platforms say of a failure. */
+  readonly redact: Redact
 }
 
 export interface DeliverOptions {
@@ -142,8 +144,10 @@ export class Deliver {
     const now = clock.now()
     const rendered = 'rendered' in posting ? [posting.rendered] : channels.render(channel, { text: posting.text })
     const id = posting.id ?? newDeliveryId(now)
+    const tenant = channels.tenantOf(channel) ?? DEFAULT_TENANT
     const parts = rendered.map((part, index) => ({
       id: index === 0 ? id : newDeliveryId(now),
+      tenant,
       channel,
       lane,
       to,

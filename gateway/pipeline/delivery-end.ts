@@ -3,7 +3,7 @@
  * nothing; sender.ts does it.
  */
 import { ChannelFault, describeError, newDeadLetterId } from '#contract'
-import type { Capabilities, Confirmation, DeliveryEnd, Failure, OutboxItem, SendFault } from '#contract'
+import type { Capabilities, Confirmation, DeliveryEnd, Failure, OutboxItem, Redact, SendFault } from '#contract'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
 
@@ -14,6 +14,7 @@ export interface EndContext {
   readonly isDraining: boolean
   readonly now: number
   readonly random: () => number
+  readonly redact: Redact
 }
 
 /** The platform is asked no sooner what became of a part: what is on its way may still arrive. */
@@ -26,8 +27,8 @@ export const faultOf = (error: unknown): SendFault => (error instanceof ChannelF
 
 /** After a `send` that threw. */
 export function afterSend(error: unknown, item: OutboxItem, context: EndContext): DeliveryEnd {
-  const { retry, resend, isDraining, now, random } = context
-  const failure = describeError(error)
+  const { retry, resend, isDraining, now, random, redact } = context
+  const failure = describeError(error, redact)
   const fault = faultOf(error)
   const again = { status: 'retry', at: now, failure, counted: true, to: null, plain: false } as const
   switch (fault.is) {
@@ -69,8 +70,8 @@ export function afterAnswer(answer: Confirmation, item: OutboxItem, { retry, now
 }
 
 /** After a `confirm` that threw: it is asked again as often as a part is sent. */
-export function afterSilence(error: unknown, item: OutboxItem, { retry, isDraining, now, random }: EndContext): DeliveryEnd {
-  const failure = describeError(error)
+export function afterSilence(error: unknown, item: OutboxItem, { retry, isDraining, now, random, redact }: EndContext): DeliveryEnd {
+  const failure = describeError(error, redact)
   const fault = faultOf(error)
   const again = { status: 'confirm', at: now, failure, counted: true, to: null } as const
   const asked = item.asked + 1

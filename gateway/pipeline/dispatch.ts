@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, SessionKey, Tracer } from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, Redact, SessionKey, Tracer } from '#contract'
 import { Allowances } from './allowance.ts'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
@@ -12,6 +12,7 @@ import type { Pressure } from './pressure.ts'
 import { Renewal } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { RetryPolicy } from './retry.ts'
+import { agentKey } from './roster.ts'
 import type { Roster } from './roster.ts'
 import { sessionHash } from './session-key.ts'
 import { TurnMetrics } from './turn-metrics.ts'
@@ -34,6 +35,8 @@ export interface DispatchParts extends Omit<TurnParts, 'spend'> {
   readonly random: () => number
   readonly pressure: Pressure
   readonly tracer: Tracer
+  /** For what models and agents say of a failure. */
+  readonly redact: Redact
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -79,7 +82,7 @@ export class Dispatch {
     this.#typing = new Typing(parts)
     this.#lanes = new Lanes({
       maxRunning: options.maxConcurrent,
-      limitOf: (agent) => parts.roster.find(agent)?.limits.maxConcurrentTurns ?? 1,
+      limitOf: (agent) => parts.roster.at(agent)?.limits.maxConcurrentTurns ?? 1,
       work: (session, agent) => this.#work(session, agent),
       onRoom: () => this.#lookout.look(),
       admit: () => parts.pressure.admit(),
@@ -88,7 +91,7 @@ export class Dispatch {
     this.#lookout = new Lookout({
       ...parts,
       onFound: (session, agent) => {
-        if (!this.#running.has(session)) this.#lanes.hint(session, agent)
+        if (!this.#running.has(session)) this.#lanes.hint(session, agentKey(agent))
       },
     })
     this.#renewal = new Renewal({
@@ -109,9 +112,10 @@ export class Dispatch {
     return this.#lanes.ready
   }
 
-  runningOf(agent: string): number {
+  runningOf(agent: Pick<AgentDefinition, 'tenant' | 'name'>): number {
+    const key = agentKey(agent)
     let count = 0
-    for (const { turn } of this.#running.values()) if (turn.agent.name === agent) count += 1
+    for (const { turn } of this.#running.values()) if (agentKey(turn.agent) === key) count += 1
     return count
   }
 
@@ -139,12 +143,12 @@ export class Dispatch {
   /** A message waits in this session. */
   ready(session: SessionKey, agent: AgentDefinition): void {
     if (agent.queue.mode === 'interrupt') this.#running.get(session)?.stop.abort(new Stop('interrupt'))
-    this.#lanes.hint(session, agent.name)
+    this.#lanes.hint(session, agentKey(agent))
   }
 
-  async #work(session: SessionKey, agentName: string): Promise<boolean> {
+  async #work(session: SessionKey, key: string): Promise<boolean> {
     try {
-      return await this.#claim(session, agentName)
+      return await this.#claim(session, key)
     } catch (error) {
       // The store cannot be had: what waits stays where it is, and no attempt is counted.
       this.#parts.log.warn(
@@ -157,12 +161,12 @@ export class Dispatch {
   }
 
   /** Resolves true if more waits in the session. */
-  async #claim(session: SessionKey, agentName: string): Promise<boolean> {
+  async #claim(session: SessionKey, key: string): Promise<boolean> {
     const { store, clock, roster, log, feed } = this.#parts
-    const agent = roster.find(agentName)
+    const agent = roster.at(key)
     if (agent === null) {
       // Removed from the configuration while messages wait: they wait until it is back.
-      log.warn({ agent: agentName, session_hash: sessionHash(session) }, 'Messages wait for an agent that is not configured.')
+      log.warn({ agent: key, session_hash: sessionHash(session) }, 'Messages wait for an agent that is not configured.')
       return false
     }
     const now = clock.now()
@@ -196,6 +200,7 @@ export class Dispatch {
           const { id, channel } = envelope
           feed.emit({
             type: 'message',
+            tenant: agent.tenant,
             messageId: id,
             channel,
             lane,
@@ -296,7 +301,7 @@ export class Dispatch {
     return false
   }
 
-  readonly #spend = (agent: string, tokens: number): void => this.#allowances.spend(agent, tokens, this.#parts.clock.now())
+  readonly #spend = (agent: AgentDefinition, tokens: number): void => this.#allowances.spend(agent, tokens, this.#parts.clock.now())
 
   #describe(error: unknown, agent: AgentDefinition): Failure {
     if (error instanceof Stop)
@@ -306,7 +311,7 @@ export class Dispatch {
       }
     if (!(error instanceof OpenClawError))
       this.#parts.log.error({ agent: agent.name, err: error instanceof Error ? error : new Error(String(error)) }, 'An agent threw.')
-    return describeError(error)
+    return describeError(error, this.#parts.redact)
   }
 }
 

@@ -16,6 +16,7 @@ import type {
   Inbound,
   Log,
   Metrics,
+  Redact,
   Refusal,
   SessionKey,
   Span,
@@ -34,6 +35,8 @@ import type { SessionKeys } from './session-key.ts'
 export interface IngressParts {
   readonly store: Store
   readonly access: Access
+  /** Whose the channel's account is; null: all tenants share it, and each message says its own. */
+  readonly tenantOf: (channel: string) => string | null
   readonly roster: Roster
   readonly feed: Feed
   readonly clock: Clock
@@ -41,6 +44,8 @@ export interface IngressParts {
   readonly metrics: Metrics
   readonly tracer: Tracer
   readonly pressure: Pressure
+  /** For what a channel says of a message that it could not read. */
+  readonly redact: Redact
   /** A message waits in this session. */
   readonly onReady: (session: SessionKey, agent: AgentDefinition) => void
 }
@@ -188,7 +193,11 @@ export class Ingress {
   ): Omit<Arrival, 'span'> {
     const acceptedAt = this.#parts.clock.now()
     const { traceparent } = span
-    const target = message.dead === undefined ? this.#traced(channel, message, traceparent) : { agent: null, reason: message.dead }
+    const tenant = this.#tenantOf(channel, message)
+    const target =
+      message.dead === undefined
+        ? this.#traced(tenant, channel, message, traceparent)
+        : { agent: null, reason: { ...message.dead, message: this.#parts.redact(message.dead.message) } }
     const session = target.agent === null ? null : this.#sessions.of(target.agent, channel, message)
     const envelope: Envelope = {
       version: 1,
@@ -202,6 +211,7 @@ export class Ingress {
       session: session?.key ?? null,
     }
     const acceptance: Acceptance = {
+      tenant,
       envelope,
       key: message.key,
       fingerprint: message.fingerprint,
@@ -240,10 +250,17 @@ export class Ingress {
     }
   }
 
-  #traced(channel: string, message: Inbound, parent: string | undefined): ReturnType<Ingress['route']> {
+  /** A message without an owner would be everybody's: it is not taken in. */
+  #tenantOf(channel: string, { tenant }: Inbound): string {
+    const own = this.#parts.tenantOf(channel) ?? tenant
+    if (own === undefined) throw new Error(`Channel "${channel}" is shared by all tenants, and said of a message not whose it is.`)
+    return own
+  }
+
+  #traced(tenant: string, channel: string, message: Inbound, parent: string | undefined): ReturnType<Ingress['route']> {
     const span = this.#parts.tracer.span('gateway.route', { parent })
     try {
-      const target = this.route(channel, message)
+      const target = this.route(tenant, channel, message)
       span.set({ 'gen_ai.agent.name': target.agent?.name })
       span.end(target.agent === null ? target.reason.code : null)
       return target
@@ -258,29 +275,30 @@ export class Ingress {
     return { routed: this.#router.route(message), rules: this.#router.explain(message) }
   }
 
-  /** By the agent asked for, else by the rules; without either it is dead on arrival, and says why. */
+  /** By the agent asked for, else by the rules, both of the tenant; without either it is dead on arrival, and says why. */
   route(
+    tenant: string,
     channel: string,
     message: Pick<Inbound, 'agent' | 'account' | 'sender' | 'metadata'>,
   ): { readonly agent: AgentDefinition } | { readonly agent: null; readonly reason: Failure } {
     const { roster } = this.#parts
     if (message.agent !== null) {
-      const agent = roster.find(message.agent)
+      const agent = roster.find(tenant, message.agent)
       if (agent === null)
         throw new NotFoundError(`There is no agent "${message.agent}". GET /v1/agents lists those there are.`, { code: 'AGENT_UNKNOWN' })
       return { agent }
     }
-    const routed = this.#router.route({ ...message, channel })
+    const routed = this.#router.route({ ...message, tenant, channel })
     if (routed === null) {
       return {
         agent: null,
         reason: {
           code: 'UNROUTABLE',
-          message: 'No route matches and no fallback agent is configured. Add a route or `fallback`, then replay.',
+          message: 'No route matches and no fallback agent is configured. Add a route or `fallback`, or name the agent, then replay.',
         },
       }
     }
-    const agent = roster.find(routed.agent)
+    const agent = roster.find(tenant, routed.agent)
     if (agent === null) {
       return {
         agent: null,
@@ -298,10 +316,11 @@ export class Ingress {
     const { feed, log, onReady, pressure, clock } = this.#parts
     pressure.accepted()
     this.#latency.observe(Math.max(0, clock.now() - acceptance.acceptedAt) / 1_000, [acceptance.envelope.channel, 'accept'])
-    const { envelope, lane, session, dead, isNews } = acceptance
+    const { tenant, envelope, lane, session, dead, isNews } = acceptance
     this.#messages.inc([envelope.channel, 'in', dead === null ? 'accepted' : 'dead'])
     feed.emit({
       type: 'message',
+      tenant,
       messageId: envelope.id,
       channel: envelope.channel,
       lane,

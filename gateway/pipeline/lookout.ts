@@ -10,7 +10,7 @@ export interface LookoutOptions {
   readonly clock: Clock
   readonly log: Log
   /** Messages wait in this session. */
-  readonly onFound: (session: SessionKey, agent: string) => void
+  readonly onFound: (session: SessionKey, agent: { readonly tenant: string; readonly name: string }) => void
 }
 
 /** Sessions looked up at once when hints are used up. */
@@ -82,7 +82,7 @@ export class Lookout {
     try {
       for (let after = 0, size = PAGE; size === PAGE && this.#isOpen;) {
         const found = await store.inbox.readySessions({ now, after, limit: PAGE })
-        for (const { session, agent } of found) onFound(session, agent)
+        for (const { session, tenant, agent } of found) onFound(session, { tenant, name: agent })
         size = found.length
         after = found.at(-1)?.seq ?? after
       }

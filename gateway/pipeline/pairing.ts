@@ -12,6 +12,8 @@ export interface PairingParts {
   readonly clock: Clock
   readonly log: Log
   readonly feed: Pick<Feed, 'emit'>
+  /** Whose a channel is. */
+  readonly tenantOf: (channel: string) => string
   /** Sends words without a message of anybody's, through the outbox. */
   readonly post: (notice: {
     readonly id: DeliveryId
@@ -183,7 +185,8 @@ export class Pairings {
 
   /** Without code and sender: who may read events may not read these. */
   #tell(channel: string): void {
-    this.#parts.feed.emit({ type: 'event', name: 'channel.pairings', data: { channel, open: this.open(channel).length } })
+    const { feed, tenantOf } = this.#parts
+    feed.emit({ type: 'event', tenant: tenantOf(channel), name: 'channel.pairings', data: { channel, open: this.open(channel).length } })
   }
 }
 

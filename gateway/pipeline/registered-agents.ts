@@ -11,7 +11,7 @@ export interface RegisteredAgentsParts {
   readonly clock: Clock
   readonly log: Log
   /** @throws InvalidError with every fault of the declaration */
-  readonly declared: (declaration: JsonObject) => AgentDefinition
+  readonly declared: (tenant: string, declaration: JsonObject) => AgentDefinition
 }
 
 export class RegisteredAgents {
@@ -26,53 +26,56 @@ export class RegisteredAgents {
   async read(): Promise<void> {
     const { store, roster, log, declared } = this.#parts
     const agents: AgentDefinition[] = []
-    for (const { id, name, declaration } of await store.agents.list()) {
+    for (const { id, tenant, name, declaration } of await store.agents.list()) {
       try {
-        agents.push({ ...declared(declaration), id })
+        agents.push({ ...declared(tenant, declaration), id })
       } catch (error) {
-        log.warn({ agent: name, 'error.code': describeError(error).code }, 'A registered agent is not valid any more and is left out.')
+        log.warn(
+          { tenant, agent: name, 'error.code': describeError(error).code },
+          'A registered agent is not valid any more and is left out.',
+        )
       }
     }
     roster.register(agents)
   }
 
   /** One by its id, as it was declared; null: none such. */
-  async find(id: string): Promise<RegisteredAgent | null> {
-    return (await this.#parts.store.agents.list()).find((agent) => agent.id === id) ?? null
+  async find(tenant: string, id: string): Promise<RegisteredAgent | null> {
+    return (await this.#parts.store.agents.list()).find((agent) => agent.tenant === tenant && agent.id === id) ?? null
   }
 
   /** One at a time: `decide` is given the declaration as it is then, and answers the next one; null: it goes. */
-  change(id: string, decide: (now: JsonObject) => JsonObject | null): Promise<void> {
+  change(tenant: string, id: string, decide: (now: JsonObject) => JsonObject | null): Promise<void> {
     return this.#alone(async () => {
-      const agent = await this.find(id)
+      const agent = await this.find(tenant, id)
       if (agent === null) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
       const next = decide(agent.declaration)
       if (next === null) await this.#remove(agent)
-      else await this.#register({ ...next, name: agent.name })
+      else await this.#register(tenant, { ...next, name: agent.name })
     })
   }
 
   /** @throws InvalidError with every fault of the declaration */
-  register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
-    return this.#alone(() => this.#register(declaration))
+  register(tenant: string, declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
+    return this.#alone(() => this.#register(tenant, declaration))
   }
 
-  async #remove({ id, name }: RegisteredAgent): Promise<void> {
+  async #remove({ id, tenant, name }: RegisteredAgent): Promise<void> {
     const { store, feed, log } = this.#parts
     await store.agents.remove(id)
     await this.read()
-    feed.emit({ type: 'event', name: 'agent.removed', data: { id, name } })
-    log.info({ agent: name }, 'registered agent removed')
+    feed.emit({ type: 'event', tenant, name: 'agent.removed', data: { id, name } })
+    log.info({ tenant, agent: name }, 'registered agent removed')
   }
 
-  async #register(declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
+  async #register(tenant: string, declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }> {
     const { store, feed, clock, log, declared } = this.#parts
     const now = clock.now()
-    const agent = declared(declaration)
-    const { id, name } = await store.agents.put({ id: newAgentId(now), name: agent.name, declaration, createdAt: now })
+    const agent = declared(tenant, declaration)
+    const { id, name } = await store.agents.put({ id: newAgentId(now), tenant, name: agent.name, declaration, createdAt: now })
     await this.read()
-    feed.emit({ type: 'event', name: 'agent.registered', data: { id, name } })
-    log.info({ agent: name }, 'agent registered')
+    feed.emit({ type: 'event', tenant, name: 'agent.registered', data: { id, name } })
+    log.info({ tenant, agent: name }, 'agent registered')
     return { id, name }
   }
 

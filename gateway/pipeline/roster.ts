@@ -1,10 +1,16 @@
-/** The agents there are: those declared in the configuration and those registered over the API; the file wins a name. */
+/**
+ * The agents there are, each in its tenant: those declared in the configuration and those registered over the API; the file wins a name.
+ * Nobody finds another tenant's.
+ */
 import type { AgentDefinition } from '#contract'
+
+type Named = Map<string, AgentDefinition>
 
 export class Roster {
   #declared: readonly AgentDefinition[]
   #registered: readonly AgentDefinition[] = []
-  #byName = new Map<string, AgentDefinition>()
+  #byTenant: ReadonlyMap<string, Named> = new Map()
+  #byKey: ReadonlyMap<string, AgentDefinition> = new Map()
 
   constructor(declared: readonly AgentDefinition[]) {
     this.#declared = declared
@@ -22,20 +28,35 @@ export class Roster {
     this.#index()
   }
 
-  list(): readonly AgentDefinition[] {
-    return [...new Set(this.#byName.values())]
+  /** Of one tenant, or of all. */
+  list(tenant?: string): readonly AgentDefinition[] {
+    const all = [...this.#byKey.values()]
+    return tenant === undefined ? all : all.filter((agent) => agent.tenant === tenant)
   }
 
-  find(nameOrId: string): AgentDefinition | null {
-    return this.#byName.get(nameOrId) ?? null
+  find(tenant: string, nameOrId: string): AgentDefinition | null {
+    return this.#byTenant.get(tenant)?.get(nameOrId) ?? null
+  }
+
+  /** By what `agentKey` made. */
+  at(key: string): AgentDefinition | null {
+    return this.#byKey.get(key) ?? null
   }
 
   #index(): void {
-    const byName = new Map<string, AgentDefinition>()
-    for (const agent of this.#registered) byName.set(agent.name, agent)
-    for (const agent of this.#declared) byName.set(agent.name, { ...agent, id: byName.get(agent.name)?.id ?? agent.id })
-    const named = [...byName.values()]
-    for (const agent of named) if (agent.id !== null) byName.set(agent.id, agent)
-    this.#byName = byName
+    const byKey = new Map<string, AgentDefinition>()
+    for (const agent of this.#registered) byKey.set(agentKey(agent), agent)
+    for (const agent of this.#declared) byKey.set(agentKey(agent), { ...agent, id: byKey.get(agentKey(agent))?.id ?? agent.id })
+    const byTenant = new Map<string, Named>()
+    for (const agent of byKey.values()) {
+      const named: Named = byTenant.get(agent.tenant) ?? new Map()
+      byTenant.set(agent.tenant, named.set(agent.name, agent))
+      if (agent.id !== null) named.set(agent.id, agent)
+    }
+    this.#byKey = byKey
+    this.#byTenant = byTenant
   }
 }
+
+/** One agent of the gateway as one text, for those who count by agent. */
+export const agentKey = ({ tenant, name }: Pick<AgentDefinition, 'tenant' | 'name'>): string => `${tenant}/${name}`

@@ -1,7 +1,7 @@
 /**
  * Routing: which agent gets a message, and by which rule. The most specific rule wins: a sender weighs more than any
  * metadata, that more than headers, topic, account and channel together, and a plain value more than a pattern. Among
- * equals the first in the file wins. Pure; sessions are `session-key.ts`.
+ * equals the first in the file wins. A rule is for messages of the tenant whose agent it names. Pure; sessions are `session-key.ts`.
  */
 import { isJsonObject, matchesPieces } from '#contract'
 import type { Inbound, JsonValue, Metadata, RouteMatch, RouteRule, Routing } from '#contract'
@@ -9,7 +9,7 @@ import type { Inbound, JsonValue, Metadata, RouteMatch, RouteRule, Routing } fro
 export type Routed = { readonly agent: string; readonly rule: string } | null
 
 /** What a message is routed by; `channel` is the account's name that it came in by. */
-export type Routable = Pick<Inbound, 'account' | 'sender' | 'metadata'> & { readonly channel: string }
+export type Routable = Pick<Inbound, 'account' | 'sender' | 'metadata'> & { readonly tenant: string; readonly channel: string }
 
 /** A rule and a message: which of its conditions did not hold. */
 export interface RuleTrial {
@@ -20,22 +20,25 @@ export interface RuleTrial {
 }
 
 export class Router {
-  readonly #rules: readonly CompiledRule[]
-  readonly #fallback: string | null
+  readonly #rules: ReadonlyMap<string, readonly CompiledRule[]>
+  readonly #fallbacks: ReadonlyMap<string, string>
 
   constructor(routing: Routing) {
-    this.#rules = routing.rules.map(compile).toSorted((a, b) => b.weight - a.weight)
-    this.#fallback = routing.fallback
+    const rules = routing.rules.map(compile).toSorted((a, b) => b.weight - a.weight)
+    this.#rules = Map.groupBy(rules, ({ tenant }) => tenant)
+    this.#fallbacks = new Map(Object.entries(routing.fallbacks))
   }
 
   route(message: Routable): Routed {
-    for (const rule of this.#rules) if (rule.tests.every((test) => test(message))) return { agent: rule.agent, rule: rule.id }
-    return this.#fallback === null ? null : { agent: this.#fallback, rule: 'fallback' }
+    for (const rule of this.#rules.get(message.tenant) ?? NO_RULES)
+      if (rule.tests.every((test) => test(message))) return { agent: rule.agent, rule: rule.id }
+    const fallback = this.#fallbacks.get(message.tenant)
+    return fallback === undefined ? null : { agent: fallback, rule: 'fallback' }
   }
 
-  /** Every rule, in the order in which they are tried. */
+  /** Every rule of the tenant, in the order in which they are tried. */
   explain(message: Routable): readonly RuleTrial[] {
-    return this.#rules.map(({ id, agent, tests, conditions }) => ({
+    return (this.#rules.get(message.tenant) ?? NO_RULES).map(({ id, agent, tests, conditions }) => ({
       rule: id,
       agent,
       failed: conditions.filter((_, i) => tests[i]?.(message) === false),
@@ -43,8 +46,11 @@ export class Router {
   }
 }
 
+const NO_RULES: readonly CompiledRule[] = []
+
 interface CompiledRule {
   readonly id: string
+  readonly tenant: string
   readonly agent: string
   readonly weight: number
   readonly tests: readonly ((message: Routable) => boolean)[]
@@ -93,7 +99,7 @@ function compile(rule: RouteRule): CompiledRule {
       isPlain(sender),
       onText(sender, (message) => message.sender),
     )
-  return { id: rule.id, agent: rule.agent, weight, tests, conditions }
+  return { id: rule.id, tenant: rule.tenant, agent: rule.agent, weight, tests, conditions }
 }
 
 const isPlain = (pattern: string): boolean => !pattern.includes('*')

@@ -3,7 +3,20 @@
  * nobody knows is never sent blindly a second time, and never hidden. Which part is next is deliver.ts's and lane-queue.ts's.
  */
 import { ChannelFault, describeError, timeOf, traceFields } from '#contract'
-import type { Capabilities, Channel, Clock, Counter, DeliveryEnd, Histogram, Log, Metrics, OutboxItem, Store, Tracer } from '#contract'
+import type {
+  Capabilities,
+  Channel,
+  Clock,
+  Counter,
+  DeliveryEnd,
+  Histogram,
+  Log,
+  Metrics,
+  OutboxItem,
+  Redact,
+  Store,
+  Tracer,
+} from '#contract'
 import type { Channels } from './channels.ts'
 import { CONFIRM_AFTER_MS, afterAnswer, afterSend, afterSilence, expired, faultOf, unknown } from './delivery-end.ts'
 import type { EndContext } from './delivery-end.ts'
@@ -22,6 +35,7 @@ export interface SenderParts {
   readonly metrics: Metrics
   readonly patience: Patience
   readonly random: () => number
+  readonly redact: Redact
   readonly rates: Rates
   readonly news: News
   readonly tracer: Tracer
@@ -169,13 +183,14 @@ export class Sender {
   }
 
   #context(channel: Channel): EndContext {
-    const { clock, random } = this.#parts
+    const { clock, random, redact } = this.#parts
     return {
       retry: this.#options.retry,
       resend: resendOf(channel),
       isDraining: this.#stop.signal.aborted,
       now: clock.now(),
       random,
+      redact,
     }
   }
 

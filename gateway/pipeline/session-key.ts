@@ -1,10 +1,10 @@
 /**
  * Which session a message belongs to: `agent:<agent>:<channel>:<account>:<kind>:<peer>[:thread:<id>]`, each part
- * percent-encoded, `*` where the agent's scope leaves a part out. A channel is one configured account, so the scopes
+ * percent-encoded, `*` where the agent's scope leaves a part out, and `tenant:<tenant>:` before it for all tenants but `default`. A channel is one configured account, so the scopes
  * per-channel-peer and per-account-channel-peer come to the same here.
  */
 import { hash } from 'node:crypto'
-import { asSessionKey } from '#contract'
+import { DEFAULT_TENANT, asSessionKey } from '#contract'
 import type { AgentDefinition, Inbound, Routing, SessionKey, SessionParts } from '#contract'
 
 export class SessionKeys {
@@ -14,11 +14,15 @@ export class SessionKeys {
     for (const [person, addresses] of Object.entries(links)) for (const address of addresses) this.#people.set(address, person)
   }
 
-  of(agent: Pick<AgentDefinition, 'name' | 'sessionScope'>, channel: string, message: Pick<Inbound, 'account' | 'peer'>): SessionParts {
+  of(
+    agent: Pick<AgentDefinition, 'tenant' | 'name' | 'sessionScope'>,
+    channel: string,
+    message: Pick<Inbound, 'account' | 'peer'>,
+  ): SessionParts {
     const { kind, id, thread } = message.peer
-    const parts = { agent: agent.name, channel, account: message.account, peerKind: kind, peer: id, thread }
+    const parts = { tenant: agent.tenant, agent: agent.name, channel, account: message.account, peerKind: kind, peer: id, thread }
     // A group is a conversation of its own, whatever the scope of its members.
-    if (kind === 'direct') {
+    if (kind === 'direct' && message.peer.isApart !== true) {
       switch (agent.sessionScope) {
         case 'main':
           return keyed({ ...parts, channel: ALL, account: ALL, peer: ALL, thread: null })
@@ -43,6 +47,7 @@ const ALL = Symbol('*')
 type Part = string | typeof ALL
 
 interface Parts {
+  readonly tenant: string
   readonly agent: string
   readonly channel: Part
   readonly account: Part
@@ -51,10 +56,11 @@ interface Parts {
   readonly thread: string | null
 }
 
-function keyed({ agent, channel, account, peerKind, peer, thread }: Parts): SessionParts {
+function keyed({ tenant, agent, channel, account, peerKind, peer, thread }: Parts): SessionParts {
   const tail = thread === null ? '' : `:thread:${encode(thread)}`
-  const key = asSessionKey(`agent:${encode(agent)}:${encode(channel)}:${encode(account)}:${peerKind}:${encode(peer)}${tail}`)
-  return { key, agent, channel: plain(channel), account: plain(account), peerKind, peer: plain(peer), thread }
+  const head = tenant === DEFAULT_TENANT ? '' : `tenant:${encode(tenant)}:`
+  const key = asSessionKey(`${head}agent:${encode(agent)}:${encode(channel)}:${encode(account)}:${peerKind}:${encode(peer)}${tail}`)
+  return { key, tenant, agent, channel: plain(channel), account: plain(account), peerKind, peer: plain(peer), thread }
 }
 
 const plain = (part: Part): string => (part === ALL ? '*' : part)

@@ -3,7 +3,7 @@
  * recalled, what was begun is begun again with the same key if that is harmless, and otherwise called unknown. Claiming, failing
  * and retrying are `dispatch.ts`.
  */
-import { DEFAULT_TENANT, newDeliveryId, toolText } from '#contract'
+import { newDeliveryId, toolText } from '#contract'
 import type {
   Address,
   AgentDefinition,
@@ -41,7 +41,7 @@ import type { TurnTrace } from './turn-trace.ts'
 
 export interface TurnParts {
   /** Tokens that an agent's model took. */
-  readonly spend: (agent: string, tokens: number) => void
+  readonly spend: (agent: AgentDefinition, tokens: number) => void
   readonly store: Store
   readonly skills: SkillRunner
   readonly channels: Channels
@@ -90,7 +90,7 @@ export class RunningTurn implements Turn {
     this.history = claimed.history
     this.signal = signal
     this.#trace = trace
-    this.#chosen = chooseSkills(agent.skills, parts.skills)
+    this.#chosen = chooseSkills(agent, parts.skills)
     this.skills = [...this.#chosen.values()].map(({ descriptor }) => descriptor)
     for (const step of claimed.steps) this.#joined.push(...step.joined)
   }
@@ -129,7 +129,8 @@ export class RunningTurn implements Turn {
     const last = this.#last()
     const { channel, id, session } = last.envelope
     if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
-    this.#parts.feed.emit({ type: 'delta', messageId: id, channel, lane: last.lane, session, agent: this.agent.name, text })
+    const { tenant, name } = this.agent
+    this.#parts.feed.emit({ type: 'delta', tenant, messageId: id, channel, lane: last.lane, session, agent: name, text })
   }
 
   async step(spec: StepSpec): Promise<{ readonly result: JsonObject; readonly joined: readonly Envelope[] }> {
@@ -174,7 +175,7 @@ export class RunningTurn implements Turn {
       now: clock.now(),
     }
     const ended = await this.#trace.kept(spec.key, () => patience.persist(() => store.turns.finishStep(stepDone)))
-    if (outcome.usage !== null) this.#parts.spend(this.agent.name, outcome.usage.inputTokens + outcome.usage.outputTokens)
+    if (outcome.usage !== null) this.#parts.spend(this.agent, outcome.usage.inputTokens + outcome.usage.outputTokens)
     if (end !== null) this.#close(end, ended)
     return { result: outcome.result, joined }
   }
@@ -192,7 +193,7 @@ export class RunningTurn implements Turn {
       skill: call.skill,
       ...(chosen?.version !== undefined && { version: chosen.version }),
       key: `${this.id}:${call.id}`,
-      tenant: DEFAULT_TENANT,
+      tenant: this.agent.tenant,
       caller: { is: 'agent', agent: this.agent.name, session: this.session },
       ...(traceparent !== undefined && { traceparent }),
       signal: this.signal,
@@ -232,8 +233,19 @@ export class RunningTurn implements Turn {
     const last = this.#last()
     const { channel, id, session } = last.envelope
     if (!this.#parts.feed.isWatched(id, channel, last.lane)) return
-    const { name: agent } = this.agent
-    this.#parts.feed.emit({ type: 'skill', messageId: id, channel, lane: last.lane, session, agent, skill, call, progress: event.data })
+    const { tenant, name: agent } = this.agent
+    this.#parts.feed.emit({
+      type: 'skill',
+      tenant,
+      messageId: id,
+      channel,
+      lane: last.lane,
+      session,
+      agent,
+      skill,
+      call,
+      progress: event.data,
+    })
   }
 
   /** A call that was cut by our own stop is not an answer: it is made again, or called unknown, by its effect. */
@@ -245,7 +257,8 @@ export class RunningTurn implements Turn {
   /** Ends the turn unless its last step did. */
   async finish(ending: Ending): Promise<void> {
     if (this.#ended !== null) return
-    const messages: readonly Message[] = ending.outcome.kind === 'reply' ? [{ role: 'assistant', text: ending.outcome.text }] : []
+    const messages: readonly Message[] =
+      ending.outcome.kind === 'reply' && ending.outcome.calls === undefined ? [{ role: 'assistant', text: ending.outcome.text }] : []
     await this.endAs(this.#end(ending, messages))
   }
 
@@ -261,7 +274,8 @@ export class RunningTurn implements Turn {
 
   announce({ envelope, lane }: ClaimedMessage, status: MessageStatus, reason: string | null): void {
     const { id, channel, session } = envelope
-    this.#parts.feed.emit({ type: 'message', messageId: id, channel, lane, session, agent: this.agent.name, status, reason })
+    const { tenant, name: agent } = this.agent
+    this.#parts.feed.emit({ type: 'message', tenant, messageId: id, channel, lane, session, agent, status, reason })
   }
 
   #messages(): readonly ClaimedMessage[] {
@@ -302,16 +316,19 @@ export class RunningTurn implements Turn {
       case 'silence':
         return { status: 'done', deliveries: [], messages, reset: reset ?? false, reason: null }
       case 'reply':
-        return { status: 'done', deliveries: this.#deliveries(outcome.text), messages, reset: reset ?? false, reason: null }
+        return { status: 'done', deliveries: this.#deliveries(outcome), messages, reset: reset ?? false, reason: null }
     }
   }
 
-  #deliveries(text: string): readonly NewDelivery[] {
-    if (text === '') return []
+  #deliveries(outcome: Reply): readonly NewDelivery[] {
     const { envelope, lane, reply } = this.#last()
     const { channels, clock } = this.#parts
-    const parts = channels.render(envelope.channel, { text })
-    const status = channels.isCollected(envelope.channel) ? 'sent' : 'pending'
+    const isCollected = channels.isCollected(envelope.channel)
+    const extra = isCollected ? extraOf(outcome) : null
+    if (outcome.text === '' && extra === null) return []
+    const rendered = outcome.text === '' ? [{ text: '' }] : channels.render(envelope.channel, { text: outcome.text })
+    const parts = extra === null ? rendered : rendered.map((part, at) => (at === rendered.length - 1 ? { ...part, extra } : part))
+    const status = isCollected ? 'sent' : 'pending'
     return parts.map((rendered, index) => ({
       id: newDeliveryId(clock.now()),
       messageId: envelope.id,
@@ -340,6 +357,7 @@ export class RunningTurn implements Turn {
       const replySeq = ended.seqs[at] ?? 0
       feed.emit({
         type: 'reply',
+        tenant: this.agent.tenant,
         messageId,
         channel,
         lane,
@@ -356,6 +374,14 @@ export class RunningTurn implements Turn {
     if (end.deliveries.some((delivery) => delivery.status === 'pending')) channels.deliver(this.#last().envelope.channel, this.#last().lane)
     this.announceAll('done', end.reason?.code ?? null)
   }
+}
+
+type Reply = Extract<Ending['outcome'], { kind: 'reply' }>
+
+/** What goes with the last part; null: nothing but the text was said. */
+function extraOf({ calls, finish }: Reply): JsonValue {
+  if (calls === undefined && finish === undefined) return null
+  return { ...(calls !== undefined && { calls: calls.map((call) => ({ ...call })) }), ...(finish !== undefined && { finish }) }
 }
 
 const BEGUN = { status: 'started', attempt: 1, joined: [] } as const

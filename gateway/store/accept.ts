@@ -1,5 +1,4 @@
 /** T0: a message becomes durable, once by its key. Reading messages is in message.ts. */
-import { DEFAULT_TENANT } from '#contract'
 import type { Acceptance, AcceptanceResult, Envelope } from '#contract'
 import { writeState } from './access.ts'
 import type { TextChanges } from './access.ts'
@@ -29,9 +28,10 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   const isOver = dead !== null || message.isNews
   const session = message.session === null ? null : sessionOf(sql, message.session, message.acceptedAt)
   const seq = sql.insert(
-    `INSERT INTO inbox (id, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key, fingerprint)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO inbox (id, tenant, status, open, channel, agent, session, reason_code, reason_message, accepted_at, done_at, lane, dedupe_key,
+     fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     envelope.id,
+    message.tenant,
     dead !== null ? 'dead' : isOver ? 'done' : 'queued',
     isOver ? 0 : 1,
     envelope.channel,
@@ -50,6 +50,7 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   if (dead !== null) {
     insertLetter(sql, {
       id: dead.id,
+      tenant: message.tenant,
       kind: 'message',
       ref: envelope.id,
       channel: envelope.channel,
@@ -64,9 +65,9 @@ export function accept(sql: Sql, message: AcceptanceText): AcceptanceResult {
   return { status: 'new' }
 }
 
-function tell(sql: Sql, { envelope, agent, session, dead, acceptedAt: now }: AcceptanceText): void {
+function tell(sql: Sql, { tenant, envelope, agent, session, dead, acceptedAt: now }: AcceptanceText): void {
   const told = {
-    tenant: DEFAULT_TENANT,
+    tenant,
     now,
     data: () => ({ message_id: envelope.id, channel: envelope.channel, agent, session: session?.key ?? null }),
   }

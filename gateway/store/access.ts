@@ -1,5 +1,5 @@
 /** Keys, registered agents, kept answers and the channels' own values. */
-import { DEFAULT_TENANT, asAgentId, asKeyId } from '#contract'
+import { asAgentId, asKeyId } from '#contract'
 import type { ChannelStateStore, IdempotencyStore, KeyRecord, KeyStore, KeptAnswer, RegisteredAgent, RegisteredAgentStore } from '#contract'
 import type { Handlers } from './command.ts'
 import { emit } from './events.ts'
@@ -12,6 +12,7 @@ export interface TextChanges {
 
 interface KeyRow {
   readonly id: string
+  readonly tenant: string
   readonly name: string
   readonly hash: string
   readonly scopes: string
@@ -28,8 +29,9 @@ interface KeyRow {
 export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
   add(sql, key) {
     sql.run(
-      'INSERT INTO api_key (id, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at, roles, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO api_key (id, tenant, name, hash, scopes, created_at, expires_at, revoked_at, last_used_at, roles, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       key.id,
+      key.tenant,
       key.name,
       key.hash,
       JSON.stringify(key.scopes),
@@ -41,7 +43,8 @@ export const keyWrites: Handlers<Omit<KeyStore, 'list'>> = {
       key.createdBy,
     )
   },
-  revoke: (sql, id, now) => sql.run('UPDATE api_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', now, id) === 1,
+  revoke: (sql, tenant, id, now) =>
+    sql.run('UPDATE api_key SET revoked_at = ? WHERE id = ? AND tenant = ? AND revoked_at IS NULL', now, id, tenant) === 1,
   rotate: (sql, id, hash, graceUntil) =>
     sql.run(
       'UPDATE api_key SET previous_hash = iif(?2 IS NULL, NULL, hash), previous_until = ?2, hash = ?1 WHERE id = ?3 AND revoked_at IS NULL',
@@ -60,6 +63,7 @@ export const keyReads: Handlers<Pick<KeyStore, 'list'>> = {
 
 const toKey = (row: KeyRow): KeyRecord => ({
   id: asKeyId(row.id),
+  tenant: row.tenant,
   name: row.name,
   hash: row.hash,
   scopes: JSON.parse(row.scopes),
@@ -74,6 +78,7 @@ const toKey = (row: KeyRow): KeyRecord => ({
 
 interface AgentRow {
   readonly id: string
+  readonly tenant: string
   readonly name: string
   readonly declaration: string
   readonly created_at: number
@@ -82,16 +87,17 @@ interface AgentRow {
 export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put' | 'remove'>> = {
   put(sql, agent) {
     const row = sql.get<AgentRow>(
-      `INSERT INTO agent (id, name, declaration, created_at) VALUES (?, ?, ?, ?)
-       ON CONFLICT (name) DO UPDATE SET declaration = excluded.declaration RETURNING id, name, declaration, created_at`,
+      `INSERT INTO agent (id, tenant, name, declaration, created_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (tenant, name) DO UPDATE SET declaration = excluded.declaration RETURNING id, tenant, name, declaration, created_at`,
       agent.id,
+      agent.tenant,
       agent.name,
       JSON.stringify(agent.declaration),
       agent.createdAt,
     )
     const kept = row === undefined ? agent : toAgent(row)
     emit(sql, {
-      tenant: DEFAULT_TENANT,
+      tenant: kept.tenant,
       type: 'agent.registered',
       now: agent.createdAt,
       data: () => ({ agent_id: kept.id, agent: kept.name }),
@@ -102,11 +108,12 @@ export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put' | 'remove'>>
 }
 
 export const agentReads: Handlers<Pick<RegisteredAgentStore, 'list'>> = {
-  list: (sql) => sql.all<AgentRow>('SELECT id, name, declaration, created_at FROM agent ORDER BY name').map(toAgent),
+  list: (sql) => sql.all<AgentRow>('SELECT id, tenant, name, declaration, created_at FROM agent ORDER BY tenant, name').map(toAgent),
 }
 
 const toAgent = (row: AgentRow): RegisteredAgent => ({
   id: asAgentId(row.id),
+  tenant: row.tenant,
   name: row.name,
   declaration: JSON.parse(row.declaration),
   createdAt: row.created_at,

@@ -1,6 +1,6 @@
 /** T1: one session is taken, its unfinished turn first, otherwise what waits in it. Steps and endings are elsewhere. */
-import { asSessionKey, asTurnId, envelopeText } from '#contract'
-import type { ClaimRequest, ClaimResult, ClaimedMessage, ClaimedTurn, Message, RecordedStep, StepKind, StepStatus } from '#contract'
+import { asSessionKey, asTurnId, messagesOf } from '#contract'
+import type { ClaimRequest, ClaimResult, ClaimedMessage, ClaimedTurn, RecordedStep, StepKind, StepStatus } from '#contract'
 import { Json } from './command.ts'
 import { bury } from './letter-row.ts'
 import { historyOf } from './memory.ts'
@@ -32,7 +32,7 @@ function begin(sql: Sql, request: ClaimRequest, session: SessionRow): ClaimResul
   const baseSeq = session.next_seq
   insertTurn(sql, { id: request.turn, session: session.seq, base_seq: baseSeq, messages: seqs, started_at: now })
   takeUp(sql, seqs, request.turn)
-  append(sql, session, { turn: request.turn, messages: messages.map(asUser), now })
+  append(sql, session, { turn: request.turn, messages: messages.flatMap(({ envelope }) => messagesOf(envelope)), now })
   session.turn = request.turn
   lease(sql, session, request)
   if (request.firstStep !== null) beginStep(sql, request, session, request.firstStep)
@@ -129,12 +129,6 @@ export function joinedMessages(sql: Sql, joined: string | null): readonly Claime
   const seqs: readonly number[] = JSON.parse(joined)
   return messagesAt(sql, seqs).map(toClaimed)
 }
-
-export const asUser = ({ envelope }: ClaimedMessage): Message => ({
-  role: 'user',
-  text: envelopeText(envelope),
-  sender: envelope.sender_id,
-})
 
 function lease(sql: Sql, session: SessionRow, request: ClaimRequest): void {
   session.fence++

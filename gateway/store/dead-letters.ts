@@ -1,14 +1,5 @@
 /** What was given up: listed, shown, changed, brought back once, or given up for good. */
-import {
-  DEFAULT_TENANT,
-  InvalidError,
-  asDeadLetterId,
-  asMessageId,
-  asRunId,
-  asSessionKey,
-  asWebhookDeliveryId,
-  payloadText,
-} from '#contract'
+import { InvalidError, asDeadLetterId, asMessageId, asRunId, asSessionKey, asWebhookDeliveryId, payloadText } from '#contract'
 import type {
   DeadLetterStatus,
   DeadLetterStore,
@@ -31,6 +22,7 @@ import { reopen } from './webhook-log.ts'
 interface LetterRow {
   readonly id: string
   readonly seq: number
+  readonly tenant: string
   readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
   readonly ref: string
   readonly status: DeadLetterStatus
@@ -48,7 +40,7 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
   list: (sql, filter, before, limit) =>
     sql
       .all<LetterRow>(
-        `SELECT * FROM dead_letter WHERE seq < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR channel = ?3)
+        `SELECT * FROM dead_letter WHERE tenant = ?7 AND seq < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR channel = ?3)
          AND (?4 IS NULL OR reason_code = ?4) AND (?5 IS NULL OR status = ?5) ORDER BY seq DESC LIMIT ?6`,
         before ?? Number.MAX_SAFE_INTEGER,
         filter.kind ?? null,
@@ -56,18 +48,20 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
         filter.reason ?? null,
         filter.status ?? null,
         limit,
+        filter.tenant,
       )
       .map(toView),
-  get(sql, id) {
-    const row = find(sql, id)
+  get(sql, tenant, id) {
+    const row = find(sql, tenant, id)
     return row === undefined ? null : toView(row)
   },
-  origin(sql, id) {
+  origin(sql, tenant, id) {
     const row = sql.get<OriginRow>(
-      `SELECT c.envelope, d.origin, s.key, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
+      `SELECT c.envelope, d.origin, s.key, s.tenant AS session_tenant, s.agent AS session_agent, s.channel, s.account, s.peer_kind, s.peer, s.thread
        FROM dead_letter d JOIN inbox i ON i.id = d.ref JOIN inbox_content c ON c.seq = i.seq LEFT JOIN session s ON s.seq = i.session
-       WHERE d.id = ? AND d.kind = 'message'`,
+       WHERE d.id = ? AND d.tenant = ? AND d.kind = 'message'`,
       id,
+      tenant,
     )
     if (row === undefined) return null
     const envelope: Envelope = JSON.parse(row.envelope)
@@ -94,7 +88,8 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
   },
 }
 
-const find = (sql: Sql, id: string): LetterRow | undefined => sql.get<LetterRow>('SELECT * FROM dead_letter WHERE id = ?', id)
+const find = (sql: Sql, tenant: string, id: string): LetterRow | undefined =>
+  sql.get<LetterRow>('SELECT * FROM dead_letter WHERE id = ? AND tenant = ?', id, tenant)
 
 const toView = (row: LetterRow): DeadLetterView => ({
   id: asDeadLetterId(row.id),
@@ -116,6 +111,7 @@ interface OriginRow {
   readonly origin: string | null
   /** null with all that follows: it had no session. */
   readonly key: string | null
+  readonly session_tenant: string
   readonly session_agent: string
   readonly channel: string
   readonly account: string
@@ -128,6 +124,7 @@ function partsOf(row: OriginRow): SessionParts | null {
   if (row.key === null) return null
   return {
     key: asSessionKey(row.key),
+    tenant: row.session_tenant,
     agent: row.session_agent,
     channel: row.channel,
     account: row.account,
@@ -139,15 +136,15 @@ function partsOf(row: OriginRow): SessionParts | null {
 
 export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'discard'>> = {
   replay(sql, replay) {
-    const letter = find(sql, replay.id)
+    const letter = find(sql, replay.tenant, replay.id)
     if (letter === undefined) return { status: 'missing' }
     if (letter.status !== 'open') return { status: 'settled', was: letter.status }
     if (letter.kind === 'run') return replayRun(sql, letter, replay)
     if (letter.kind === 'webhook') return replayWebhook(sql, letter, replay)
     return letter.kind === 'message' ? replayMessage(sql, letter, replay) : replayDelivery(sql, letter, replay)
   },
-  edit(sql, id, payload) {
-    const letter = find(sql, id)
+  edit(sql, tenant, id, payload) {
+    const letter = find(sql, tenant, id)
     if (letter === undefined || letter.status !== 'open') return false
     if (letter.kind === 'message') editMessage(sql, letter, payload)
     else if (letter.kind === 'run') editRun(sql, letter, payload)
@@ -155,8 +152,8 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
     else editDelivery(sql, letter, payload)
     return true
   },
-  discard(sql, id, now) {
-    const letter = find(sql, id)
+  discard(sql, tenant, id, now) {
+    const letter = find(sql, tenant, id)
     if (letter === undefined) return 'missing'
     if (letter.status !== 'open') return 'settled'
     settle(sql, letter, 'discarded', now)
@@ -222,9 +219,9 @@ const unchangeable = (): InvalidError =>
     code: 'EVENT_UNCHANGEABLE',
   })
 
-function tellReplayed(sql: Sql, { id, kind, ref, channel, session }: LetterRow, now: number): void {
+function tellReplayed(sql: Sql, { id, tenant, kind, ref, channel, session }: LetterRow, now: number): void {
   emit(sql, {
-    tenant: DEFAULT_TENANT,
+    tenant,
     type: 'message.replayed',
     now,
     data: () => ({ dead_letter_id: id, kind, ref, channel, session }),

@@ -103,9 +103,10 @@ function ownTurn(sql: Sql, id: string): TurnRow {
 
 function insertDelivery(sql: Sql, session: SessionRow, delivery: NewDelivery, now: number): number {
   return sql.insert(
-    `INSERT INTO outbox (id, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO outbox (id, tenant, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     delivery.id,
+    session.tenant,
     delivery.status,
     delivery.status === 'sent' ? 0 : 1,
     delivery.channel,

@@ -2,7 +2,7 @@
  * What webhooks are told, written in the transaction that caused it: one event, and one delivery for each webhook of the tenant that
  * subscribes. Which those are is known from memory, so that nothing is paid for where nobody listens.
  */
-import { DEFAULT_TENANT, EVENT_TYPES, newEventId, newWebhookDeliveryId, wantsEvent } from '#contract'
+import { EVENT_TYPES, newEventId, newWebhookDeliveryId, wantsEvent } from '#contract'
 import type { EventId, EventType, JsonObject } from '#contract'
 import type { Sql } from './sql.ts'
 
@@ -40,13 +40,13 @@ export function emitMessages(
 ): void {
   if (takersOf(sql).size === 0) return
   for (const seq of seqs) {
-    const message = sql.get<{ id: string; channel: string; agent: string | null; session: string | null }>(
-      'SELECT i.id, i.channel, i.agent, s.key AS session FROM inbox i LEFT JOIN session s ON s.seq = i.session WHERE i.seq = ?',
+    const message = sql.get<{ id: string; tenant: string; channel: string; agent: string | null; session: string | null }>(
+      'SELECT i.id, i.tenant, i.channel, i.agent, s.key AS session FROM inbox i LEFT JOIN session s ON s.seq = i.session WHERE i.seq = ?',
       seq,
     )
     if (message === undefined) continue
-    const { id, channel, agent, session } = message
-    emit(sql, { tenant: DEFAULT_TENANT, type, now, data: () => ({ message_id: id, channel, agent, session, ...more }) })
+    const { id, tenant, channel, agent, session } = message
+    emit(sql, { tenant, type, now, data: () => ({ message_id: id, channel, agent, session, ...more }) })
   }
 }
 

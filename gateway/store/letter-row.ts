@@ -1,5 +1,5 @@
 /** The dead letter as a row: what was given up, with all that is needed to bring it back. */
-import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
+import { newDeadLetterId } from '#contract'
 import type { DeadLetterId, Envelope, Failure, JsonObject, Origin } from '#contract'
 import { emit, emitMessages } from './events.ts'
 import { close, messagesAt } from './message-row.ts'
@@ -9,6 +9,7 @@ import type { TurnRow } from './turn-row.ts'
 
 export interface NewLetter {
   readonly id: DeadLetterId
+  readonly tenant: string
   readonly kind: 'message' | 'delivery' | 'run' | 'webhook'
   readonly ref: string
   readonly channel: string
@@ -23,9 +24,10 @@ export interface NewLetter {
 
 export function insertLetter(sql: Sql, letter: NewLetter): void {
   sql.run(
-    `INSERT INTO dead_letter (id, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content, origin)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO dead_letter (id, tenant, kind, ref, channel, session, reason_code, reason_message, attempts, created_at, content, origin)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     letter.id,
+    letter.tenant,
     letter.kind,
     letter.ref,
     letter.channel,
@@ -40,9 +42,9 @@ export function insertLetter(sql: Sql, letter: NewLetter): void {
   if (letter.kind === 'message' || letter.kind === 'delivery') tell(sql, letter)
 }
 
-function tell(sql: Sql, { id, kind, ref, channel, session, reason, attempts, now }: NewLetter): void {
+function tell(sql: Sql, { id, tenant, kind, ref, channel, session, reason, attempts, now }: NewLetter): void {
   emit(sql, {
-    tenant: DEFAULT_TENANT,
+    tenant,
     type: 'message.dead_lettered',
     now,
     data: () => ({ dead_letter_id: id, kind, ref, channel, session, reason: reason.code, attempts }),
@@ -63,6 +65,7 @@ export function bury(
     const envelope: Envelope = JSON.parse(row.envelope)
     insertLetter(sql, {
       id: index === 0 ? death.deadLetter : newDeadLetterId(death.now),
+      tenant: session.tenant,
       kind: 'message',
       ref: envelope.id,
       channel: envelope.channel,

@@ -20,8 +20,8 @@ import type { Sql } from './sql.ts'
 
 export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'readySessions' | 'nextDue'>> = {
   get: find,
-  whole(sql, id) {
-    const message = find(sql, id)
+  whole(sql, tenant, id) {
+    const message = find(sql, tenant, id)
     if (message === null) return null
     const { turn } = message
     return turn === null ? { message, steps: [], replies: [] } : { message, steps: steps(sql, turn), replies: repliesOf(sql, turn) }
@@ -29,7 +29,7 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'rea
   list: (sql, filter, before, limit) =>
     sql
       .all<InboxRow>(
-        `SELECT ${INBOX_COLUMNS} WHERE i.seq < ?1 AND (?2 IS NULL OR i.channel = ?2) AND (?3 IS NULL OR s.key = ?3)
+        `SELECT ${INBOX_COLUMNS} WHERE i.tenant = ?8 AND i.seq < ?1 AND (?2 IS NULL OR i.channel = ?2) AND (?3 IS NULL OR s.key = ?3)
          AND (?4 IS NULL OR i.status = ?4) AND (?5 IS NULL OR i.agent = ?5) AND (?6 IS NULL OR s.account = ?6) ORDER BY i.seq DESC LIMIT ?7`,
         before ?? Number.MAX_SAFE_INTEGER,
         filter.channel ?? null,
@@ -38,6 +38,7 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'rea
         filter.agent ?? null,
         filter.account ?? null,
         limit,
+        filter.tenant,
       )
       .map(toMessage),
   steps,
@@ -56,8 +57,8 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'rea
   },
 }
 
-function find(sql: Sql, id: MessageId): MessageView | null {
-  const row = sql.get<InboxRow>(`SELECT ${INBOX_COLUMNS} WHERE i.id = ?`, id)
+function find(sql: Sql, tenant: string, id: MessageId): MessageView | null {
+  const row = sql.get<InboxRow>(`SELECT ${INBOX_COLUMNS} WHERE i.id = ? AND i.tenant = ?`, id, tenant)
   return row === undefined ? null : toMessage(row)
 }
 
@@ -71,8 +72,8 @@ function repliesOf(sql: Sql, turn: TurnId): readonly ReplyView[] {
 export const inboxLooks: Handlers<Pick<InboxStore, 'readySessions' | 'nextDue'>> = {
   readySessions: (sql, { now, after, limit }) =>
     sql
-      .all<{ seq: number; key: string; agent: string }>(READY, after, now, now, limit)
-      .map((row) => ({ session: asSessionKey(row.key), agent: row.agent, seq: row.seq })),
+      .all<{ seq: number; key: string; tenant: string; agent: string }>(READY, after, now, now, limit)
+      .map((row) => ({ session: asSessionKey(row.key), tenant: row.tenant, agent: row.agent, seq: row.seq })),
   nextDue: (sql, now) =>
     sql.get<{ due: number | null }>(
       `SELECT min(t.due_at) AS due FROM inbox i JOIN session s ON s.seq = i.session JOIN turn t ON t.id = s.turn
@@ -83,7 +84,7 @@ export const inboxLooks: Handlers<Pick<InboxStore, 'readySessions' | 'nextDue'>>
 
 /** Each session stands at its oldest open message. Both walks are in indices that hold open messages only. */
 const READY = `
-  SELECT i.seq, s.key, s.agent FROM inbox i JOIN session s ON s.seq = i.session LEFT JOIN turn t ON t.id = s.turn
+  SELECT i.seq, s.key, s.tenant, s.agent FROM inbox i JOIN session s ON s.seq = i.session LEFT JOIN turn t ON t.id = s.turn
   WHERE i.open = 1 AND i.seq > ?
     AND s.lease_until <= ? AND (t.id IS NULL OR t.status = 'running' OR t.due_at <= ?)
     AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.open = 1 AND e.session = i.session AND e.seq < i.seq)

@@ -23,6 +23,7 @@ import type { Sql } from './sql.ts'
 export interface OutboxRow {
   readonly seq: number
   readonly id: string
+  readonly tenant: string
   readonly status: DeliveryStatus
   readonly channel: string
   readonly lane: string
@@ -49,7 +50,7 @@ interface ItemRow extends OutboxRow {
 const TRACEPARENT = `(SELECT json_extract(c.envelope, '$.metadata.traceparent') FROM inbox i JOIN inbox_content c ON c.seq = i.seq
   WHERE i.id = outbox.message) AS traceparent`
 
-export const OUTBOX_COLUMNS = `seq, id, status, channel, lane, message, part, parts, attempts, due_at, error_code, error_message, created_at, address,
+export const OUTBOX_COLUMNS = `seq, id, tenant, status, channel, lane, message, part, parts, attempts, due_at, error_code, error_message, created_at, address,
   rendered, asked, platform_id, done_at, news`
 
 /** Of each lane the first unfinished part; the index holds nothing but unfinished ones. */
@@ -195,6 +196,7 @@ export function giveUp(
   const session = sql.get<{ key: string }>('SELECT s.key FROM outbox o JOIN session s ON s.seq = o.session WHERE o.seq = ?', row.seq)
   insertLetter(sql, {
     id: end.deadLetter,
+    tenant: row.tenant,
     kind: 'delivery',
     ref: row.id,
     channel: row.channel,
@@ -220,7 +222,7 @@ export function replies(sql: Sql, where: string, ...values: readonly (string | n
     id: asDeliveryId(row.id),
     seq: row.seq,
     messageId: asMessageId(row.message),
-    text: textOf(JSON.parse(row.rendered)),
+    ...saidIn(JSON.parse(row.rendered)),
     index: row.part,
     of: row.parts,
     status: row.status,
@@ -229,5 +231,7 @@ export function replies(sql: Sql, where: string, ...values: readonly (string | n
     createdAt: row.created_at,
   }))
 }
+
+const saidIn = ({ text, extra }: Rendered): Pick<ReplyView, 'text' | 'extra'> => ({ text, ...(extra !== undefined && { extra }) })
 
 export const textOf = (rendered: Rendered): string => rendered.text

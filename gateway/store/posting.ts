@@ -10,8 +10,8 @@ import { OUTBOX_COLUMNS, giveUp, messageOf, textOf } from './outbox.ts'
 import type { OutboxRow } from './outbox.ts'
 
 export const postingReads: Handlers<Pick<OutboxStore, 'get'>> = {
-  get(sql, id) {
-    const row = sql.get<OutboxRow>(`SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE id = ?`, id)
+  get(sql, tenant, id) {
+    const row = sql.get<OutboxRow>(`SELECT ${OUTBOX_COLUMNS} FROM outbox WHERE id = ? AND tenant = ?`, id, tenant)
     return row === undefined ? null : toView(row)
   },
 }
@@ -42,9 +42,10 @@ export const postingWrites: Handlers<Pick<OutboxStore, 'post' | 'news'>> = {
     if (first === undefined || sql.get('SELECT 1 FROM outbox WHERE id = ?', first.id) !== undefined) return false
     for (const part of parts) {
       sql.insert(
-        `INSERT INTO outbox (id, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
-         VALUES (?, 'pending', 1, ?, ?, 0, '', ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO outbox (id, tenant, status, open, channel, lane, session, message, part, parts, due_at, created_at, address, rendered)
+         VALUES (?, ?, 'pending', 1, ?, ?, 0, '', ?, ?, ?, ?, ?, ?)`,
         part.id,
+        part.tenant,
         part.channel,
         part.lane,
         part.index,

@@ -83,6 +83,7 @@ function close(sql: Sql, seq: number, end: RunEnd): void {
   const input: NewRun['input'] = JSON.parse(content?.input ?? 'null')
   insertLetter(sql, {
     id: newDeadLetterId(end.now),
+    tenant: row.tenant,
     kind: 'run',
     ref: row.id,
     channel: '',

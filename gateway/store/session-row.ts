@@ -1,5 +1,5 @@
 /** The session as a row: found or made, its fence checked, its memory appended to. Loaded once a command, saved once. */
-import { DEFAULT_TENANT, FencedError } from '#contract'
+import { FencedError } from '#contract'
 import type { Message, SessionParts, TurnRef } from '#contract'
 import { emit } from './events.ts'
 import type { Sql } from './sql.ts'
@@ -7,6 +7,7 @@ import type { Sql } from './sql.ts'
 export interface SessionRow {
   readonly seq: number
   readonly key: string
+  readonly tenant: string
   readonly agent: string
   fence: number
   owner: string
@@ -20,14 +21,16 @@ export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
   const known = sql.get<{ seq: number }>('SELECT seq FROM session WHERE key = ?', parts.key)
   if (known !== undefined) return known.seq
   emit(sql, {
-    tenant: DEFAULT_TENANT,
+    tenant: parts.tenant,
     type: 'session.created',
     now,
     data: () => ({ session: parts.key, agent: parts.agent, channel: parts.channel }),
   })
   return sql.insert(
-    `INSERT INTO session (key, agent, channel, account, peer_kind, peer, thread, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO session (key, tenant, agent, channel, account, peer_kind, peer, thread, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     parts.key,
+    parts.tenant,
     parts.agent,
     parts.channel,
     parts.account,
@@ -40,7 +43,10 @@ export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
 }
 
 export const loadSession = (sql: Sql, key: string): SessionRow | undefined =>
-  sql.get<SessionRow>('SELECT seq, key, agent, fence, owner, lease_until, turn, next_seq, floor_seq FROM session WHERE key = ?', key)
+  sql.get<SessionRow>(
+    'SELECT seq, key, tenant, agent, fence, owner, lease_until, turn, next_seq, floor_seq FROM session WHERE key = ?',
+    key,
+  )
 
 /** The session of a turn that is still ours to write. */
 export function ownSession(sql: Sql, ref: TurnRef): SessionRow {

@@ -1,7 +1,7 @@
 /** T2 to T5: the intent and the result of one step, in one transaction each. */
-import { ConflictError } from '#contract'
+import { ConflictError, messagesOf } from '#contract'
 import type { Ended, Message, SkillOutcome, StepDone, StepStart, StepStarted, StepStatus } from '#contract'
-import { asUser, joinedMessages } from './claim.ts'
+import { joinedMessages } from './claim.ts'
 import { conclude } from './ending.ts'
 import { anyQueued, queued, takeUp, toClaimed } from './message-row.ts'
 import { append, ownSession, saveSession } from './session-row.ts'
@@ -42,7 +42,7 @@ export function startStep(sql: Sql, start: StepStart): StepStarted {
   const { taken } = start.waiting.policy === 'join' ? queued(sql, session.seq, start.waiting.cap) : { taken: [] }
   const joined = taken.map(toClaimed)
   const seqs = taken.map((message) => message.seq)
-  if (seqs.length > 0) join(sql, start, session, { seqs, messages: joined.map(asUser) })
+  if (seqs.length > 0) join(sql, start, session, { seqs, messages: joined.flatMap(({ envelope }) => messagesOf(envelope)) })
   insertStep(sql, start, { status: 'started', attempts: 1, joined: seqs.length > 0 ? JSON.stringify(seqs) : null })
   return { status: 'started', attempt: 1, joined }
 }

@@ -128,6 +128,7 @@ function bury(
 ): void {
   insertLetter(sql, {
     id: deadLetter,
+    tenant: row.tenant,
     kind: 'webhook',
     ref: row.id,
     channel: '',

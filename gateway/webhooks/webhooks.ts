@@ -38,6 +38,8 @@ export interface WebhooksParts {
 const MOST_WEBHOOKS = 100
 /** Beside the current one. */
 const MOST_OLD_SECRETS = 5
+/** What is called off is sent again at the next start, so that one receiver that hangs need not hold up the end. */
+const MOST_DRAIN_MS = 5_000
 /** Brought back by one call. */
 const MOST_RECOVERED = 10_000
 
@@ -59,7 +61,7 @@ export class Webhooks {
 
   /** What is on its way may end within the bound; nothing more is sent. */
   drain(drainMs: number): Promise<void> {
-    return this.#engine.drain(drainMs)
+    return this.#engine.drain(Math.min(drainMs, MOST_DRAIN_MS))
   }
 
   /** For what has no transaction of its own; what cannot be written is told in the log and lost. */

@@ -43,7 +43,7 @@ export interface CatalogueOptions {
   readonly bundled: readonly Bundled[]
   readonly runTests: RunTests
   /** Tells the feed: `skill.registered`, `skill.changed`, `skill.removed`, `skill.rolled_back`. Must not throw. */
-  readonly emit: (name: string, data: JsonObject) => void
+  readonly emit: (name: string, data: JsonObject & { readonly tenant: string }) => void
 }
 
 export class Catalogue implements SkillCatalogue, Lifecycle {

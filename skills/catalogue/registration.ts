@@ -23,7 +23,7 @@ export interface RegistrationOptions {
   readonly log: Log
   readonly settings: () => SkillsSettings
   readonly runTests: RunTests
-  readonly emit: (name: string, data: JsonObject) => void
+  readonly emit: (name: string, data: JsonObject & { readonly tenant: string }) => void
 }
 
 /** Versions of one tenant. */

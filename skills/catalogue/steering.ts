@@ -14,7 +14,7 @@ export interface SteeringOptions {
   readonly store: SkillStore
   readonly clock: Clock
   readonly log: Log
-  readonly emit: (name: string, data: JsonObject) => void
+  readonly emit: (name: string, data: JsonObject & { readonly tenant: string }) => void
 }
 
 export class Steering {

@@ -62,11 +62,11 @@ export class Admission {
     return failed('invalid_input', faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; '))
   }
 
-  async admit(bundle: Bundle, input: JsonValue): Promise<Admitted | Refusal> {
+  async admit(bundle: Bundle, { tenant, input }: Pick<SkillRun, 'tenant' | 'input'>): Promise<Admitted | Refusal> {
     const invalid = await this.invalid(bundle, input)
     if (invalid !== null) return invalid
     const { descriptor } = bundle
-    const grant = grantOf(descriptor, this.#options.settings())
+    const grant = grantOf(descriptor, { tenant, settings: this.#options.settings() })
     if (grant.missing.length > 0) {
       const names = grant.missing.map((name) => `\`skills.entries.${descriptor.id}.secrets.${name}\``).join(', ')
       return failed('unavailable', `Skill "${descriptor.id}" needs what nobody gave it: set ${names} in openclaw.yaml.`)

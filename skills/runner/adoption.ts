@@ -7,6 +7,7 @@ import type { SkillsSettings } from '../settings.ts'
 import type { Admission } from './admission.ts'
 import { converse, judge } from './attempt.ts'
 import { MAX_FAMILY } from './composition.ts'
+import { outsideKey } from './invocation.ts'
 import type { Execution, Family } from './execution.ts'
 import { grantOf } from './grant.ts'
 import type { Library } from './library.ts'
@@ -35,14 +36,14 @@ export async function adoptRun(
   if (bundle === null || 'status' in bundle) return null
   const { descriptor } = bundle
   const { id: skill, version, effect, timeoutMs } = descriptor
-  const { secrets, egress } = grantOf(descriptor, settings())
+  const { secrets, egress } = grantOf(descriptor, { tenant: run.tenant, settings: settings() })
   const told = Object.values(secrets)
   const redaction = new Redaction(told)
   const telling = new Telling({ clock, redaction, watch: run.watch })
   const whole: SkillRun = { ...run, input: null, attempt: 1 }
   const family: Family = { budget: { left: MAX_FAMILY }, isHooked: true, secrets: told }
   const conversation = converse({ run: whole, family, telling, clock, execute }, run.signal, timeoutMs)
-  const ended = await sandboxes.adopt(run.key, { skill, egress, timeoutMs, signal: run.signal, ...conversation })
+  const ended = await sandboxes.adopt(outsideKey(run), { skill, egress, timeoutMs, signal: run.signal, ...conversation })
   const logs = telling.end()
   if (ended === null) return null
   const judged = await judge({ bundle, grant: { egress }, library, redaction, log, run: whole }, ended)

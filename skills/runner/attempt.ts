@@ -11,6 +11,7 @@ import { callsOf } from './composition.ts'
 import { NO_TIMES, addTimes, failed } from './execution.ts'
 import type { Family } from './execution.ts'
 import type { Grant } from './grant.ts'
+import { outsideKey } from './invocation.ts'
 import type { Library } from './library.ts'
 import type { Redaction } from './redaction.ts'
 import { again } from './retry.ts'
@@ -97,7 +98,7 @@ async function attempt(options: Attempts): Promise<Ended> {
   const signal = AbortSignal.any([options.signal, over.signal])
   const conversation = converse(options, signal, timeoutMs)
   const job: Job = {
-    key: run.key,
+    key: outsideKey(run),
     tenant: run.tenant,
     bundle,
     input,

@@ -14,8 +14,13 @@ export interface Grant {
   readonly missing: readonly string[]
 }
 
-export function grantOf(descriptor: SkillDescriptor, settings: Pick<SkillsSettings, 'entries' | 'grade'>): Grant {
-  const entry = Object.hasOwn(settings.entries, descriptor.id) ? settings.entries[descriptor.id] : undefined
+/** Ids are the tenants' to choose: what stands under one is given to those alone for whom the operator meant it. */
+export function grantOf(
+  descriptor: SkillDescriptor,
+  { tenant, settings }: { readonly tenant: string; readonly settings: Pick<SkillsSettings, 'entries' | 'grade'> },
+): Grant {
+  const named = Object.hasOwn(settings.entries, descriptor.id) ? settings.entries[descriptor.id] : undefined
+  const entry = named?.tenants.some((each) => each === tenant || each === '*') === true ? named : undefined
   const given = entry?.secrets ?? {}
   const secrets: { [name: string]: string } = {}
   const missing: string[] = []

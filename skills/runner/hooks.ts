@@ -3,9 +3,10 @@
  * refuses), and after, to be told. A hook before that fails lets nothing through; one after is only logged.
  */
 import type { Clock, JsonObject, JsonValue, Log, SkillOutcome, SkillRun } from '#contract'
-import { isJsonObject } from '#contract'
+import { DEFAULT_TENANT, isJsonObject } from '#contract'
 import { failed } from './execution.ts'
 import type { Family } from './execution.ts'
+import { outsideKey } from './invocation.ts'
 import { Limit } from './limit.ts'
 
 const MAX_REASON_CHARS = 500
@@ -46,7 +47,7 @@ export class Hooks {
   ): Promise<{ readonly input: JsonValue } | (SkillOutcome & { readonly status: 'error' })> {
     let { input } = run
     for (const hook of this.#options.named().before) {
-      if (hook === run.skill) continue
+      if (isItself(hook, run)) continue
       const outcome = await this.#call(hook, run, { at: 'before', told: { version, input }, signal: run.signal, secrets })
       if (outcome.status === 'error') {
         // What may be over by the next time is told as it is, so that it is known that waiting helps.
@@ -85,7 +86,7 @@ export class Hooks {
       return
     }
     for (const hook of this.#options.named().after) {
-      if (hook === run.skill) continue
+      if (isItself(hook, run)) continue
       const told = { version, input: run.input, outcome: { ...outcome } }
       const answer = await this.#call(hook, run, { at: 'after', told, signal, secrets })
       if (answer.status === 'error') this.#options.log.warn({ skill: run.skill, hook, code: answer.code }, 'A hook after a run failed.')
@@ -108,10 +109,11 @@ export class Hooks {
     return this.#options.execute(
       {
         skill: hook,
-        input: { skill: run.skill, caller: { ...run.caller }, ...told },
-        key: `${run.key}/${at}/${hook}`,
+        input: { skill: run.skill, tenant: run.tenant, caller: { ...run.caller }, ...told },
+        key: `${outsideKey(run)}/${at}/${hook}`,
         attempt: 1,
-        tenant: run.tenant,
+        // The operator's, whoever is hooked: a tenant's own skill of this id would guard nothing.
+        tenant: DEFAULT_TENANT,
         caller: { is: 'skill', chain: [...above, run.skill], root: run.caller.is === 'skill' ? run.caller.root : run.key },
         ...(run.traceparent !== undefined && { traceparent: run.traceparent }),
         signal,
@@ -120,5 +122,7 @@ export class Hooks {
     )
   }
 }
+
+const isItself = (hook: string, { skill, tenant }: SkillRun): boolean => hook === skill && tenant === DEFAULT_TENANT
 
 const PASSED_ON: ReadonlySet<string> = new Set(['unavailable', 'busy', 'cancelled'])

@@ -1,5 +1,5 @@
 /** What a client asks for, as a run that can be put on record; and whether two ask for the same. What becomes of it is `runs.ts`. */
-import { ConflictError, canonicalJson, newRunId } from '#contract'
+import { ConflictError, DEFAULT_TENANT, canonicalJson, newRunId } from '#contract'
 import type { Invocation, NewRun, SkillEffect, SkillRecord, SkillRun } from '#contract'
 
 /** `record`: the version that it would get now; null: there is none. */
@@ -31,6 +31,13 @@ export const callOf = ({ tenant, principal, skill, version }: Invocation): Pick<
 })
 
 export const keyOf = ({ tenant, key }: Pick<NewRun, 'tenant' | 'key'>): string => `${tenant}\n${key}`
+
+/**
+ * What a run is known by outside of the runner: to its sandbox, which may outlive the gateway, and to whatever its skill has an effect on.
+ * Two tenants may use one key, and one's run is never taken up, or held for a repeat, as the other's.
+ */
+export const outsideKey = ({ tenant, key }: Pick<NewRun, 'tenant' | 'key'>): string =>
+  tenant === DEFAULT_TENANT ? key : `tenant:${tenant}:${key}`
 
 export const isSame = (a: Pick<NewRun, 'skill' | 'asked' | 'input'>, b: Pick<NewRun, 'skill' | 'asked' | 'input'>): boolean =>
   a === b || (a.skill === b.skill && a.asked === b.asked && canonicalJson(a.input) === canonicalJson(b.input))

@@ -4,7 +4,7 @@
  * better can; this is against accidents.
  */
 import type { JsonValue } from '#contract'
-import { isJsonObject } from '#contract'
+import { isJsonObject, secretForms } from '#contract'
 
 const MASK = '[secret]'
 /** Shorter ones would mask ordinary words. */
@@ -16,7 +16,12 @@ export class Redaction {
   readonly #needles: readonly string[]
 
   constructor(secrets: readonly string[]) {
-    const needles = new Set(secrets.filter((secret) => secret.length >= MIN_CHARS).flatMap(formsOf))
+    const needles = new Set(
+      secrets
+        .filter((secret) => secret.length >= MIN_CHARS)
+        .flatMap(secretForms)
+        .filter((form) => form.length >= MIN_CHARS),
+    )
     this.#needles = [...needles].sort((a, b) => b.length - a.length)
     this.#pattern = this.#needles.length === 0 ? null : new RegExp(this.#needles.map(literally).join('|'), 'g')
   }
@@ -62,29 +67,6 @@ export class Redaction {
     }
     return longest
   }
-}
-
-function formsOf(secret: string): readonly string[] {
-  const url = encodeURIComponent(secret)
-  const forms = [
-    secret,
-    url,
-    url.replaceAll(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()),
-    url.replaceAll('%20', '+'),
-    JSON.stringify(secret).slice(1, -1),
-    Buffer.from(secret).toString('hex'),
-    ...[0, 1, 2].flatMap((offset) => inBase64(secret, offset)),
-  ]
-  return forms.filter((form) => form.length >= MIN_CHARS)
-}
-
-/** The characters that only the secret decides, when so many bytes of a group of three come before it. */
-function inBase64(secret: string, offset: number): readonly string[] {
-  const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)])
-  const first = Math.ceil((offset * 8) / 6)
-  const last = Math.floor((bytes.length * 8) / 6)
-  const core = bytes.toString('base64').slice(first, last)
-  return [core, core.replaceAll('+', '-').replaceAll('/', '_')]
 }
 
 const literally = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)

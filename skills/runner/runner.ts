@@ -217,7 +217,7 @@ export class Runner implements SkillRunner {
     const bundle = candidate ?? (record === null ? null : await this.#admission.load(record))
     if (bundle === null) return end(unknownSkill(run))
     if ('status' in bundle) return end(bundle)
-    const admitted = await this.#admission.admit(bundle, run.input)
+    const admitted = await this.#admission.admit(bundle, run)
     if ('status' in admitted) return end(admitted)
     progress = { ...progress, effect: admitted.bundle.descriptor.effect }
 

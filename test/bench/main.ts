@@ -17,6 +17,7 @@ import { soak } from './soak.ts'
 import { start } from './start.ts'
 import { tokens } from './token.ts'
 import { turns } from './turns.ts'
+import { webhooks } from './webhooks.ts'
 import { ws } from './ws.ts'
 
 const BENCHES: { readonly [name: string]: Bench } = {
@@ -30,6 +31,7 @@ const BENCHES: { readonly [name: string]: Bench } = {
   kafka,
   mqtt,
   skills,
+  webhooks,
   restart,
   soak,
 }

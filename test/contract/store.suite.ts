@@ -16,6 +16,7 @@ import { runSuite } from './store/runs.ts'
 import { sessionSuite } from './store/sessions.ts'
 import { skillSuite } from './store/skills.ts'
 import { stepSuite } from './store/steps.ts'
+import { tenantSuite } from './store/tenants.ts'
 import { turnSuite } from './store/turns.ts'
 import { webhookSuite } from './store/webhooks.ts'
 import { webhookEventSuite } from './store/webhook-events.ts'
@@ -37,5 +38,6 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     webhookSuite(use)
     webhookEventSuite(use)
     retentionSuite(use)
+    tenantSuite(use)
   })
 }

@@ -8,7 +8,7 @@ import { answerTo } from '../support/conversation.ts'
 import { startGateway } from '../support/gateway-process.ts'
 
 const OF_CHANNELS =
-  /^(grammy|@grammyjs\/.*|@slack\/.*|axios|baileys|libsignal|protobufjs|amqplib|mqtt|mqtt-packet|kafkajs|mdast-.*|micromark.*|uqr)$/
+  /^(grammy|@grammyjs\/.*|@slack\/.*|axios|baileys|libsignal|protobufjs|amqplib|mqtt|mqtt-packet|kafkajs|mdast-.*|micromark.*|uqr|@grpc\/.*|grpc-health-check)$/
 const ENTRY = new URL('./lazy-subject.ts', import.meta.url).pathname
 
 async function loadedBy(context: TestContext, channels: object, more: object = {}): Promise<readonly string[]> {

@@ -77,7 +77,7 @@ test(
   },
 )
 
-test('an event is tested, followed in the log, and told by the command line', { timeout: 60_000 }, async (context) => {
+test('a test event is sent, stands in the log, and is counted', { timeout: 60_000 }, async (context) => {
   const receiver = await Receiver.open(context)
   const gateway = await startGateway(context, { config })
   const { id } = await subscribe(gateway, receiver.url, ['*'])

@@ -2,7 +2,7 @@
  * A hub in memory for tests of channels: accepts with dedupe, keeps replies, tells what happens. A test can hold an accept,
  * make it fail, keep a reply from the feed, and move the clock.
  */
-import { newDeliveryId, newMessageId, asSessionKey } from '#contract'
+import { DEFAULT_TENANT, newDeliveryId, newMessageId, asSessionKey } from '#contract'
 import type {
   Accepted,
   ChannelHost,
@@ -174,7 +174,7 @@ export class MemoryHost implements ChannelHost {
     return page
   }
 
-  document(id: MessageId): Promise<JsonObject | null> {
+  document(_tenant: string, id: MessageId): Promise<JsonObject | null> {
     this.reads++
     return Promise.resolve(this.documents.get(id) ?? null)
   }
@@ -204,8 +204,11 @@ export class MemoryHost implements ChannelHost {
     return this.#lanes.get(id) ?? ''
   }
 
-  #base(messageId: MessageId, lane: string): { messageId: MessageId; channel: string; lane: string; session: null; agent: null } {
-    return { messageId, channel: this.name, lane, session: null, agent: null }
+  #base(
+    messageId: MessageId,
+    lane: string,
+  ): { tenant: string; messageId: MessageId; channel: string; lane: string; session: null; agent: null } {
+    return { tenant: DEFAULT_TENANT, messageId, channel: this.name, lane, session: null, agent: null }
   }
 }
 
@@ -234,7 +237,7 @@ export class MemoryFeed implements FlowFeed {
     return listenIn(this.#byLane, `${channel} ${lane}`, listen)
   }
 
-  onAll(): () => void {
+  onTenant(): () => void {
     return () => {}
   }
 

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noTracer } from '#contract'
+import { DEFAULT_TENANT, noTracer } from '#contract'
 import type {
   AccessPolicy,
   Address,
@@ -55,6 +55,7 @@ import { realClock } from './real-clock.ts'
 import { skillDescriptor } from './skill.ts'
 
 export const agent = (over: Partial<AgentDefinition> = {}): AgentDefinition => ({
+  tenant: DEFAULT_TENANT,
   name: 'main',
   id: null,
   version: '1',
@@ -114,6 +115,8 @@ export interface HubOptions {
   /** The channel is not there at first. */
   readonly isChannelAway?: boolean
   readonly tracer?: Tracer
+  /** Default: nothing is secret. */
+  readonly redact?: (text: string) => string
   /** Before a notice is posted. */
   readonly post?: () => Promise<void>
 }
@@ -168,7 +171,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const feed = new Feed()
   const events: FlowEvent[] = []
   const waiting: { readonly holds: (event: FlowEvent) => boolean; readonly resolve: (event: FlowEvent) => void }[] = []
-  feed.onAll((event) => {
+  feed.onTenant(DEFAULT_TENANT, (event) => {
     events.push(event)
     for (const wait of waiting.filter(({ holds }) => holds(event))) {
       waiting.splice(waiting.indexOf(wait), 1)
@@ -225,13 +228,15 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const roster = new Roster(options.agents ?? [agent()])
   const patience = new Patience(clock)
   const pressure = new Pressure(clock)
-  const router = (rules: readonly RouteRule[], fallback: string | null): Router => new Router({ rules, fallback, identityLinks: {} })
+  const router = (rules: readonly RouteRule[], fallback: string | null): Router =>
+    new Router({ rules, fallbacks: fallback === null ? {} : { [DEFAULT_TENANT]: fallback }, identityLinks: {} })
   const notices: Notice[] = []
   const pairings = new Pairings({
     store,
     clock,
     log: quietLog,
     feed,
+    tenantOf: () => DEFAULT_TENANT,
     post: async (notice) => {
       await options.post?.()
       notices.push(notice)
@@ -241,9 +246,23 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   await pairings.start()
   const policies = (policy: AccessPolicy): ReadonlyMap<string, AccessPolicy> =>
     new Map(channel.capabilities.strangers ? [['wire', policy]] : [])
+  const redact = options.redact ?? ((text: string): string => text)
   const access = new Access({ clock, pairings }, policies(options.access ?? defaultPolicy))
   const ingress = new Ingress(
-    { access, store, clock, log: quietLog, metrics, tracer, roster, feed, pressure, onReady: (session, of) => dispatch.ready(session, of) },
+    {
+      access,
+      store,
+      clock,
+      log: quietLog,
+      metrics,
+      tracer,
+      redact,
+      roster,
+      feed,
+      pressure,
+      tenantOf: () => DEFAULT_TENANT,
+      onReady: (session, of) => dispatch.ready(session, of),
+    },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),
     new SessionKeys({}),
   )
@@ -260,13 +279,14 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       random: () => 0.5,
+      redact,
       document: async () => null,
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },
-    [{ name: 'wire', kind: 'wire', channel, access: options.access ?? defaultPolicy }],
+    [{ name: 'wire', kind: 'wire', tenant: DEFAULT_TENANT, channel, access: options.access ?? defaultPolicy }],
   )
-  const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, random: () => 1 }
+  const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, redact, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
     { ...shared, pressure, skills, agents, feed, roster },
@@ -320,7 +340,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       return accepted.status === 'conflict' ? accepted.id : accepted.envelope.id
     },
     async message(id: MessageId): Promise<MessageView> {
-      const view = await store.inbox.get(id)
+      const view = await store.inbox.get(DEFAULT_TENANT, id)
       if (view === null) throw new Error(`no message ${id}`)
       return view
     },

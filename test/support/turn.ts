@@ -2,7 +2,7 @@
  * A turn in memory, as the hub gives it to an agent: steps are recorded and recalled by key, and it can die at every
  * point where a gateway can. A journal outlives its turns, so that a second turn over it is a run after a crash.
  */
-import { asSessionKey, asTurnId, newMessageId, toolText } from '#contract'
+import { DEFAULT_TENANT, asSessionKey, asTurnId, newMessageId, toolText } from '#contract'
 import type {
   AgentDefinition,
   Ending,
@@ -143,6 +143,7 @@ const userOf = (envelope: Envelope): Message => ({
 export const replyOf = (ending: Ending): string => (ending.outcome.kind === 'reply' ? ending.outcome.text : `(${ending.outcome.kind})`)
 
 const AGENT: AgentDefinition = {
+  tenant: DEFAULT_TENANT,
   name: 'main',
   id: null,
   version: '1.0.0',

@@ -4,6 +4,7 @@ import type { AgentId, KeyId } from '../ids.ts'
 
 export interface KeyRecord {
   readonly id: KeyId
+  readonly tenant: string
   /** Owner; the principal's id. */
   readonly name: string
   /** SHA-256 of the secret, lower-case hex. */
@@ -24,9 +25,10 @@ export interface KeyRecord {
 
 export interface KeyStore {
   add(key: KeyRecord): Promise<void>
+  /** Those of all tenants: what recognises them holds them in memory. */
   list(): Promise<readonly KeyRecord[]>
-  /** False: none such, or revoked before. */
-  revoke(id: KeyId, now: number): Promise<boolean>
+  /** False: the tenant has none such, or it was revoked before. */
+  revoke(tenant: string, id: KeyId, now: number): Promise<boolean>
   /** Another secret; the one before counts until `graceUntil`, if that is to come. False: none such, or revoked. */
   rotate(id: KeyId, hash: string, graceUntil: number | null): Promise<boolean>
   touch(id: KeyId, at: number): Promise<void>
@@ -34,16 +36,19 @@ export interface KeyStore {
 
 export interface RegisteredAgent {
   readonly id: AgentId
+  readonly tenant: string
+  /** Unique in the tenant. */
   readonly name: string
   /** As it was given: version, capabilities, and what else a declaration may hold. */
   readonly declaration: JsonObject
   readonly createdAt: number
 }
 export interface RegisteredAgentStore {
-  /** Same name: replaces the declaration and keeps the id. */
+  /** Same tenant and name: replaces the declaration and keeps the id. */
   put(agent: RegisteredAgent): Promise<RegisteredAgent>
   /** False: none such. */
   remove(id: AgentId): Promise<boolean>
+  /** Those of all tenants. */
   list(): Promise<readonly RegisteredAgent[]>
 }
 

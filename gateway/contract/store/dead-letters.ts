@@ -25,6 +25,7 @@ export interface DeadLetterView {
 }
 
 export interface Replay {
+  readonly tenant: string
   readonly id: DeadLetterId
   readonly now: number
   /** For a message: where it goes now, by today's routes; null: still nowhere. */
@@ -58,21 +59,28 @@ export type DeadOrigin = { readonly envelope: Envelope } & (
   | { readonly session: null; readonly origin: Origin }
 )
 
+/** What is another tenant's is missing to whoever asks, as if it were not there. */
 export interface DeadLetterStore {
   list(
-    filter: { readonly kind?: string; readonly channel?: string; readonly reason?: string; readonly status?: DeadLetterStatus },
+    filter: {
+      readonly tenant: string
+      readonly kind?: string
+      readonly channel?: string
+      readonly reason?: string
+      readonly status?: DeadLetterStatus
+    },
     before: number | null,
     limit: number,
   ): Promise<readonly DeadLetterView[]>
-  get(id: DeadLetterId): Promise<DeadLetterView | null>
+  get(tenant: string, id: DeadLetterId): Promise<DeadLetterView | null>
   /** What of the message is needed to route it again. */
-  origin(id: DeadLetterId): Promise<DeadOrigin | null>
+  origin(tenant: string, id: DeadLetterId): Promise<DeadOrigin | null>
   replay(replay: Replay): Promise<ReplayResult>
   /** Changes what was said (message) or will be sent (delivery) while it is open. False: not open or not there. */
-  edit(id: DeadLetterId, payload: Payload): Promise<boolean>
+  edit(tenant: string, id: DeadLetterId, payload: Payload): Promise<boolean>
   /** Gives it up for good; the row stays until retention. */
-  discard(id: DeadLetterId, now: number): Promise<'discarded' | 'settled' | 'missing'>
-  /** How many are open and since when the oldest, for health. */
+  discard(tenant: string, id: DeadLetterId, now: number): Promise<'discarded' | 'settled' | 'missing'>
+  /** Of all tenants: how many are open and since when the oldest, for health. */
   open(): Promise<{ readonly count: number; readonly oldestAt: number | null }>
   /** For what is measured, of all together: those that are open, by kind, and how many there ever were. */
   census(): Promise<{ readonly open: { readonly [kind in DeadLetterView['kind']]: number }; readonly ever: number }>

@@ -5,6 +5,8 @@ import type { DeadLetterId, MessageId, SessionKey, TurnId } from '../ids.ts'
 import type { Failure, MessageStatus, MessageView, ReplyView, StepView } from '../message.ts'
 
 export interface Acceptance {
+  /** Whose it is; also its session's. */
+  readonly tenant: string
   readonly envelope: Envelope
   /** Dedupe key, unique in the channel for as long as messages are kept; null: none. */
   readonly key: string | null
@@ -31,6 +33,7 @@ export interface Origin {
 /** The session a message belongs to; made when it is first seen. */
 export interface SessionParts {
   readonly key: SessionKey
+  readonly tenant: string
   readonly agent: string
   readonly channel: string
   readonly account: string
@@ -46,6 +49,7 @@ export type AcceptanceResult =
   | { readonly status: 'conflict'; readonly id: MessageId }
 
 export interface MessageFilter {
+  readonly tenant: string
   readonly channel?: string
   readonly session?: string
   readonly status?: MessageStatus
@@ -53,18 +57,21 @@ export interface MessageFilter {
   readonly account?: string
 }
 
+/** What is another tenant's is missing to whoever asks, as if it were not there. */
 export interface InboxStore {
   /** T0. Rejects with `UnavailableError` if it could not be made durable. */
   accept(message: Acceptance): Promise<AcceptanceResult>
   /** T0 of several, all in one transaction. */
   acceptAll(messages: readonly Acceptance[]): Promise<readonly AcceptanceResult[]>
-  get(id: MessageId): Promise<MessageView | null>
+  get(tenant: string, id: MessageId): Promise<MessageView | null>
   /** A message with the steps and replies of its turn, in one look. */
-  whole(id: MessageId): Promise<WholeMessage | null>
+  whole(tenant: string, id: MessageId): Promise<WholeMessage | null>
   /** Newest first; `before`: only those with a smaller seq. */
   list(filter: MessageFilter, before: number | null, limit: number): Promise<readonly MessageView[]>
+  /** Of a turn that a message of the tenant named. */
   steps(turn: TurnId): Promise<readonly StepView[]>
   repliesOfTurn(turn: TurnId): Promise<readonly ReplyView[]>
+  /** The channel names lanes so that those of two tenants are never one. */
   repliesOfLane(channel: string, lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
   /** Sessions with something to do now that nobody works on, those that wait longest first; `after`: page on. */
   readySessions(query: { readonly now: number; readonly after: number; readonly limit: number }): Promise<readonly ReadySession[]>
@@ -82,6 +89,7 @@ export interface WholeMessage {
 
 export interface ReadySession {
   readonly session: SessionKey
+  readonly tenant: string
   readonly agent: string
   /** Where to page on. */
   readonly seq: number

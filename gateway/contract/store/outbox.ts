@@ -31,6 +31,7 @@ export type DeliveryEnd =
 /** A part that answers no message: a notice, what an operator sends. */
 export interface PostedDelivery {
   readonly id: DeliveryId
+  readonly tenant: string
   readonly channel: string
   readonly lane: string
   readonly to: Address
@@ -86,7 +87,8 @@ export interface OutboxStore {
   nextDue(channels: readonly string[], now: number): Promise<number | null>
   /** Parts that answer no message, all of them or, where the first is known by its id already, none. False: it was known. */
   post(parts: readonly PostedDelivery[], now: number): Promise<boolean>
-  get(id: DeliveryId): Promise<DeliveryView | null>
+  /** null: the tenant has none such. */
+  get(tenant: string, id: DeliveryId): Promise<DeliveryView | null>
   /**
    * What was sent and is said to have failed becomes dead, with a letter. repeated: it was known, or is older than what is known.
    * unknown: nothing was sent under this id, or not yet for certain.

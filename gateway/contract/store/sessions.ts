@@ -19,16 +19,17 @@ export interface SessionMessage {
   readonly message: Message
 }
 
+/** What is another tenant's is missing to whoever asks, as if it were not there. */
 export interface SessionStore {
   /** Most recently made first. */
   list(
-    filter: { readonly agent?: string; readonly channel?: string; readonly account?: string },
+    filter: { readonly tenant: string; readonly agent?: string; readonly channel?: string; readonly account?: string },
     before: number | null,
     limit: number,
   ): Promise<readonly SessionView[]>
-  get(key: SessionKey): Promise<SessionView | null>
+  get(tenant: string, key: SessionKey): Promise<SessionView | null>
   /** Newest first. */
-  messages(key: SessionKey, before: number | null, limit: number): Promise<readonly SessionMessage[]>
+  messages(tenant: string, key: SessionKey, before: number | null, limit: number): Promise<readonly SessionMessage[]>
   /** The memory is forgotten from here on (its rows stay). False: no such session. */
-  reset(key: SessionKey, now: number): Promise<boolean>
+  reset(tenant: string, key: SessionKey, now: number): Promise<boolean>
 }

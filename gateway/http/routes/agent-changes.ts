@@ -2,10 +2,10 @@
  * Agents, changed while the gateway runs. What is declared in openclaw.yaml is changed over the file, and as the file has it again when the
  * change is taken away; what was registered is declared anew, or removed.
  */
-import { ConflictError, DEFAULT_TENANT, NotFoundError, isJsonObject } from '#contract'
-import type { HttpReply, HttpRequest, JsonObject, JsonValue, Principal, Route } from '#contract'
+import { ConflictError, NotFoundError, isJsonObject, isOperator } from '#contract'
+import type { ConfigDocument, HttpReply, HttpRequest, JsonObject, JsonValue, Route } from '#contract'
 import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
-import { AGENT, agentDocument, agentOf, settingsOf } from './agents.ts'
+import { AGENT, agentDocument, agentOf, declaredOf, settingsOf } from './agents.ts'
 import { principalOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 
@@ -42,46 +42,53 @@ export function agentChangeRoutes({ services }: Hub): readonly Route[] {
 }
 
 async function patch(services: Hub['services'], request: HttpRequest): Promise<HttpReply> {
-  const principal = owner(request)
-  const { definition } = agentOf(services, nameIn(request))
+  const { id, tenant } = principalOf(request)
+  const { definition } = agentOf(services, tenant, nameIn(request))
   const given = isJsonObject(request.body) ? request.body : {}
-  const part = { is: 'agent', name: definition.name } as const
-  if (services.config.read(part) !== null) {
-    await services.config.change(part, {
-      value: given,
-      by: principal.id,
-      check: (now) => checkMatch(request, now?.value ?? null),
-    })
-  } else {
-    await services.agents.change(definition.id ?? '', (now) => {
+  if (declaredOf(services, tenant, definition.name) === null) {
+    await services.agents.change(tenant, definition.id ?? '', (now) => {
       checkMatch(request, now)
       return mergePatch(now, given)
     })
+  } else {
+    const check = (now: ConfigDocument | null): void => checkMatch(request, now?.value ?? null)
+    await services.config.change({ is: 'agent', name: definition.name }, { value: given, by: id, check })
   }
-  const view = agentOf(services, definition.name)
-  return tagged((await settingsOf(services, view)) ?? {}, agentDocument(view))
+  const view = agentOf(services, tenant, definition.name)
+  return tagged((await settingsOf(services, tenant, view)) ?? {}, agentDocument(view))
 }
 
 async function remove(services: Hub['services'], request: HttpRequest): Promise<HttpReply> {
-  const principal = owner(request)
-  const { config, agents } = services
-  const name = nameIn(request)
-  const found = agents.find(name)
-  const part = { is: 'agent', name: found?.name ?? name } as const
-  if (found !== null && config.read(part) === null) {
-    await agents.change(found.id ?? '', (now) => {
+  const caller = principalOf(request)
+  const { tenant } = caller
+  const found = services.agents.find(tenant, nameIn(request))
+  if (found !== null && declaredOf(services, tenant, found.name) === null) {
+    await services.agents.change(tenant, found.id ?? '', (now) => {
       checkMatch(request, now)
       return null
     })
     return { status: 204 }
   }
+  // What was changed of an agent that is gone from the file belongs to nobody any more.
+  const isLeftOver = services.config.read({ is: 'agent', name: nameIn(request) }) === null && isOperator(caller)
+  if (found === null && !isLeftOver) throw missing()
+  return withdraw(services, request, { name: found?.name ?? nameIn(request), by: caller.id })
+}
+
+async function withdraw(
+  services: Hub['services'],
+  request: HttpRequest,
+  { name, by }: { readonly name: string; readonly by: string },
+): Promise<HttpReply> {
+  const { config } = services
+  const part = { is: 'agent', name } as const
+  const isDeclared = config.read(part) !== null
   try {
-    await config.change(part, { value: null, by: principal.id, check: (now) => checkMatch(request, now?.value ?? null) })
+    await config.change(part, { value: null, by, check: (now) => checkMatch(request, now?.value ?? null) })
   } catch (error) {
-    // Of an agent that is there, nothing was changed; of one that is not, nothing is left to be taken away.
     if (!(error instanceof NotFoundError)) throw error
-    if (found === null) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
-    const message = `Agent ${found.name} is declared in openclaw.yaml, and nothing of it was changed over the API. Remove it there.`
+    if (!isDeclared) throw missing()
+    const message = `Agent ${name} is declared in openclaw.yaml, and nothing of it was changed over the API. Remove it there.`
     throw new ConflictError(message, { code: 'AGENT_IN_CONFIG' })
   }
   return withdrawn(config.read(part)?.value ?? null)
@@ -89,12 +96,7 @@ async function remove(services: Hub['services'], request: HttpRequest): Promise<
 
 const nameIn = ({ params }: HttpRequest): string => params['id'] ?? ''
 
-/** Every agent is the default tenant's; to all others it looks missing. */
-function owner(request: HttpRequest): Principal {
-  const principal = principalOf(request)
-  if (principal.tenant === DEFAULT_TENANT) return principal
-  throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
-}
+const missing = (): NotFoundError => new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
 
 /** RFC 7396 §2. */
 function mergePatch(target: JsonValue | undefined, patch: JsonObject): JsonObject {

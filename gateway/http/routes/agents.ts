@@ -3,6 +3,7 @@ import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
 import { tagged } from '../conditional.ts'
 import type { AgentView, Services } from '../services.ts'
+import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -50,7 +51,7 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       summary: 'All agents, configured and registered',
       tag: 'agents',
       responses: { 200: { description: 'All of them.', schema: pageOf(AGENT) } },
-      handle: () => ({ status: 200, body: { data: agents.list().map(agentDocument), cursor: null } }),
+      handle: (request) => ({ status: 200, body: { data: agents.list(tenantOf(request)).map(agentDocument), cursor: null } }),
     },
     {
       method: 'GET',
@@ -59,9 +60,10 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       summary: 'One agent, by name or id',
       tag: 'agents',
       responses: { 200: { description: 'The agent.', schema: AGENT } },
-      handle: async ({ params }) => {
-        const view = agentOf(services, params['id'] ?? '')
-        return tagged((await settingsOf(services, view)) ?? {}, agentDocument(view))
+      handle: async (request) => {
+        const tenant = tenantOf(request)
+        const view = agentOf(services, tenant, request.params['id'] ?? '')
+        return tagged((await settingsOf(services, tenant, view)) ?? {}, agentDocument(view))
       },
     },
     {
@@ -75,28 +77,35 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       responses: {
         201: { description: 'It is registered.', schema: objectOf({ id: TEXT, name: TEXT, status: { const: 'registered' } }) },
       },
-      handle: async ({ body }) => {
+      handle: async (request) => {
+        const { body } = request
         if (!isJsonObject(body)) throw new InvalidError('A declaration is an object.', { code: 'SCHEMA_VIOLATION' })
-        const { id, name } = await agents.register(body)
+        const { id, name } = await agents.register(tenantOf(request), body)
         return { status: 201, headers: { location: `/v1/agents/${id}` }, body: { id, name, status: 'registered' } }
       },
     },
   ]
 }
 
-/** @throws NotFoundError when there is no such agent */
-export function agentOf({ agents }: Services, nameOrId: string): AgentView {
-  const found = agents.find(nameOrId)
-  const view = found === null ? undefined : agents.list().find(({ definition }) => definition.name === found.name)
+/** @throws NotFoundError when the tenant has no such agent */
+export function agentOf({ agents }: Services, tenant: string, nameOrId: string): AgentView {
+  const found = agents.find(tenant, nameOrId)
+  const view = found === null ? undefined : agents.list(tenant).find(({ definition }) => definition.name === found.name)
   if (view !== undefined) return view
   throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
 }
 
+/** What openclaw.yaml, with what was changed over it, says of an agent of the tenant; null: it is not from there. */
+export function declaredOf({ config }: Services, tenant: string, name: string): JsonObject | null {
+  const value = config.read({ is: 'agent', name })?.value ?? null
+  return value?.['tenant'] === tenant ? value : null
+}
+
 /** As it is declared, in the configuration or over the API; null: gone meanwhile. The file wins a name. */
-export async function settingsOf({ agents, config }: Services, { definition }: AgentView): Promise<JsonObject | null> {
-  const declared = config.read({ is: 'agent', name: definition.name })
-  if (declared !== null) return declared.value
-  return definition.id === null ? null : agents.registration(definition.id)
+export async function settingsOf(services: Services, tenant: string, { definition }: AgentView): Promise<JsonObject | null> {
+  const declared = declaredOf(services, tenant, definition.name)
+  if (declared !== null) return declared
+  return definition.id === null ? null : services.agents.registration(tenant, definition.id)
 }
 
 /** The prompt is left out: it may hold what only its author should read. */

@@ -1,18 +1,19 @@
 /** Who asks, on routes that let nobody in without a credential. */
-import { DEFAULT_TENANT, DeniedError } from '#contract'
+import { DeniedError, isOperator } from '#contract'
 import type { HttpRequest, Principal } from '#contract'
+import { operatorOnly } from '../operator.ts'
 
-export function principalOf({ principal }: HttpRequest): Principal {
+export function principalOf({ principal }: Pick<HttpRequest, 'principal'>): Principal {
   if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
   return principal
 }
 
-/** For what concerns the whole gateway: only who runs it, and that is a matter of the tenant `default`. */
+/** Whose rows this is about: the caller's, never what the request says. */
+export const tenantOf = (request: Pick<HttpRequest, 'principal'>): string => principalOf(request).tenant
+
+/** For what concerns the whole gateway. */
 export function operatorOf(request: HttpRequest): Principal {
   const principal = principalOf(request)
-  if (principal.tenant === DEFAULT_TENANT) return principal
-  throw new DeniedError('This is of the whole gateway; only the tenant `default` may see or change it.', {
-    code: 'GATEWAY_WIDE',
-    reason: 'forbidden',
-  })
+  if (isOperator(principal)) return principal
+  throw operatorOnly()
 }

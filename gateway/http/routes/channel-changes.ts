@@ -1,9 +1,9 @@
 /** Who may write to a channel, changed while the gateway runs. Everything else of a channel stands in openclaw.yaml alone. */
-import { DEFAULT_TENANT, InvalidError, NotFoundError, isJsonObject } from '#contract'
-import type { HttpReply, HttpRequest, JsonObject, Principal, Route } from '#contract'
+import { InvalidError, isJsonObject, isOperator } from '#contract'
+import type { HttpReply, HttpRequest, JsonObject, Route } from '#contract'
 import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
 import { principalOf } from './caller.ts'
-import { CHANNEL, channelDocument, rulesOf, viewOf } from './channels.ts'
+import { CHANNEL, channelDocument, ownOf, rulesOf, viewOf } from './channels.ts'
 import type { Hub } from './hub.ts'
 
 const PATCH: JsonObject = {
@@ -32,8 +32,11 @@ export function channelChangeRoutes({ services }: Hub): readonly Route[] {
       tag: 'channels',
       responses: { ...CHANGE_PROBLEMS, 204: { description: 'They are.' } },
       handle: async (request) => {
-        const { id } = owner(request)
+        const caller = principalOf(request)
+        const { id } = caller
         const name = request.params['name'] ?? ''
+        // What was changed of a channel that is gone from the file is the operator's to take away.
+        if (!isOperator(caller)) ownOf(services, request)
         const part = { is: 'channel', name } as const
         await services.config.change(part, { value: null, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
         return withdrawn(services.config.read(part)?.value ?? null)
@@ -43,8 +46,8 @@ export function channelChangeRoutes({ services }: Hub): readonly Route[] {
 }
 
 async function patch(services: Hub['services'], request: HttpRequest): Promise<HttpReply> {
-  const { id } = owner(request)
-  const { name, access } = viewOf(services, request)
+  const { id } = principalOf(request)
+  const { name, access } = ownOf(services, request)
   if (access === null) {
     const message = `No stranger reaches channel ${name}: who may write to it is told by keys and brokers, so it has no access rules.`
     throw new InvalidError(message, { code: 'CONFIG_CHANGE_INVALID' })
@@ -52,11 +55,4 @@ async function patch(services: Hub['services'], request: HttpRequest): Promise<H
   const value = isJsonObject(request.body) ? request.body : {}
   await services.config.change({ is: 'channel', name }, { value, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
   return tagged(rulesOf(services, name), channelDocument(viewOf(services, request)))
-}
-
-/** Every channel is the default tenant's; to all others it looks missing. */
-function owner(request: HttpRequest): Principal {
-  const principal = principalOf(request)
-  if (principal.tenant === DEFAULT_TENANT) return principal
-  throw new NotFoundError('There is no channel of this name. GET /v1/channels lists those there are.', { code: 'CHANNEL_UNKNOWN' })
 }

@@ -3,8 +3,8 @@
  * ended. The code is drawn here, so that a page and a terminal need no library for it.
  */
 import { InvalidError, describeError, isJsonObject } from '#contract'
-import type { EventSink, JsonObject, JsonValue, LinkStep, Route } from '#contract'
-import { viewOf } from './channels.ts'
+import type { EventSink, JsonObject, JsonValue, LinkStep, Redact, Route } from '#contract'
+import { ownOf } from './channels.ts'
 import type { Hub } from './hub.ts'
 
 /** ITU-T E.164 §6: at most 15 digits, country code included. */
@@ -33,7 +33,7 @@ export function channelLinkRoutes({ services }: Hub): readonly Route[] {
         },
       },
       handle: (request) => {
-        const { name } = viewOf(services, request)
+        const { name } = ownOf(services, request)
         const phone = phoneOf(request.body)
         const gone = new AbortController()
         const steps = services.channels.link(name, { phone }, gone.signal)
@@ -41,7 +41,7 @@ export function channelLinkRoutes({ services }: Hub): readonly Route[] {
           status: 200,
           events: async (sink) => {
             sink.signal.addEventListener('abort', () => gone.abort(), { once: true })
-            if (!sink.signal.aborted) await tell(steps, sink)
+            if (!sink.signal.aborted) await tell(steps, sink, services.redact)
           },
         }
       },
@@ -62,11 +62,11 @@ function phoneOf(body: JsonValue | undefined): string | null {
 }
 
 /** The answer has begun, so a failure is an event of it. */
-async function tell(steps: AsyncIterable<LinkStep>, sink: EventSink): Promise<void> {
+async function tell(steps: AsyncIterable<LinkStep>, sink: EventSink, redact: Redact): Promise<void> {
   try {
     for await (const step of steps) if (!sink.send({ event: step.show, data: await dataOf(step) })) return
   } catch (error) {
-    if (!sink.signal.aborted) sink.send({ event: 'error', data: { ...describeError(error) } })
+    if (!sink.signal.aborted) sink.send({ event: 'error', data: { ...describeError(error, redact) } })
   }
 }
 

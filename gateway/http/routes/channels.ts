@@ -1,9 +1,11 @@
 /** Channels: by what ways messages come and go, how those do, pausing them, and sending by one without being asked. */
-import { NotFoundError, isJsonObject, isoTime } from '#contract'
+import { NotFoundError, isJsonObject, isOperator, isoTime } from '#contract'
 import type { Address, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
 import type { Posting } from '../../pipeline/deliver.ts'
 import { tagged } from '../conditional.ts'
 import type { ChannelView, Services } from '../services.ts'
+import { operatorOnly } from '../operator.ts'
+import { principalOf } from './caller.ts'
 import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -71,7 +73,7 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
     tag: 'channels',
     responses: { 200: { description: 'The channel as it is now.', schema: CHANNEL } },
     handle: async (request) => {
-      const { name } = viewOf(services, request)
+      const { name } = ownOf(services, request)
       await channels.setPaused(name, verb === 'pause')
       return { status: 200, body: channelDocument(viewOf(services, request)) }
     },
@@ -84,7 +86,7 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
       summary: 'All channels and their state',
       tag: 'channels',
       responses: { 200: { description: 'All of them.', schema: pageOf(CHANNEL) } },
-      handle: () => ({ status: 200, body: { data: channels.list().map(channelDocument), cursor: null } }),
+      handle: (request) => ({ status: 200, body: { data: viewsOf(services, request).map(channelDocument), cursor: null } }),
     },
     {
       method: 'GET',
@@ -119,16 +121,34 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
   ]
 }
 
-/** @throws NotFoundError when there is no such channel */
-export function viewOf({ channels }: Services, { params }: HttpRequest): ChannelView {
-  const name = params['name'] ?? ''
-  const view = channels.list().find((each) => each.name === name)
+/** Those of the caller's tenant, and those that all share; when something came in by these last is the operator's to know. */
+function viewsOf({ channels }: Services, request: HttpRequest): readonly ChannelView[] {
+  const caller = principalOf(request)
+  const seen = channels.list().filter(({ tenant }) => tenant === null || tenant === caller.tenant)
+  if (isOperator(caller)) return seen
+  return seen.map((view) => (view.tenant === null ? { ...view, lastInboundAt: null, lastSentAt: null } : view))
+}
+
+/** @throws NotFoundError when the caller's tenant has no such channel */
+export function viewOf(services: Services, request: HttpRequest): ChannelView {
+  const name = request.params['name'] ?? ''
+  const view = viewsOf(services, request).find((each) => each.name === name)
   if (view !== undefined) return view
   throw new NotFoundError('There is no channel of this name. GET /v1/channels lists those there are.', { code: 'CHANNEL_UNKNOWN' })
 }
 
 /** Its access rules as they are written; none: it has none. */
 export const rulesOf = ({ config }: Services, name: string): JsonObject => config.read({ is: 'channel', name })?.value ?? {}
+
+/**
+ * One that the caller may change: what all share only the operator may.
+ * @throws NotFoundError when the caller's tenant has no such channel
+ */
+export function ownOf(services: Services, request: HttpRequest): ChannelView {
+  const view = viewOf(services, request)
+  if (view.tenant === null && !isOperator(principalOf(request))) throw operatorOnly()
+  return view
+}
 
 async function send(services: Services, request: HttpRequest): Promise<HttpReply> {
   const { name } = viewOf(services, request)

@@ -13,6 +13,7 @@ import type {
 } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 
 const KINDS: readonly DeadLetterView['kind'][] = ['message', 'delivery', 'run', 'webhook']
@@ -75,7 +76,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       tag: 'dead letters',
       responses: { 200: { description: 'The letter.', schema: objectOf({ ...SUMMARY, content: {} }) } },
       handle: async (request) => {
-        const view = await deadLetters.get(idOf(request))
+        const view = await deadLetters.get(tenantOf(request), idOf(request))
         if (view === null) throw noLetter()
         return { status: 200, body: { ...summaryOf(view), content: view.content } }
       },
@@ -91,7 +92,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       responses: { 202: { description: 'It is on its way.', schema: REPLAYED } },
       handle: async (request) => {
         const id = idOf(request)
-        return { status: 202, body: replayed(id, await services.deadLetters.replay(id, editOf(request))) }
+        return { status: 202, body: replayed(id, await services.deadLetters.replay(tenantOf(request), id, editOf(request))) }
       },
     },
     {
@@ -102,7 +103,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       tag: 'dead letters',
       responses: { 204: { description: 'It is discarded.' } },
       handle: async (request) => {
-        const result = await deadLetters.discard(idOf(request), clock.now())
+        const result = await deadLetters.discard(tenantOf(request), idOf(request), clock.now())
         if (result === 'missing') throw noLetter()
         if (result === 'settled') throw new ConflictError('The letter was replayed or discarded before.', { code: 'DEAD_LETTER_SETTLED' })
         return { status: 204 }
@@ -113,10 +114,11 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
 
 const idOf = ({ params }: HttpRequest): DeadLetterId => asDeadLetterId(params['id'] ?? '')
 
-function filterOf({ query }: HttpRequest): { kind?: string; channel?: string; reason?: string; status?: DeadLetterStatus } {
-  const { kind, channel, reason, status } = query
+function filterOf(request: HttpRequest): { tenant: string; kind?: string; channel?: string; reason?: string; status?: DeadLetterStatus } {
+  const { kind, channel, reason, status } = request.query
   const known = STATUSES.find((each) => each === status)
   return {
+    tenant: tenantOf(request),
     ...(typeof kind === 'string' && { kind }),
     ...(typeof channel === 'string' && { channel }),
     ...(typeof reason === 'string' && { reason }),

@@ -1,6 +1,7 @@
 /** Deliveries: what became of one outgoing part. */
 import { NotFoundError, asDeliveryId, isoTime } from '#contract'
 import type { DeliveryView, JsonObject, Route } from '#contract'
+import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -30,8 +31,8 @@ export function deliveryRoutes({ services }: Hub): readonly Route[] {
       summary: 'One outgoing part and what became of it',
       tag: 'deliveries',
       responses: { 200: { description: 'The delivery.', schema: DELIVERY } },
-      handle: async ({ params }) => {
-        const view = await services.store.outbox.get(asDeliveryId(params['id'] ?? ''))
+      handle: async (request) => {
+        const view = await services.store.outbox.get(tenantOf(request), asDeliveryId(request.params['id'] ?? ''))
         if (view === null) throw new NotFoundError('There is no delivery with this id.', { code: 'DELIVERY_NOT_FOUND' })
         return { status: 200, body: deliveryDocument(view) }
       },

@@ -1,6 +1,7 @@
-/** What happens in the whole gateway, as it happens. Whoever comes back says what they saw last, and is told when something is missing. */
+/** What happens to a tenant's messages, agents, channels and skills, as it happens. Whoever comes back says what they saw last, and is told when something is missing. */
 import type { EventSink, FlowEvent, FlowFeed, JsonObject, Route } from '#contract'
 import { ProtocolError } from '../problem.ts'
+import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 
 export function eventRoutes({ services }: Hub): readonly Route[] {
@@ -12,9 +13,10 @@ export function eventRoutes({ services }: Hub): readonly Route[] {
       summary: 'All events (message, delta, reply, event), with `Last-Event-ID` from there on; `gap`: some are lost',
       tag: 'events',
       responses: { 200: { description: 'Server-sent events; the id is the running number.', contentType: 'text/event-stream' } },
-      handle: ({ headers }) => {
-        const after = lastSeen(headers['last-event-id'])
-        return { status: 200, events: (sink) => streamAll(services.feed, after, sink) }
+      handle: (request) => {
+        const tenant = tenantOf(request)
+        const after = lastSeen(request.headers['last-event-id'])
+        return { status: 200, events: (sink) => streamAll({ feed: services.feed, tenant, after, sink }) }
       },
     },
   ]
@@ -26,15 +28,21 @@ function lastSeen(header: string | undefined): number | null {
   throw new ProtocolError('Last-Event-ID is a running number of this stream.', { code: 'INVALID_LAST_EVENT_ID', slug: 'invalid-request' })
 }
 
-async function streamAll(feed: FlowFeed, after: number | null, sink: EventSink): Promise<void> {
+async function streamAll(of: {
+  readonly feed: FlowFeed
+  readonly tenant: string
+  readonly after: number | null
+  readonly sink: EventSink
+}): Promise<void> {
+  const { feed, tenant, after, sink } = of
   const over = Promise.withResolvers<void>()
   sink.signal.addEventListener('abort', () => over.resolve(), { once: true })
   const tell = (event: FlowEvent, seq: number): void => {
     sink.send({ event: event.type, id: String(seq), data: eventDocument(event) })
   }
   // Nothing can happen between these two: both run in one go.
-  const missed = after === null ? null : feed.since(after)
-  const unlisten = feed.onAll(tell)
+  const missed = after === null ? null : feed.since(tenant, after)
+  const unlisten = feed.onTenant(tenant, tell)
   if (missed?.gap === true) sink.send({ event: 'gap', data: { after } })
   for (const { event, seq } of missed?.events ?? []) tell(event, seq)
   if (!sink.signal.aborted) await over.promise

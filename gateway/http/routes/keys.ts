@@ -2,11 +2,12 @@
  * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: so these answers are not kept for
  * an Idempotency-Key, which would leave the secret in the store.
  */
-import { ConflictError, InvalidError, NotFoundError, SCOPES, asKeyId, isJsonObject, isoTime } from '#contract'
+import { ConflictError, InvalidError, NotFoundError, SCOPES, TENANT_PATTERN, asKeyId, isJsonObject, isOperator, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { checkGrant } from '../grant.ts'
 import type { KeyView, Keys, NewKey } from '../keys.ts'
+import { operatorOnly } from '../operator.ts'
 import type { Roles } from '../roles.ts'
 import { principalOf } from './caller.ts'
 import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
@@ -17,6 +18,7 @@ const MAX_GRACE_SECONDS = 604_800
 
 const KEY: JsonObject = {
   id: TEXT,
+  tenant: TEXT,
   name: { ...TEXT, description: 'The owner: keys of one name share what the name owns.' },
   prefix: { ...TEXT_OR_NULL, description: 'How the secret begins; null: not known here.' },
   scopes: { type: 'array', items: { enum: [...SCOPES] } },
@@ -38,6 +40,11 @@ const NEW_KEY: JsonObject = {
     scopes: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
     roles: { type: 'array', items: TEXT, minItems: 1, maxItems: 32, uniqueItems: true },
     expires_at: TIME_OR_NULL,
+    tenant: {
+      type: 'string',
+      pattern: TENANT_PATTERN,
+      description: "Whose key it is; another than the caller's only the operator may name, and only with the scope `*`.",
+    },
   },
   anyOf: [{ required: ['scopes'] }, { required: ['roles'] }],
   additionalProperties: false,
@@ -75,7 +82,7 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       responses: { 200: { description: 'Oldest first, those of the configuration last.', schema: pageOf(objectOf(KEY)) } },
       handle: async (request) => {
         const { tenant } = principalOf(request)
-        const all = keys.list().flatMap((key, index) => (key.tenant === tenant ? [{ key, seq: index + 1 }] : []))
+        const all = keys.list(tenant).map((key, index) => ({ key, seq: index + 1 }))
         const body = await cursors.page({
           request,
           list: 'keys',
@@ -104,7 +111,7 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       body: NEW_KEY,
       responses: { 201: { description: 'The key.', schema: WITH_SECRET } },
       handle: async (request) => {
-        const key = readNewKey(request, clock.now())
+        const key = { ...readNewKey(request, clock.now()), tenant: ownerOf(request) }
         checkMayMake(request, key, { keys, roles })
         const { record, secret } = await keys.create({ ...key, by: principalOf(request).id })
         return { status: 201, headers: { location: `/v1/keys/${record.id}` }, body: { ...keyDocument(record), secret } }
@@ -136,8 +143,8 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       tag: 'keys',
       responses: { 204: { description: 'It is revoked.' } },
       handle: async (request) => {
-        const { id } = own(request, keys.find(idOf(request)))
-        if (await keys.revoke(id)) return { status: 204 }
+        const { id, tenant } = own(request, keys.find(idOf(request)))
+        if (await keys.revoke(tenant, id)) return { status: 204 }
         throw new NotFoundError('There is no key with this id that is not revoked already.', { code: 'KEY_NOT_FOUND' })
       },
     },
@@ -147,6 +154,7 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
 function keyDocument(key: KeyView): JsonObject {
   return {
     id: key.id,
+    tenant: key.tenant,
     name: key.name,
     prefix: key.fromConfig ? null : `ock_live_${key.id.slice(-8)}`,
     scopes: key.scopes,
@@ -162,7 +170,7 @@ function keyDocument(key: KeyView): JsonObject {
 }
 
 /** The schema has checked the shape; what it cannot say is the time. */
-function readNewKey({ body }: HttpRequest, now: number): NewKey {
+function readNewKey({ body }: HttpRequest, now: number): Omit<NewKey, 'tenant'> {
   const { name, scopes, roles, expires_at } = isJsonObject(body) ? body : {}
   const words = (given: unknown): readonly string[] => (Array.isArray(given) ? given.filter((word) => typeof word === 'string') : [])
   const expiresAt = typeof expires_at === 'string' ? Date.parse(expires_at) : null
@@ -176,14 +184,22 @@ function readNewKey({ body }: HttpRequest, now: number): NewKey {
   return { name, scopes: words(scopes), roles: words(roles), expiresAt }
 }
 
+/** Whose the new key is. A tenant's own administrator makes keys of that tenant and of no other. */
+function ownerOf(request: HttpRequest): string {
+  const caller = principalOf(request)
+  const named = isJsonObject(request.body) ? request.body['tenant'] : undefined
+  if (typeof named !== 'string' || named === caller.tenant) return caller.tenant
+  if (isOperator(caller) && caller.scopes.has('*')) return named
+  throw operatorOnly()
+}
+
 /** Whoever is told a secret may do what it opens: so for a new secret of an old key the same holds as for a new key. */
 function checkMayMake(
   request: HttpRequest,
-  { name, scopes, roles: names = [] }: Pick<NewKey, 'name' | 'scopes' | 'roles'>,
+  { tenant, name, scopes, roles: names = [] }: Pick<NewKey, 'tenant' | 'name' | 'scopes' | 'roles'>,
   { keys, roles }: { readonly keys: Keys; readonly roles: Roles },
 ): void {
   const principal = principalOf(request)
-  const { tenant } = principal
   const unknown = names.findIndex((role) => roles.find(tenant, role) === null)
   if (unknown >= 0) {
     throw new InvalidError(`There is no role ${names[unknown] ?? ''}. \`GET /v1/roles\` lists those there are.`, {
@@ -193,7 +209,7 @@ function checkMayMake(
   }
   checkGrant(principal, [...scopes, ...roles.permissions(tenant, names)])
   // The name owns conversations and kept answers: another's name would be another's rights.
-  if (!principal.scopes.has('*') && name !== principal.id && keys.list().some((key) => key.name === name && key.tenant === tenant)) {
+  if (!principal.scopes.has('*') && name !== principal.id && keys.list(tenant).some((key) => key.name === name)) {
     throw new ConflictError('This name belongs to another owner.', { code: 'KEY_NAME_TAKEN' })
   }
 }

@@ -4,6 +4,7 @@
  */
 import { ChannelFault, NotFoundError, asMessageId } from '#contract'
 import type { Media, MediaRef, Route } from '#contract'
+import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 
 /** A type and a subtype without parameters (RFC 9110 §8.3.1). */
@@ -20,9 +21,10 @@ export function mediaRoutes({ services }: Hub): readonly Route[] {
       responses: {
         200: { description: 'The bytes, of the type that the platform told, to be saved.', contentType: 'application/octet-stream' },
       },
-      handle: async ({ params, signal }) => {
+      handle: async (request) => {
+        const { params, signal } = request
         const index = params['index'] ?? ''
-        const view = await services.store.inbox.get(asMessageId(params['id'] ?? ''))
+        const view = await services.store.inbox.get(tenantOf(request), asMessageId(params['id'] ?? ''))
         if (view === null) throw new NotFoundError('There is no message with this id.', { code: 'MESSAGE_NOT_FOUND' })
         const ref = /^\d{1,6}$/.test(index) ? view.envelope.metadata.media?.[Number(index)] : undefined
         if (ref === undefined) throw new NotFoundError('Nothing with this number came with the message.', { code: 'MEDIA_NOT_FOUND' })

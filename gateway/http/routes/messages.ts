@@ -4,6 +4,7 @@ import type { HttpRequest, MessageFilter, MessageStatus, Route } from '#contract
 import { PAGING } from '../cursor.ts'
 import { messageAfter, messageDocument } from '../message-document.ts'
 import { streamMessage } from '../message-stream.ts'
+import { tenantOf } from './caller.ts'
 import { MESSAGE, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -45,10 +46,12 @@ export function messageRoutes({ services, cursors, clock }: Hub): readonly Route
       tag: 'messages',
       query: { wait: { type: 'number', minimum: 0, maximum: MAX_WAIT_SECONDS, description: 'Seconds.' } },
       responses: { 200: { description: 'The message.', schema: MESSAGE } },
-      handle: async ({ params, query, signal }) => {
+      handle: async (request) => {
+        const { params, query, signal } = request
+        const tenant = tenantOf(request)
         const id = asMessageId(params['id'] ?? '')
         const waitMs = typeof query['wait'] === 'number' ? query['wait'] * 1_000 : 0
-        const view = waitMs > 0 ? await messageAfter(id, { store, feed, clock, waitMs, signal }) : await store.inbox.get(id)
+        const view = waitMs > 0 ? await messageAfter(tenant, id, { store, feed, clock, waitMs, signal }) : await store.inbox.get(tenant, id)
         if (view === null) throw noMessage()
         return { status: 200, body: await messageDocument(store, view) }
       },
@@ -60,18 +63,20 @@ export function messageRoutes({ services, cursors, clock }: Hub): readonly Route
       summary: 'What happens to one message, as it happens: status, delta, reply, end',
       tag: 'messages',
       responses: { 200: { description: 'Server-sent events.', contentType: 'text/event-stream' } },
-      handle: async ({ params }) => {
-        const id = asMessageId(params['id'] ?? '')
-        if ((await store.inbox.get(id)) === null) throw noMessage()
-        return { status: 200, events: (sink) => streamMessage(id, { store, feed, sink }) }
+      handle: async (request) => {
+        const tenant = tenantOf(request)
+        const id = asMessageId(request.params['id'] ?? '')
+        if ((await store.inbox.get(tenant, id)) === null) throw noMessage()
+        return { status: 200, events: (sink) => streamMessage(tenant, id, { store, feed, sink }) }
       },
     },
   ]
 }
 
-function filterOf({ query }: HttpRequest): MessageFilter {
-  const { channel, session, status, agent } = query
+function filterOf(request: HttpRequest): MessageFilter {
+  const { channel, session, status, agent } = request.query
   return {
+    tenant: tenantOf(request),
     ...(typeof channel === 'string' && { channel }),
     ...(typeof session === 'string' && { session }),
     ...(isStatus(status) && { status }),

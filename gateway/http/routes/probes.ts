@@ -1,5 +1,5 @@
 /** Is it alive, has it started, can it be sent work; what version is it; what does it measure. Strangers are told the word and no more. */
-import { isoTime, may } from '#contract'
+import { isOperator, isoTime, may } from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { METRICS_TYPE } from '../metrics-listener.ts'
 import type { Readiness } from '../services.ts'
@@ -14,7 +14,7 @@ export function probeRoutes({ services }: Hub): readonly Route[] {
     path,
     aliases,
     permission: 'public',
-    summary: `${summary}; who may read logs is told why`,
+    summary: `${summary}; whoever of the operator may read logs is told why`,
     tag: 'gateway',
     responses: { 200: { description: 'Yes.', schema: PROBE }, 503: { description: 'No.', schema: PROBE } },
     handle: (request) => answer(services.probes(), question, request),
@@ -48,6 +48,7 @@ export function probeRoutes({ services }: Hub): readonly Route[] {
       path: '/api/metrics',
       aliases: ['/v1/metrics'],
       permission: 'metrics:read',
+      isForOperator: true,
       summary: 'All metrics in the Prometheus text format',
       tag: 'gateway',
       responses: { 200: { description: 'The metrics.', contentType: 'text/plain' } },
@@ -72,7 +73,8 @@ const PROBE = {
   },
 }
 
-const mayKnow = ({ principal }: HttpRequest): boolean => principal !== null && may(principal, 'logs:read')
+/** Parts and channels are those of all tenants. */
+const mayKnow = ({ principal }: HttpRequest): boolean => principal !== null && isOperator(principal) && may(principal, 'logs:read')
 
 function answer(readiness: Readiness, question: Question, request: HttpRequest): { readonly status: number; readonly body: JsonObject } {
   const isTrue = readiness[question]

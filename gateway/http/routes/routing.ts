@@ -19,8 +19,8 @@ const RULE: JsonObject = {
   },
 }
 const ROUTES: JsonObject = objectOf({
+  // `fallback` stands beside it where it is set: else a tenant’s only agent takes what no rule does.
   routes: { type: 'array', items: RULE, maxItems: 10_000 },
-  fallback: { ...TEXT_OR_NULL, description: 'For what no rule matches; null: a dead letter.' },
   changed_by: TEXT_OR_NULL,
   changed_at: TIME_OR_NULL,
 })
@@ -39,6 +39,7 @@ const TRY: JsonObject = {
   additionalProperties: false,
   description: 'What a message is routed by.',
   properties: {
+    tenant: { ...NAME, description: 'Whose message it is. Default: the channel’s tenant, or, where all share the channel, the caller’s.' },
     channel: NAME,
     account: NAME,
     sender: NAME,
@@ -129,17 +130,21 @@ function shown(now: ConfigDocument | null): ReturnType<typeof tagged> {
 }
 
 function verdict(services: Hub['services'], request: HttpRequest): JsonObject {
-  const { tenant } = operatorOf(request)
+  const caller = operatorOf(request)
   const asked = isJsonObject(request.body) ? request.body : {}
+  const channel = textIn(asked['channel']) ?? ''
+  const owner = services.channels.list().find(({ name }) => name === channel)?.tenant ?? null
+  const tenant = textIn(asked['tenant']) ?? owner ?? caller.tenant
   const wanted = textIn(asked['agent_id'])
   const { routed, rules } = services.explain({
-    channel: textIn(asked['channel']) ?? '',
+    tenant,
+    channel,
     account: textIn(asked['account']) ?? '',
     sender: textIn(asked['sender']) ?? '',
     metadata: metadataOf(asked),
   })
-  const named = wanted === null ? null : services.agents.find(wanted)
-  const agent = wanted === null ? (routed === null ? null : services.agents.find(routed.agent)) : named
+  const named = wanted === null ? null : services.agents.find(tenant, wanted)
+  const agent = wanted === null ? (routed === null ? null : services.agents.find(tenant, routed.agent)) : named
   return {
     tenant,
     agent: agent?.name ?? null,

@@ -1,7 +1,8 @@
 /** Runs of skills: listed, shown, waited for, followed, cancelled. */
-import { ConflictError, DeniedError, NotFoundError, asRunId } from '#contract'
+import { ConflictError, NotFoundError, asRunId } from '#contract'
 import type { Clock, HttpRequest, RunId, RunRecord, RunStatus, Route, SkillRuns } from '#contract'
 import { PAGING } from '../cursor.ts'
+import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 import { RUN, RUN_STATUSES, eventOf, resultDocument, runDocument } from './run-document.ts'
 import { TEXT, objectOf, pageOf } from './schema.ts'
@@ -90,11 +91,6 @@ export function runRoutes({ services, cursors, clock }: Hub): readonly Route[] {
 }
 
 const idOf = ({ params }: HttpRequest): RunId => asRunId(params['id'] ?? '')
-
-function tenantOf({ principal }: HttpRequest): string {
-  if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
-  return principal.tenant
-}
 
 async function need(request: HttpRequest, runs: SkillRuns): Promise<RunRecord> {
   const run = await runs.get(tenantOf(request), idOf(request))

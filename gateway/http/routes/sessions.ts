@@ -2,6 +2,7 @@
 import { NotFoundError, asSessionKey, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, Route, SessionMessage, SessionView } from '#contract'
 import { PAGING } from '../cursor.ts'
+import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -47,7 +48,11 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
       responses: { 200: { description: 'A page of them.', schema: pageOf(SESSION) } },
       handle: async (request) => {
         const { agent, channel } = request.query
-        const filter = { ...(typeof agent === 'string' && { agent }), ...(typeof channel === 'string' && { channel }) }
+        const filter = {
+          tenant: tenantOf(request),
+          ...(typeof agent === 'string' && { agent }),
+          ...(typeof channel === 'string' && { channel }),
+        }
         const body = await cursors.page({
           request,
           list: 'sessions',
@@ -66,7 +71,7 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
       tag: 'sessions',
       responses: { 200: { description: 'The session.', schema: SESSION } },
       handle: async (request) => {
-        const view = await sessions.get(keyOf(request))
+        const view = await sessions.get(tenantOf(request), keyOf(request))
         if (view === null) throw noSession()
         return { status: 200, body: sessionDocument(view) }
       },
@@ -80,12 +85,13 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
       query: PAGING,
       responses: { 200: { description: 'A page of it.', schema: pageOf(ENTRY) } },
       handle: async (request) => {
+        const tenant = tenantOf(request)
         const key = keyOf(request)
-        if ((await sessions.get(key)) === null) throw noSession()
+        if ((await sessions.get(tenant, key)) === null) throw noSession()
         const body = await cursors.page({
           request,
           list: 'session messages',
-          read: (before, limit) => sessions.messages(key, before, limit),
+          read: (before, limit) => sessions.messages(tenant, key, before, limit),
           seqOf: (entry) => entry.seq,
           show: entryDocument,
         })
@@ -101,7 +107,7 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
       responses: { 200: { description: 'It has forgotten.', schema: objectOf({ id: TEXT, status: { const: 'reset' } }) } },
       handle: async (request) => {
         const key = keyOf(request)
-        if (!(await services.resetSession(key))) throw noSession()
+        if (!(await services.resetSession(tenantOf(request), key))) throw noSession()
         return { status: 200, body: { id: key, status: 'reset' } }
       },
     },

@@ -4,7 +4,7 @@ import type { Fault, HttpRequest, JsonObject, JsonValue, NewSkill, Route } from 
 import type { Hub } from './hub.ts'
 import { TEXT, objectOf } from './schema.ts'
 import { VALIDATED, descriptorDocument } from './skill-document.ts'
-import { tenantOf } from './skills.ts'
+import { tenantOf } from './caller.ts'
 
 /** Files may have 4 MiB, which base64 makes 5.6. */
 const MAX_BODY_BYTES = 8 * 1_048_576

@@ -1,10 +1,11 @@
 /** What operators do with registered skills: switch versions on and off, roll majors out and back, take them away. */
 import { isJsonObject } from '#contract'
 import type { HttpReply, HttpRequest, JsonObject, Route, SkillCatalogue } from '#contract'
+import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 import { TEXT_OR_NULL } from './schema.ts'
 import { TRACK, VERSION, trackDocument, versionDocument, weightOf } from './skill-document.ts'
-import { idOf, recordOf, tenantOf, versionOf, viewOf } from './skills.ts'
+import { idOf, recordOf, versionOf, viewOf } from './skills.ts'
 
 const NOTE: JsonObject = {
   type: 'object',

@@ -2,9 +2,10 @@
  * Running skills: at once, with the answer; as events; or later (`Prefer: respond-async`, RFC 7240). The same Idempotency-Key is the same
  * run. What became of a run is `runs.ts`.
  */
-import { DeniedError, InvalidError, MAX_IDEMPOTENCY_KEY_CHARS, isJsonObject, isTraceparent, readIdempotencyKey } from '#contract'
+import { InvalidError, MAX_IDEMPOTENCY_KEY_CHARS, isJsonObject, isTraceparent, readIdempotencyKey } from '#contract'
 import type { HttpReply, HttpRequest, Invocation, JsonObject, JsonValue, Route, SkillOutcome } from '#contract'
 import { ProtocolError } from '../problem.ts'
+import { principalOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 import { eventOf, resultDocument, timesDocument } from './run-document.ts'
 import { COUNT, TEXT, objectOf } from './schema.ts'
@@ -84,8 +85,9 @@ export function skillRunRoutes({ services }: Hub): readonly Route[] {
   }
 }
 
-function invocationOf({ params, body, headers, principal }: HttpRequest): Invocation {
-  if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
+function invocationOf(request: HttpRequest): Invocation {
+  const { params, body, headers } = request
+  const principal = principalOf(request)
   const given: { readonly [name: string]: JsonValue } = isJsonObject(body) ? body : {}
   const { input, version, timeout_ms: timeoutMs } = given
   const asked = versionOf(params['major'], version)

@@ -17,6 +17,7 @@ import type { Hub } from './hub.ts'
 import { keyRoutes } from './keys.ts'
 import { mediaRoutes } from './media.ts'
 import { messageRoutes } from './messages.ts'
+import { modelRoutes } from './models.ts'
 import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
 import { revocationRoutes } from './revocations.ts'
@@ -42,6 +43,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
     ...agentChangeRoutes(hub),
+    ...modelRoutes(hub),
     ...skillRunRoutes(hub),
     ...runRoutes(hub),
     ...skillRoutes(hub),

@@ -2,7 +2,7 @@
  * What the claims of a verified token say about its holder, by what the issuer's configuration says they mean. Pure: nothing here trusts
  * or checks a signature.
  */
-import { DEFAULT_TENANT, TENANT_NAME, isJsonObject } from '#contract'
+import { DEFAULT_TENANT, TENANT_PATTERN, isJsonObject } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 
 /** Where in a token's claims things stand: the name of a claim, or a dotted path into one. */
@@ -42,7 +42,7 @@ export function readHolder(claims: JsonObject, paths: ClaimPaths, fixedTenant: s
 function tenantOf(claims: JsonObject, path: string | null, fixed: string | null): string | null {
   const claimed = path === null ? undefined : claimAt(claims, path)
   if (claimed === undefined) return fixed
-  if (typeof claimed !== 'string' || !new RegExp(TENANT_NAME).test(claimed)) return null
+  if (typeof claimed !== 'string' || !new RegExp(TENANT_PATTERN).test(claimed)) return null
   return claimed === DEFAULT_TENANT && fixed !== DEFAULT_TENANT ? null : claimed
 }
 

@@ -24,6 +24,7 @@ interface Bench {
   /** What was said; null where it was void. */
   readonly said: (string | null)[]
   readonly ask: (rest?: Partial<Ask>) => Promise<Answer>
+  readonly reconfigure: (config: ModelsConfig) => void
 }
 
 async function bench(
@@ -60,7 +61,7 @@ async function bench(
       onVoid: () => said.push(null),
       ...rest,
     })
-  return { one, two, clock, metrics, said, ask }
+  return { one, two, clock, metrics, said, ask, reconfigure: (config) => router.reconfigure(config) }
 }
 
 const status = (code: number, error?: object, headers?: { readonly [name: string]: string }): Line => ({
@@ -314,4 +315,26 @@ test('the built-in model needs nobody', async () => {
   assert.equal(completion.text, 'Hello! I am the built-in model: I work offline and repeat what I hear. You said: hi')
   assert.equal(said.join(''), completion.text)
   assert.equal(usage.costNano, 0)
+})
+
+test('another key is used from the next call on, also where the one before was refused, and what runs ends as it began', async () => {
+  const { one, two, clock, ask, reconfigure } = await bench({ clock: new FakeClock() })
+  one.add(status(401), { do: 'hold', line: { do: 'text', text: 'from before' } })
+  assert.equal((await ask()).name, 'two/b', 'a provider that refuses the key rests')
+  const [first, second] = [one, two].map(({ requests }) => requests[0]?.headers.host)
+  const configOf = (apiKey: string): ModelsConfig =>
+    modelsConfig({ providers: { one: { baseUrl: `http://${first}/v1`, apiKey }, two: { baseUrl: `http://${second}/v1` } } })
+  reconfigure(configOf('sk-second'))
+  const running = ask()
+  await one.received(2)
+  reconfigure(configOf('sk-third'))
+  assert.equal((await ask()).name, 'one/a')
+  one.release()
+  assert.equal((await running).completion.text, 'from before')
+  assert.deepEqual(
+    one.requests.map(({ headers }) => headers.authorization),
+    ['Bearer sk-very-secret', 'Bearer sk-second', 'Bearer sk-third'],
+  )
+  assert.ok(clock.pending > 0)
+  clock.advance(600_000)
 })

@@ -101,6 +101,7 @@ void test('maps a message to account, conversation, sender and lane', async () =
       fingerprint: null,
       lane: 'admin/abc',
       account: 'admin',
+      tenant: 'default',
       peer: { kind: 'direct', id: 'abc', thread: null },
       sender: '123',
       at: host.clock.now(),

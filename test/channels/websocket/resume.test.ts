@@ -1,7 +1,7 @@
 /** Resuming: whatever is cut and whenever, each reply reaches the client once and in its order. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { asMessageId } from '#contract'
+import { DEFAULT_TENANT, asMessageId } from '#contract'
 import type { Channel, JsonObject, MessageId, ReplyView } from '#contract'
 import { websocket } from '../../../channels/websocket/websocket.ts'
 import { MemoryHost } from '../../support/channel-host.ts'
@@ -63,7 +63,16 @@ void test('holds live frames back during a replay, in their order, and drops wha
   client.send({ type: 'subscribe', since: 0 })
   while (host.pages === 0) await tick()
   for (const stored of late) host.announce(LANE, stored)
-  host.feed.emit({ type: 'delta', messageId: asMessageId('msg-1'), channel: 'ws', lane: LANE, session: null, agent: null, text: 'live' })
+  host.feed.emit({
+    type: 'delta',
+    tenant: DEFAULT_TENANT,
+    messageId: asMessageId('msg-1'),
+    channel: 'ws',
+    lane: LANE,
+    session: null,
+    agent: null,
+    text: 'live',
+  })
   reply('c')
   const { last_seq } = await client.next('subscribed')
   client.send({ type: 'ping' })
@@ -77,7 +86,16 @@ void test('holds live frames back during a replay, in their order, and drops wha
 void test('tells no text of a reply that the replay brought whole, whenever the feed told it', async () => {
   const client = await SocketClient.open(server.origin)
   const delta = (messageId: MessageId): void =>
-    host.feed.emit({ type: 'delta', messageId, channel: 'ws', lane: LANE, session: null, agent: null, text: 'live' })
+    host.feed.emit({
+      type: 'delta',
+      tenant: DEFAULT_TENANT,
+      messageId,
+      channel: 'ws',
+      lane: LANE,
+      session: null,
+      agent: null,
+      text: 'live',
+    })
   const stored = host.store(LANE, 'whole')
   const other = asMessageId('msg-other')
   client.send({ type: 'subscribe', since: 0 })

@@ -166,6 +166,7 @@ void test('maps a message to account, conversation, sender and lane', async () =
     key: 'admin:a%2Fb%20c:m1',
     lane: 'admin/a/b c',
     account: 'admin',
+    tenant: 'default',
     peer: { kind: 'direct', id: 'a/b c', thread: null },
     sender: 'u',
     at: host.clock.now(),

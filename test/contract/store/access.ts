@@ -1,6 +1,6 @@
 /** Keys, registered agents, kept answers, the channels' own values. */
 import type { KeyRecord, RevocationRecord, RoleRecord } from '#contract'
-import { asKeyId, newAgentId, newKeyId, newRevocationId } from '#contract'
+import { DEFAULT_TENANT, asKeyId, newAgentId, newKeyId, newRevocationId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -13,6 +13,7 @@ export function accessSuite(use: UseStore): void {
       use(async ({ store, crash }) => {
         const key: KeyRecord = {
           id: newKeyId(T),
+          tenant: DEFAULT_TENANT,
           name: 'ops',
           hash: 'ab'.repeat(32),
           scopes: ['messages:write', 'admin'],
@@ -29,9 +30,9 @@ export function accessSuite(use: UseStore): void {
         await store.keys.add(other)
         await store.keys.touch(key.id, T + 60_000)
         await store.keys.touch(key.id, T)
-        assert.equal(await store.keys.revoke(other.id, T + 9), true)
-        assert.equal(await store.keys.revoke(other.id, T + 10), false)
-        assert.equal(await store.keys.revoke(asKeyId('key-none'), T), false)
+        assert.equal(await store.keys.revoke(DEFAULT_TENANT, other.id, T + 9), true)
+        assert.equal(await store.keys.revoke(DEFAULT_TENANT, other.id, T + 10), false)
+        assert.equal(await store.keys.revoke(DEFAULT_TENANT, asKeyId('key-none'), T), false)
         assert.deepEqual(await (await crash()).keys.list(), [
           { ...key, lastUsedAt: T + 60_000 },
           { ...other, revokedAt: T + 9 },
@@ -44,6 +45,7 @@ export function accessSuite(use: UseStore): void {
       use(async ({ store, crash }) => {
         const key: KeyRecord = {
           id: newKeyId(T),
+          tenant: DEFAULT_TENANT,
           name: 'ops',
           hash: 'ab'.repeat(32),
           scopes: [],
@@ -61,7 +63,7 @@ export function accessSuite(use: UseStore): void {
         assert.deepEqual(await store.keys.list(), [{ ...key, hash: 'cd'.repeat(32), previous }])
         assert.equal(await store.keys.rotate(key.id, 'ef'.repeat(32), null), true)
         assert.equal(await store.keys.rotate(asKeyId('key-none'), '01'.repeat(32), null), false)
-        await store.keys.revoke(key.id, T)
+        await store.keys.revoke(DEFAULT_TENANT, key.id, T)
         assert.equal(await store.keys.rotate(key.id, '01'.repeat(32), null), false)
         assert.deepEqual(await (await crash()).keys.list(), [{ ...key, hash: 'ef'.repeat(32), revokedAt: T }])
       }),
@@ -123,7 +125,13 @@ export function accessSuite(use: UseStore): void {
     test(
       'keeps the id of an agent that is registered again under its name',
       use(async ({ store }) => {
-        const agent = { id: newAgentId(T), name: 'helper', declaration: { version: '1.0.0', capabilities: ['chat'] }, createdAt: T }
+        const agent = {
+          id: newAgentId(T),
+          tenant: DEFAULT_TENANT,
+          name: 'helper',
+          declaration: { version: '1.0.0', capabilities: ['chat'] },
+          createdAt: T,
+        }
         assert.deepEqual(await store.agents.put(agent), agent)
         const changed = { ...agent, declaration: { version: '2.0.0' } }
         assert.deepEqual(await store.agents.put({ ...changed, id: newAgentId(T + 1), createdAt: T + 1 }), changed)

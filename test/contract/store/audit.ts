@@ -1,5 +1,5 @@
 /** The audit's port: entries in a chain, in the transaction of the write they tell of, and gone only under a seal. */
-import { AUDIT_ROOT, newKeyId } from '#contract'
+import { DEFAULT_TENANT, AUDIT_ROOT, newKeyId } from '#contract'
 import type { AuditEntry, KeyRecord } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -118,6 +118,7 @@ export function auditSuite(use: UseStore): void {
         const id = newKeyId(T)
         const key: KeyRecord = {
           id,
+          tenant: DEFAULT_TENANT,
           name: 'ops',
           hash: 'ab'.repeat(32),
           scopes: [],
@@ -136,7 +137,7 @@ export function auditSuite(use: UseStore): void {
         await assert.rejects(Promise.all([store.keys.add(key), store.keys.touch(id, T)]))
         // What changes nothing carries nothing.
         const third = lend(auditEntry({ action: 'in vain' }))
-        assert.equal(await store.keys.revoke(newKeyId(T), T), false)
+        assert.equal(await store.keys.revoke(DEFAULT_TENANT, newKeyId(T), T), false)
         await store.keys.touch(id, T + 60_000)
         const after = await crash()
         assert.deepEqual(

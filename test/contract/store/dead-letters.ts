@@ -1,6 +1,6 @@
 /** What was given up: replayed once, edited, discarded. */
 import type { Acceptance, DeadLetterId, Store } from '#contract'
-import { asDeadLetterId, newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, asDeadLetterId, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -36,20 +36,23 @@ export function deadLetterSuite(use: UseStore): void {
       'are listed with filters, and counted for health',
       use(async ({ store }) => {
         assert.deepEqual(await store.deadLetters.open(), { count: 0, oldestAt: null })
-        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 0, run: 0 }, ever: 0 })
+        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 0, run: 0, webhook: 0 }, ever: 0 })
         const first = await dead(store, 'p', 'x')
         const second = await deadDelivery(store, 'q')
-        const list = async (filter: Parameters<typeof store.deadLetters.list>[0], before: number | null = null): Promise<DeadLetterId[]> =>
-          (await store.deadLetters.list(filter, before, 9)).map((letter) => letter.id)
+        const list = async (
+          filter: Omit<Parameters<typeof store.deadLetters.list>[0], 'tenant'>,
+          before: number | null = null,
+        ): Promise<DeadLetterId[]> =>
+          (await store.deadLetters.list({ tenant: DEFAULT_TENANT, ...filter }, before, 9)).map((letter) => letter.id)
         assert.deepEqual(await list({}), [second.letter, first.letter])
         assert.deepEqual(await list({}, 2), [first.letter])
         assert.deepEqual(await list({ kind: 'delivery' }), [second.letter])
         assert.deepEqual(await list({ reason: 'X', channel: 'web', status: 'open' }), [second.letter, first.letter])
         assert.deepEqual(await list({ status: 'discarded' }), [])
         assert.deepEqual(await store.deadLetters.open(), { count: 2, oldestAt: T })
-        await store.deadLetters.discard(first.letter, T)
-        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 1, run: 0 }, ever: 2 })
-        assert.equal(await store.deadLetters.get(NONE), null)
+        await store.deadLetters.discard(DEFAULT_TENANT, first.letter, T)
+        assert.deepEqual(await store.deadLetters.census(), { open: { message: 0, delivery: 1, run: 0, webhook: 0 }, ever: 2 })
+        assert.equal(await store.deadLetters.get(DEFAULT_TENANT, NONE), null)
       }),
     )
 
@@ -59,11 +62,11 @@ export function deadLetterSuite(use: UseStore): void {
         // So that the letter's own number is that of another message.
         await answered(store, 'q', 'of somebody else', 'answer')
         const { letter, envelope } = await dead(store, 'p', 'x')
-        const origin = await store.deadLetters.origin(letter)
+        const origin = await store.deadLetters.origin(DEFAULT_TENANT, letter)
         assert.deepEqual(origin, { envelope, session: session('p'), origin: null })
         const parts = session('p', 'other')
         const routed = { ...envelope, session: parts.key }
-        const replay = { id: letter, now: T + 1, route: { agent: 'other', session: parts, envelope: routed } }
+        const replay = { tenant: DEFAULT_TENANT, id: letter, now: T + 1, route: { agent: 'other', session: parts, envelope: routed } }
         assert.deepEqual(await store.deadLetters.replay({ ...replay, route: null }), { status: 'unroutable' })
         assert.deepEqual(await store.deadLetters.replay(replay), {
           status: 'replayed',
@@ -72,13 +75,13 @@ export function deadLetterSuite(use: UseStore): void {
           session: parts.key,
           agent: 'other',
         })
-        const view = await store.inbox.get(envelope.id)
+        const view = await store.inbox.get(DEFAULT_TENANT, envelope.id)
         assert.deepEqual(
           [view?.status, view?.attempts, view?.reason, view?.turn, view?.session, view?.agent, view?.doneAt],
           ['queued', 0, null, null, parts.key, 'other', null],
         )
         assert.deepEqual(await store.deadLetters.replay(replay), { status: 'settled', was: 'replayed' })
-        const settled = await store.deadLetters.get(letter)
+        const settled = await store.deadLetters.get(DEFAULT_TENANT, letter)
         assert.deepEqual([settled?.status, settled?.settledAt], ['replayed', T + 1])
         const result = await store.turns.claim(claiming(parts.key))
         assert.ok(result.status === 'claimed')
@@ -91,12 +94,17 @@ export function deadLetterSuite(use: UseStore): void {
       'can die again after a replay, with another letter',
       use(async ({ store }) => {
         const { letter, envelope } = await dead(store, 'p', 'x')
-        await store.deadLetters.replay({ id: letter, now: T, route: { agent: 'main', session: session('p'), envelope } })
+        await store.deadLetters.replay({
+          tenant: DEFAULT_TENANT,
+          id: letter,
+          now: T,
+          route: { agent: 'main', session: session('p'), envelope },
+        })
         const turn = await claimed(store, 'p')
         assert.deepEqual([turn.history, turn.steps], [[], []])
         await store.turns.fail(refOf(turn), X, { deadLetter: newDeadLetterId(T) }, T)
         assert.deepEqual(
-          (await store.deadLetters.list({}, null, 9)).map((each) => [each.ref, each.status]),
+          (await store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 9)).map((each) => [each.ref, each.status]),
           [
             [envelope.id, 'open'],
             [envelope.id, 'replayed'],
@@ -109,8 +117,8 @@ export function deadLetterSuite(use: UseStore): void {
       'bring a delivery back once',
       use(async ({ store }) => {
         const { letter } = await deadDelivery(store, 'p')
-        assert.equal(await store.deadLetters.origin(letter), null)
-        const replay = { id: letter, now: T + 1, route: null }
+        assert.equal(await store.deadLetters.origin(DEFAULT_TENANT, letter), null)
+        const replay = { tenant: DEFAULT_TENANT, id: letter, now: T + 1, route: null }
         assert.deepEqual(await store.deadLetters.replay(replay), { status: 'replayed', kind: 'delivery', channel: 'web' })
         const [item] = await store.outbox.heads({ channels: ['web'], now: T + 1, limit: 9 })
         assert.deepEqual([item?.attempt, item?.status, item?.dueAt], [0, 'pending', T + 1])
@@ -124,16 +132,16 @@ export function deadLetterSuite(use: UseStore): void {
       use(async ({ store }) => {
         const first = await dead(store, 'p', 'wrong')
         const second = await deadDelivery(store, 'q')
-        assert.equal(await store.deadLetters.edit(first.letter, { text: 'right' }), true)
-        assert.equal(await store.deadLetters.edit(second.letter, { text: 'better' }), true)
-        assert.equal(await store.deadLetters.edit(NONE, { text: 'x' }), false)
+        assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, first.letter, { text: 'right' }), true)
+        assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, second.letter, { text: 'better' }), true)
+        assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, NONE, { text: 'x' }), false)
         const changed = { ...first.envelope, payload: { text: 'right' } }
-        assert.deepEqual((await store.deadLetters.get(first.letter))?.content, changed)
-        assert.deepEqual((await store.deadLetters.origin(first.letter))?.envelope, changed)
-        await store.deadLetters.replay({ id: second.letter, now: T, route: null })
+        assert.deepEqual((await store.deadLetters.get(DEFAULT_TENANT, first.letter))?.content, changed)
+        assert.deepEqual((await store.deadLetters.origin(DEFAULT_TENANT, first.letter))?.envelope, changed)
+        await store.deadLetters.replay({ tenant: DEFAULT_TENANT, id: second.letter, now: T, route: null })
         const [item] = await store.outbox.heads({ channels: ['web'], now: T, limit: 9 })
         assert.equal(item?.rendered.text, 'better')
-        assert.equal(await store.deadLetters.edit(second.letter, { text: 'late' }), false)
+        assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, second.letter, { text: 'late' }), false)
       }),
     )
 
@@ -141,10 +149,13 @@ export function deadLetterSuite(use: UseStore): void {
       'are discarded for good',
       use(async ({ store }) => {
         const { letter, ...given } = await dead(store, 'p', 'x')
-        assert.equal(await store.deadLetters.discard(letter, T + 1), 'discarded')
-        assert.equal(await store.deadLetters.discard(letter, T + 2), 'settled')
-        assert.equal(await store.deadLetters.discard(NONE, T), 'missing')
-        assert.deepEqual(await store.deadLetters.replay({ id: letter, now: T, route: null }), { status: 'settled', was: 'discarded' })
+        assert.equal(await store.deadLetters.discard(DEFAULT_TENANT, letter, T + 1), 'discarded')
+        assert.equal(await store.deadLetters.discard(DEFAULT_TENANT, letter, T + 2), 'settled')
+        assert.equal(await store.deadLetters.discard(DEFAULT_TENANT, NONE, T), 'missing')
+        assert.deepEqual(await store.deadLetters.replay({ tenant: DEFAULT_TENANT, id: letter, now: T, route: null }), {
+          status: 'settled',
+          was: 'discarded',
+        })
         assert.equal(await statusOf(store, given), 'dead')
         assert.equal((await store.deadLetters.open()).count, 0)
       }),

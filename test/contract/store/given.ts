@@ -14,7 +14,7 @@ import type {
   TurnEnd,
   TurnRef,
 } from '#contract'
-import { asSessionKey, newDeadLetterId, newDeliveryId, newMessageId, newTurnId } from '#contract'
+import { DEFAULT_TENANT, asSessionKey, newDeadLetterId, newDeliveryId, newMessageId, newTurnId } from '#contract'
 import assert from 'node:assert/strict'
 
 export interface StoreUnderTest {
@@ -40,6 +40,7 @@ export const T = 1_700_000_000_000
 export function session(peer: string, agent = 'main'): SessionParts {
   return {
     key: asSessionKey(`agent:${agent}:web:default:direct:${encodeURIComponent(peer.toWellFormed())}`),
+    tenant: DEFAULT_TENANT,
     agent,
     channel: 'web',
     account: 'default',
@@ -52,6 +53,7 @@ export function session(peer: string, agent = 'main'): SessionParts {
 export function message(peer: string, text: string, change: Partial<Acceptance> = {}): Acceptance {
   const parts = session(peer)
   return {
+    tenant: DEFAULT_TENANT,
     envelope: {
       version: 1,
       id: newMessageId(T),
@@ -193,7 +195,7 @@ export async function answered(
 }
 
 export async function statusOf(store: Store, given: Acceptance): Promise<string | undefined> {
-  return (await store.inbox.get(given.envelope.id))?.status
+  return (await store.inbox.get(DEFAULT_TENANT, given.envelope.id))?.status
 }
 
 /** Invariant 1. */

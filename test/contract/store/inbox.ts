@@ -1,6 +1,6 @@
 /** T0 and the questions about messages. */
 import type { MessageView } from '#contract'
-import { asMessageId, newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, asMessageId, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -25,8 +25,8 @@ export function inboxSuite(use: UseStore): void {
         }
         const later = await crash()
         for (const { envelope } of all) {
-          assert.deepEqual((await store.inbox.get(envelope.id))?.envelope, envelope)
-          assert.deepEqual((await later.inbox.get(envelope.id))?.envelope, envelope)
+          assert.deepEqual((await store.inbox.get(DEFAULT_TENANT, envelope.id))?.envelope, envelope)
+          assert.deepEqual((await later.inbox.get(DEFAULT_TENANT, envelope.id))?.envelope, envelope)
         }
       }),
     )
@@ -46,7 +46,7 @@ export function inboxSuite(use: UseStore): void {
         await Promise.all(bad)
         assert.deepEqual(await Promise.all([before, after]), [{ status: 'new' }, { status: 'new' }])
         assert.deepEqual(
-          (await store.inbox.list({}, null, 9)).map((view) => view.envelope.payload),
+          (await store.inbox.list({ tenant: DEFAULT_TENANT }, null, 9)).map((view) => view.envelope.payload),
           [{ text: 'after' }, { text: 'before' }],
         )
       }),
@@ -56,7 +56,7 @@ export function inboxSuite(use: UseStore): void {
       'shows a new message as queued',
       use(async ({ store }) => {
         const given = await accepted(store, 'p', 'hello', { acceptedAt: T + 5 })
-        assert.deepEqual(await store.inbox.get(given.envelope.id), {
+        assert.deepEqual(await store.inbox.get(DEFAULT_TENANT, given.envelope.id), {
           id: given.envelope.id,
           seq: 1,
           channel: 'web',
@@ -71,7 +71,7 @@ export function inboxSuite(use: UseStore): void {
           doneAt: null,
           envelope: given.envelope,
         } satisfies MessageView)
-        assert.equal(await store.inbox.get(asMessageId('msg-none')), null)
+        assert.equal(await store.inbox.get(DEFAULT_TENANT, asMessageId('msg-none')), null)
       }),
     )
 
@@ -91,7 +91,7 @@ export function inboxSuite(use: UseStore): void {
         await store.turns.end(refOf(turn), done(), T)
         assert.deepEqual(await store.inbox.accept(message('p', 'one', again)), stored)
         assert.deepEqual(await (await crash()).inbox.accept(message('p', 'one', again)), stored)
-        assert.equal((await store.inbox.list({}, null, 9)).length, 1)
+        assert.equal((await store.inbox.list({ tenant: DEFAULT_TENANT }, null, 9)).length, 1)
       }),
     )
 
@@ -130,10 +130,10 @@ export function inboxSuite(use: UseStore): void {
           agent: null,
           dead: { id, reason, origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } } },
         })
-        const view = await store.inbox.get(given.envelope.id)
+        const view = await store.inbox.get(DEFAULT_TENANT, given.envelope.id)
         assert.deepEqual([view?.status, view?.reason, view?.doneAt, view?.session], ['dead', reason, T, null])
-        const letter = await store.deadLetters.get(id)
-        assert.deepEqual(await store.deadLetters.origin(id), {
+        const letter = await store.deadLetters.get(DEFAULT_TENANT, id)
+        assert.deepEqual(await store.deadLetters.origin(DEFAULT_TENANT, id), {
           envelope: given.envelope,
           session: null,
           origin: { account: 'world', peer: { kind: 'direct', id: 'p', thread: null } },
@@ -149,7 +149,7 @@ export function inboxSuite(use: UseStore): void {
       use(async ({ store, crash }) => {
         const all = Array.from({ length: 200 }, (_, i) => message(`p${i % 7}`, `message ${i}`))
         await Promise.all(all.map((given) => store.inbox.accept(given)))
-        const kept = (await (await crash()).inbox.list({}, null, 300)).toReversed()
+        const kept = (await (await crash()).inbox.list({ tenant: DEFAULT_TENANT }, null, 300)).toReversed()
         assert.deepEqual(
           kept.map((view) => view.id),
           all.map((given) => given.envelope.id),
@@ -165,8 +165,14 @@ export function inboxSuite(use: UseStore): void {
         await accepted(store, 'p', '3')
         await accepted(store, 'p', '4', { agent: 'other' })
         const turn = await claimed(store, 'q')
-        const texts = async (filter: Parameters<typeof store.inbox.list>[0], before: number | null = null, limit = 9): Promise<unknown[]> =>
-          (await store.inbox.list(filter, before, limit)).map((view) => view.envelope.payload).map((payload) => Object.values(payload)[0])
+        const texts = async (
+          filter: Omit<Parameters<typeof store.inbox.list>[0], 'tenant'>,
+          before: number | null = null,
+          limit = 9,
+        ): Promise<unknown[]> =>
+          (await store.inbox.list({ tenant: DEFAULT_TENANT, ...filter }, before, limit))
+            .map((view) => view.envelope.payload)
+            .map((payload) => Object.values(payload)[0])
         assert.deepEqual(await texts({}), ['4', '3', '2', '1'])
         assert.deepEqual(await texts({}, null, 2), ['4', '3'])
         assert.deepEqual(await texts({}, 3, 2), ['2', '1'])
@@ -175,7 +181,7 @@ export function inboxSuite(use: UseStore): void {
         assert.deepEqual(await texts({ agent: 'other', channel: 'web' }), ['4'])
         assert.deepEqual(await texts({ account: 'default', channel: 'none' }), [])
         assert.deepEqual(await texts({ account: 'default' }, null, 1), ['4'])
-        assert.equal((await store.inbox.get(turn.messages[0]?.envelope.id ?? asMessageId('')))?.turn, turn.id)
+        assert.equal((await store.inbox.get(DEFAULT_TENANT, turn.messages[0]?.envelope.id ?? asMessageId('')))?.turn, turn.id)
       }),
     )
 

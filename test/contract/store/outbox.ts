@@ -1,6 +1,6 @@
 /** T6 and T7, what platforms say afterwards, and parts that answer no message. */
 import type { Acceptance, ClaimedTurn, DeadLetterId, DeliveryEnd, DeliveryNews, OutboxItem, PostedDelivery, Store } from '#contract'
-import { asDeliveryId, newDeadLetterId, newDeliveryId } from '#contract'
+import { DEFAULT_TENANT, asDeliveryId, newDeadLetterId, newDeliveryId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -34,6 +34,7 @@ const confirm = (change: Partial<Extract<DeliveryEnd, { status: 'confirm' }>> = 
   ...change,
 })
 const notice = (change: Partial<PostedDelivery> = {}): PostedDelivery => ({
+  tenant: DEFAULT_TENANT,
   id: newDeliveryId(T),
   channel: 'web',
   lane: 'lane-p',
@@ -154,7 +155,7 @@ export function outboxSuite(use: UseStore): void {
         await store.outbox.sending(id, T)
         const deadLetter = newDeadLetterId(T)
         await store.outbox.finish(id, { status: 'dead', failure: X, deadLetter }, T + 5)
-        const letter = await store.deadLetters.get(deadLetter)
+        const letter = await store.deadLetters.get(DEFAULT_TENANT, deadLetter)
         assert.deepEqual(
           { ...letter, seq: 0 },
           {
@@ -249,16 +250,16 @@ export function outboxSuite(use: UseStore): void {
         const { id } = await head(store)
         const shared = { id, seq: 1, messageId: envelope.id, channel: 'web', lane: 'lane-p', to: { chat: 'p' }, text: '1', index: 0, of: 2 }
         const pending = { status: 'pending', attempts: 0, error: null, platformId: null, news: null, createdAt: T, dueAt: T, doneAt: null }
-        assert.deepEqual(await store.outbox.get(id), { ...shared, ...pending })
+        assert.deepEqual(await store.outbox.get(DEFAULT_TENANT, id), { ...shared, ...pending })
         await store.outbox.sending(id, T)
         await store.outbox.finish(id, retry(), T)
-        const tried = await store.outbox.get(id)
+        const tried = await store.outbox.get(DEFAULT_TENANT, id)
         assert.deepEqual([tried?.status, tried?.attempts, tried?.error, tried?.dueAt], ['pending', 1, X, T + 100])
         await store.outbox.sending(id, T)
         await store.outbox.finish(id, { status: 'sent', platformId: 'm-1' }, T + 9)
         const ended = { status: 'sent', attempts: 2, platformId: 'm-1', dueAt: null, doneAt: T + 9 }
-        assert.deepEqual(await store.outbox.get(id), { ...shared, ...pending, ...ended })
-        assert.equal(await store.outbox.get(asDeliveryId('dlv-none')), null)
+        assert.deepEqual(await store.outbox.get(DEFAULT_TENANT, id), { ...shared, ...pending, ...ended })
+        assert.equal(await store.outbox.get(DEFAULT_TENANT, asDeliveryId('dlv-none')), null)
         assert.equal((await store.inbox.repliesOfTurn(turn.id)).length, 2)
       }),
     )
@@ -279,7 +280,7 @@ export function outboxSuite(use: UseStore): void {
           items.map((item) => item.messageId),
           [p.envelope.id, null, null],
         )
-        const view = await later.outbox.get(first.id)
+        const view = await later.outbox.get(DEFAULT_TENANT, first.id)
         assert.deepEqual([view?.messageId, view?.status, view?.createdAt], [null, 'pending', T + 1])
         assert.deepEqual(
           (await later.inbox.repliesOfLane('web', 'lane-p', 0, 9)).map((reply) => reply.text),
@@ -295,7 +296,7 @@ export function outboxSuite(use: UseStore): void {
         await store.outbox.post([part], T)
         const deadLetter = newDeadLetterId(T)
         await store.outbox.finish(part.id, { status: 'dead', failure: X, deadLetter }, T)
-        const letter = await store.deadLetters.get(deadLetter)
+        const letter = await store.deadLetters.get(DEFAULT_TENANT, deadLetter)
         assert.equal(letter?.session, null)
         assert.deepEqual(letter?.content, {
           id: part.id,
@@ -306,15 +307,15 @@ export function outboxSuite(use: UseStore): void {
           index: 0,
           of: 1,
         })
-        assert.equal(await store.deadLetters.origin(deadLetter), null)
-        assert.deepEqual(await store.deadLetters.replay({ id: deadLetter, now: T + 1, route: null }), {
+        assert.equal(await store.deadLetters.origin(DEFAULT_TENANT, deadLetter), null)
+        assert.deepEqual(await store.deadLetters.replay({ tenant: DEFAULT_TENANT, id: deadLetter, now: T + 1, route: null }), {
           status: 'replayed',
           kind: 'delivery',
           channel: 'web',
         })
         const again = await head(store, T + 1)
         assert.deepEqual([again.id, again.attempt, again.to], [part.id, 0, { chat: 'p' }])
-        assert.equal((await store.outbox.get(part.id))?.doneAt, null)
+        assert.equal((await store.outbox.get(DEFAULT_TENANT, part.id))?.doneAt, null)
       }),
     )
 
@@ -327,7 +328,7 @@ export function outboxSuite(use: UseStore): void {
         assert.equal(await tell(store, 'm-1', { state: 'delivered' }), 'repeated')
         assert.equal(await tell(store, 'm-1', { state: 'read' }), 'noted')
         assert.equal(await tell(store, 'm-1', { state: 'delivered' }), 'repeated')
-        const view = await store.outbox.get(id)
+        const view = await store.outbox.get(DEFAULT_TENANT, id)
         assert.deepEqual([view?.news, view?.status, view?.doneAt], ['read', 'sent', T + 3])
         assert.equal(await tell(store, 'm-2', { state: 'read' }), 'unknown')
         const elsewhere = { channel: 'phone', platformId: 'm-1', news: { state: 'read' }, deadLetter: newDeadLetterId(T), now: T } as const
@@ -343,14 +344,14 @@ export function outboxSuite(use: UseStore): void {
         assert.equal(await tell(store, 'm-1', { state: 'failed', failure: X }, deadLetter), 'noted')
         assert.equal(await tell(store, 'm-1', { state: 'failed', failure: X }), 'repeated')
         assert.equal(await tell(store, 'm-1', { state: 'read' }), 'repeated')
-        const view = await store.outbox.get(id)
+        const view = await store.outbox.get(DEFAULT_TENANT, id)
         assert.deepEqual([view?.status, view?.error, view?.news, view?.doneAt], ['dead', X, 'failed', T + 7])
-        const letters = await store.deadLetters.list({}, null, 9)
+        const letters = await store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 9)
         assert.deepEqual(
           letters.map((letter) => [letter.id, letter.ref, letter.reason, letter.attempts]),
           [[deadLetter, id, X, 1]],
         )
-        assert.equal((await store.deadLetters.get(deadLetter))?.session, session('p').key)
+        assert.equal((await store.deadLetters.get(DEFAULT_TENANT, deadLetter))?.session, session('p').key)
       }),
     )
 
@@ -360,12 +361,12 @@ export function outboxSuite(use: UseStore): void {
         const { id } = await sent(store, 'p', 'm-1')
         const deadLetter = newDeadLetterId(T)
         await tell(store, 'm-1', { state: 'failed', failure: X }, deadLetter)
-        await store.deadLetters.replay({ id: deadLetter, now: T, route: null })
+        await store.deadLetters.replay({ tenant: DEFAULT_TENANT, id: deadLetter, now: T, route: null })
         assert.equal(await tell(store, 'm-1', { state: 'failed', failure: X }), 'repeated')
         await store.outbox.sending(id, T)
         assert.equal(await tell(store, 'm-1', { state: 'failed', failure: X }), 'unknown')
         await store.outbox.finish(id, { status: 'sent', platformId: 'm-1' }, T)
-        assert.equal((await store.outbox.get(id))?.news, null)
+        assert.equal((await store.outbox.get(DEFAULT_TENANT, id))?.news, null)
         assert.equal(await tell(store, 'm-1', { state: 'failed', failure: X }), 'noted')
       }),
     )

@@ -1,6 +1,6 @@
 /** What a dead gateway leaves behind: resumed turns, counted crashes, leases. */
 import type { ClaimResult, Store } from '#contract'
-import { newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { StoreFeatures, UseStore } from './given.ts'
@@ -77,9 +77,9 @@ export function recoverySuite(use: UseStore, features: StoreFeatures): void {
         await accepted(store, 'p0', 'last')
         const later = await crash()
         const strip = async (from: Store): Promise<unknown> => [
-          await from.inbox.list({}, null, 99),
-          await from.sessions.list({}, null, 99),
-          await from.sessions.messages(session('p0').key, null, 99),
+          await from.inbox.list({ tenant: DEFAULT_TENANT }, null, 99),
+          await from.sessions.list({ tenant: DEFAULT_TENANT }, null, 99),
+          await from.sessions.messages(DEFAULT_TENANT, session('p0').key, null, 99),
           await from.inbox.repliesOfLane('web', 'lane-p1', 0, 99),
           await from.inbox.ledger(),
         ]

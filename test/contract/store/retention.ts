@@ -1,5 +1,5 @@
 /** What retention takes away, and what it must leave. */
-import { newDeadLetterId, newDeliveryId } from '#contract'
+import { DEFAULT_TENANT, newDeadLetterId, newDeliveryId } from '#contract'
 import type { DeliveryId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -22,7 +22,7 @@ export function retentionSuite(use: UseStore): void {
         assert.equal(await store.prune(LATER, 3), 2)
         assert.equal(await store.prune(LATER, 3), 0)
         for (const each of old) {
-          assert.equal(await store.inbox.get(each.envelope.id), null)
+          assert.equal(await store.inbox.get(DEFAULT_TENANT, each.envelope.id), null)
           assert.deepEqual(await store.inbox.steps(each.turn.id), [])
           assert.deepEqual(await store.inbox.repliesOfTurn(each.turn.id), [])
         }
@@ -49,9 +49,9 @@ export function retentionSuite(use: UseStore): void {
         await answered(store, 'gone', 'x', 'reply', { status: 'sent' })
         assert.equal(await store.prune(LATER, 1), 1)
         assert.equal(await store.prune(LATER, 9), 0)
-        await store.deadLetters.discard(letter, T)
+        await store.deadLetters.discard(DEFAULT_TENANT, letter, T)
         assert.equal(await store.prune(LATER, 9), 1)
-        assert.equal(await store.deadLetters.get(letter), null)
+        assert.equal(await store.deadLetters.get(DEFAULT_TENANT, letter), null)
         assert.equal((await store.inbox.ledger()).accepted, 3)
         assert.equal((await store.outbox.counts()).pending, 1)
       }),
@@ -62,7 +62,10 @@ export function retentionSuite(use: UseStore): void {
       use(async ({ store }) => {
         const post = async (): Promise<DeliveryId> => {
           const id = newDeliveryId(T)
-          await store.outbox.post([{ id, channel: 'web', lane: 'p', to: { chat: 'p' }, rendered: { text: 'x' }, index: 0, of: 1 }], T)
+          await store.outbox.post(
+            [{ id, tenant: DEFAULT_TENANT, channel: 'web', lane: 'p', to: { chat: 'p' }, rendered: { text: 'x' }, index: 0, of: 1 }],
+            T,
+          )
           return id
         }
         const [sent, lost, young, waiting] = [await post(), await post(), await post(), await post()]
@@ -72,11 +75,13 @@ export function retentionSuite(use: UseStore): void {
         await store.outbox.finish(young, { status: 'sent', platformId: null }, LATER)
         await answered(store, 'p', 'x', 'reply', { status: 'sent' })
         assert.deepEqual([await store.prune(LATER, 1), await store.prune(LATER, 9), await store.prune(LATER, 9)], [1, 1, 0])
-        await store.deadLetters.discard(letter, T)
+        await store.deadLetters.discard(DEFAULT_TENANT, letter, T)
         assert.equal(await store.prune(LATER, 9), 1)
-        const left = await Promise.all([sent, lost, young, waiting].map(async (id) => (await store.outbox.get(id))?.status ?? null))
+        const left = await Promise.all(
+          [sent, lost, young, waiting].map(async (id) => (await store.outbox.get(DEFAULT_TENANT, id))?.status ?? null),
+        )
         assert.deepEqual(left, [null, null, 'sent', 'pending'])
-        assert.equal(await store.deadLetters.get(letter), null)
+        assert.equal(await store.deadLetters.get(DEFAULT_TENANT, letter), null)
       }),
     )
 
@@ -84,10 +89,10 @@ export function retentionSuite(use: UseStore): void {
       'leaves the memory, and takes words that are none any more',
       use(async ({ store }) => {
         await answered(store, 'p', 'forgotten', 'FORGOTTEN', { status: 'sent' })
-        await store.sessions.reset(session('p').key, T)
+        await store.sessions.reset(DEFAULT_TENANT, session('p').key, T)
         await answered(store, 'p', 'remembered', 'REMEMBERED', { status: 'sent' })
         assert.equal(await store.prune(LATER, 9), 2)
-        const words = await store.sessions.messages(session('p').key, null, 9)
+        const words = await store.sessions.messages(DEFAULT_TENANT, session('p').key, null, 9)
         assert.deepEqual(
           words.map((entry) => entry.message.text),
           ['REMEMBERED', 'remembered'],

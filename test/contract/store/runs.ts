@@ -1,6 +1,6 @@
 /** Runs of skills: reserved by key, begun, ended, given up, brought back. */
 import type { DeadLetterView, NewRun, RunEnd, Store } from '#contract'
-import { newRunId } from '#contract'
+import { DEFAULT_TENANT, newRunId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -39,7 +39,7 @@ const failed = (change: Partial<RunEnd> = {}): RunEnd =>
   ending({ status: 'failed', outcome: { status: 'error', code: 'crashed', message: 'It failed.' }, dead: X, ...change })
 
 async function letterOf(store: Store): Promise<DeadLetterView> {
-  const [letter] = await store.deadLetters.list({ kind: 'run', status: 'open' }, null, 9)
+  const [letter] = await store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'run', status: 'open' }, null, 9)
   assert.ok(letter)
   return letter
 }
@@ -150,10 +150,12 @@ export function runSuite(use: UseStore): void {
           [run.id, X, 1, { skill: 'adder', version: '1.0.0', input: run.input, outcome, logs: 'hello\n' }],
         )
         assert.equal((await store.runs.get('default', run.id))?.status, 'dead')
-        await assert.rejects(store.deadLetters.edit(letter.id, { binary: 'AA==', media_type: 'a/b' }), { code: 'RUN_INPUT_NOT_JSON' })
-        assert.equal(await store.deadLetters.edit(letter.id, { json: { a: 2 } }), true)
-        assert.equal(await store.deadLetters.origin(letter.id), null)
-        const replay = { id: letter.id, now: T + 9, route: null }
+        await assert.rejects(store.deadLetters.edit(DEFAULT_TENANT, letter.id, { binary: 'AA==', media_type: 'a/b' }), {
+          code: 'RUN_INPUT_NOT_JSON',
+        })
+        assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, letter.id, { json: { a: 2 } }), true)
+        assert.equal(await store.deadLetters.origin(DEFAULT_TENANT, letter.id), null)
+        const replay = { tenant: DEFAULT_TENANT, id: letter.id, now: T + 9, route: null }
         assert.deepEqual(await store.deadLetters.replay(replay), { status: 'replayed', kind: 'run', run: run.id })
         assert.deepEqual(await store.deadLetters.replay(replay), { status: 'settled', was: 'replayed' })
         const again = await store.runs.get('default', run.id)
@@ -173,7 +175,7 @@ export function runSuite(use: UseStore): void {
         await store.runs.finish(run.id, failed({ status: 'unknown' }))
         assert.equal((await store.runs.get('default', run.id))?.status, 'unknown')
         const { id } = await letterOf(store)
-        assert.equal(await store.deadLetters.discard(id, T), 'discarded')
+        assert.equal(await store.deadLetters.discard(DEFAULT_TENANT, id, T), 'discarded')
         assert.equal((await store.runs.unfinished(0, 9)).length, 0)
       }),
     )
@@ -187,7 +189,7 @@ export function runSuite(use: UseStore): void {
         await store.runs.finish(dead.id, failed())
         await store.runs.finish(young.id, ending({ now: T + 101 }))
         assert.deepEqual([await store.prune(T + 50, 9), await store.prune(T + 50, 9)], [1, 0])
-        await store.deadLetters.discard((await letterOf(store)).id, T)
+        await store.deadLetters.discard(DEFAULT_TENANT, (await letterOf(store)).id, T)
         assert.equal(await store.prune(T + 50, 9), 1)
         const left = await store.runs.list({ tenant: 'default' }, null, 9)
         assert.deepEqual(

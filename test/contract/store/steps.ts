@@ -1,4 +1,5 @@
 /** T2 to T5: intents and results, messages that join or make a call pointless, compaction. */
+import { DEFAULT_TENANT } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -85,7 +86,7 @@ export function stepSuite(use: UseStore): void {
         })
         await store.turns.finishStep(finishing(again, 'llm:1', { end: done() }))
         for (const given of joining) {
-          const view = await store.inbox.get(given.envelope.id)
+          const view = await store.inbox.get(DEFAULT_TENANT, given.envelope.id)
           assert.deepEqual([view?.status, view?.turn], ['done', turn.id])
         }
         const next = await claimed(store, 'p')
@@ -120,7 +121,7 @@ export function stepSuite(use: UseStore): void {
         const skipped = await store.turns.startStep({ ...call, key: 'skill:c2' })
         assert.equal(skipped.status, 'skipped')
         assert.deepEqual(skipped.outcome.status === 'error' && skipped.outcome.code, 'skipped')
-        const [newest] = await store.sessions.messages(turn.session, null, 1)
+        const [newest] = await store.sessions.messages(DEFAULT_TENANT, turn.session, null, 1)
         assert.ok(newest?.message.role === 'tool')
         assert.deepEqual([newest.message.call, newest.message.skill], ['c2', 'mail'])
         const later = await claimed(store, 'p', { now: T + 10 })

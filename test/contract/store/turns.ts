@@ -1,6 +1,6 @@
 /** T1 and the ways a turn ends: claims, leases, fences, queue modes, retries. */
 import type { ClaimResult } from '#contract'
-import { newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -52,7 +52,7 @@ export function turnSuite(use: UseStore): void {
             more: true,
           },
         )
-        const view = await store.inbox.get(second.envelope.id)
+        const view = await store.inbox.get(DEFAULT_TENANT, second.envelope.id)
         assert.deepEqual([view?.status, view?.attempts, view?.turn], ['running', 1, turn.id])
         assert.equal(await idleUntil(store, 'p', { now: T + 8 }), T + 7 + 30_000)
         assert.equal(await idleUntil(store, 'p', { now: T + 8, owner: 'boot-2' }), T + 7 + 30_000)
@@ -188,7 +188,7 @@ export function turnSuite(use: UseStore): void {
         )
         assert.equal(ended.more, true)
         const later = await crash()
-        const view = await later.inbox.get(given.envelope.id)
+        const view = await later.inbox.get(DEFAULT_TENANT, given.envelope.id)
         assert.deepEqual([view?.status, view?.doneAt, view?.reason?.code], ['done', T + 9, 'interrupted'])
         const replies = await later.inbox.repliesOfTurn(turn.id)
         assert.deepEqual(
@@ -198,7 +198,7 @@ export function turnSuite(use: UseStore): void {
             [ended.seqs[1], '2', 2],
           ],
         )
-        assert.equal((await later.sessions.get(session('p').key))?.status, 'queued')
+        assert.equal((await later.sessions.get(DEFAULT_TENANT, session('p').key))?.status, 'queued')
       }),
     )
 
@@ -211,7 +211,7 @@ export function turnSuite(use: UseStore): void {
         await store.turns.finishStep(finishing(first, 'llm:1'))
         await store.turns.startStep(starting(first, 'llm:2'))
         await store.turns.fail(refOf(first), X, { retryAt: T + 100 }, T)
-        const view = await store.inbox.get(given.envelope.id)
+        const view = await store.inbox.get(DEFAULT_TENANT, given.envelope.id)
         assert.deepEqual([view?.status, view?.dueAt, view?.reason, view?.attempts], ['retrying', T + 100, X, 1])
         assert.equal(await idleUntil(store, 'p', { now: T + 99 }), T + 100)
         const second = await claimed(store, 'p', { now: T + 100 })
@@ -221,7 +221,7 @@ export function turnSuite(use: UseStore): void {
           { key: 'llm:1', kind: 'llm', status: 'done', attempts: 1, result: { text: 'result of llm:1' }, joined: [] },
           { key: 'llm:2', kind: 'llm', status: 'started', attempts: 1, result: null, joined: [] },
         ])
-        assert.deepEqual((await store.inbox.get(given.envelope.id))?.attempts, 2)
+        assert.deepEqual((await store.inbox.get(DEFAULT_TENANT, given.envelope.id))?.attempts, 2)
         assert.deepEqual(await store.turns.startStep(starting(second, 'llm:2')), { status: 'started', attempt: 2, joined: [] })
       }),
     )
@@ -232,11 +232,14 @@ export function turnSuite(use: UseStore): void {
         const given = await accepted(store, 'p', 'x')
         const turn = await claimed(store, 'p')
         await store.turns.end(refOf(turn), { status: 'waiting', until: T + 50, reason: X }, T)
-        const view = await store.inbox.get(given.envelope.id)
+        const view = await store.inbox.get(DEFAULT_TENANT, given.envelope.id)
         assert.deepEqual([view?.status, view?.dueAt, view?.reason], ['waiting', T + 50, X])
         assert.equal(await idleUntil(store, 'p', { now: T + 49 }), T + 50)
         assert.deepEqual((await claimed(store, 'p', { now: T + 50 })).attempt, 1)
-        assert.deepEqual([await statusOf(store, given), (await store.inbox.get(given.envelope.id))?.attempts], ['running', 1])
+        assert.deepEqual(
+          [await statusOf(store, given), (await store.inbox.get(DEFAULT_TENANT, given.envelope.id))?.attempts],
+          ['running', 1],
+        )
       }),
     )
 
@@ -261,7 +264,7 @@ export function turnSuite(use: UseStore): void {
         const turn = await claimed(store, 'p', { queue })
         const deadLetter = newDeadLetterId(T)
         assert.deepEqual(await store.turns.fail(refOf(turn), X, { deadLetter }, T + 3), { seqs: [], more: false })
-        const letters = (await store.deadLetters.list({}, null, 9)).toReversed()
+        const letters = (await store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 9)).toReversed()
         assert.equal(letters[0]?.id, deadLetter)
         assert.deepEqual(
           letters.map((letter) => [letter.ref, letter.content, letter.attempts, letter.status, letter.session]),
@@ -325,7 +328,7 @@ export function turnSuite(use: UseStore): void {
         const peers = Array.from({ length: 30 }, (_, i) => `peer-${i}`)
         await Promise.all(peers.map((peer) => answered(store, peer, `hello from ${peer}`, `hello ${peer}`)))
         for (const peer of peers) {
-          const [newest, oldest] = await store.sessions.messages(session(peer).key, null, 9)
+          const [newest, oldest] = await store.sessions.messages(DEFAULT_TENANT, session(peer).key, null, 9)
           assert.deepEqual([newest?.message.text, oldest?.message.text], [`hello ${peer}`, `hello from ${peer}`])
         }
         assert.equal((await store.inbox.ledger()).done, 30)

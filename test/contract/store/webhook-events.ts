@@ -57,7 +57,12 @@ export function webhookEventSuite(use: UseStore): void {
         await store.turns.fail(refOf(await claimed(store, 'ann')), X, { retryAt: T + 1 }, T)
         assert.deepEqual(await types(store), [])
         await store.turns.fail(refOf(await claimed(store, 'ann', { now: T + 1 })), X, { deadLetter }, T)
-        await store.deadLetters.replay({ id: deadLetter, now: T, route: { envelope, agent: 'main', session: session('ann') } })
+        await store.deadLetters.replay({
+          tenant: 'default',
+          id: deadLetter,
+          now: T,
+          route: { envelope, agent: 'main', session: session('ann') },
+        })
         const all = await told(store)
         assert.deepEqual(
           all.map(({ type, data }) => [type, data['message_id'] ?? data['ref'], data['reason'] ?? data['dead_letter_id']]),
@@ -84,7 +89,7 @@ export function webhookEventSuite(use: UseStore): void {
       'tell agents, and runs of skills by their tenant',
       use(async ({ store }) => {
         await webhook(store, { events: ['agent.registered', 'skill.*'] })
-        await store.agents.put({ id: newAgentId(T), name: 'helper', declaration: { name: 'helper' }, createdAt: T })
+        await store.agents.put({ tenant: 'default', id: newAgentId(T), name: 'helper', declaration: { name: 'helper' }, createdAt: T })
         const run = (tenant: string, key: string) => ({
           id: newRunId(T),
           tenant,

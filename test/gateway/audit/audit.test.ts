@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { AuditDeed, AuditRow } from '#contract'
 import { AuditKeeper } from '../../../gateway/audit/keeper.ts'
 import { AuditTrail } from '../../../gateway/audit/trail.ts'
@@ -64,7 +65,13 @@ const given = (run: (given: Given) => Promise<void>): (() => Promise<void>) =>
     })
   })
 
-const agent = (id: string): Parameters<SqliteStore['agents']['put']>[0] => ({ id: id as never, name: id, declaration: {}, createdAt: 1 })
+const agent = (id: string): Parameters<SqliteStore['agents']['put']>[0] => ({
+  id: id as never,
+  tenant: DEFAULT_TENANT,
+  name: id,
+  declaration: {},
+  createdAt: 1,
+})
 
 test(
   'an action is one entry, in the transaction of its first write and named after what that wrote',

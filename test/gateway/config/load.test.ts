@@ -36,10 +36,11 @@ test('without a file and environment every setting has its default', async (t) =
     auth: { issuers: [], allowNetworks: [] },
     roles: {},
     keys: [],
+    grpc: { isEnabled: false, host: '127.0.0.1', port: 8401 },
     log: { level: 'info', format: 'json' },
     tracing: null,
     routes: [],
-    fallback: 'assistant',
+    fallbacks: { default: 'assistant' },
     channels: [],
     llm: { providers: {}, primary: null, fallback: [], timeoutMs: 30_000, totalTimeoutMs: 120_000, maxRetries: 3, prices: {} },
     skills: defaultSettings,
@@ -55,6 +56,7 @@ test('without a file and environment every setting has its default', async (t) =
   const { prompt, ...agent } = agents[0] ?? assert.fail()
   assert.match(prompt, /assistant/)
   assert.deepEqual(agent, {
+    tenant: 'default',
     name: 'assistant',
     id: null,
     version: '1.0',
@@ -221,10 +223,10 @@ rules:
       topic: "user.*.#"
     agent: b
 `
-  const { routes, fallback } = await config(t, yaml)
-  assert.equal(fallback, null)
+  const { routes, fallbacks } = await config(t, yaml)
+  assert.deepEqual(fallbacks, {})
   assert.deepEqual(routes, [
-    { id: 'rules[0]', match: { headers: { 'x-channel-id': 'slack' } }, agent: 'slack-agent', origin: 'openclaw.yaml:5' },
+    { id: 'rules[0]', match: { headers: { 'x-channel-id': 'slack' } }, agent: 'slack-agent', tenant: 'default', origin: 'openclaw.yaml:5' },
     {
       id: 'rules[1]',
       match: {
@@ -235,24 +237,25 @@ rules:
         topic: 'user.*.#',
       },
       agent: 'b',
+      tenant: 'default',
       origin: 'openclaw.yaml:12',
     },
   ])
 })
 
 test('what no route matches goes to the only agent when there are no routes, and nowhere otherwise', async (t) => {
-  assert.equal((await config(t, 'agents: {a: {}}\n')).fallback, 'a')
-  assert.equal((await config(t, 'agents: {a: {}}\nfallback: null\n')).fallback, null)
-  assert.equal((await config(t, 'agents: {a: {}, b: {}}\n')).fallback, null)
-  assert.equal((await config(t, 'agents: {a: {}}\nroutes: [{match: {}, agent: a}]\n')).fallback, null)
-  assert.equal((await config(t, 'agents: {a: {}, b: {}}\nfallback: b\n')).fallback, 'b')
+  assert.deepEqual((await config(t, 'agents: {a: {}}\n')).fallbacks, { default: 'a' })
+  assert.deepEqual((await config(t, 'agents: {a: {}}\nfallback: null\n')).fallbacks, {})
+  assert.deepEqual((await config(t, 'agents: {a: {}, b: {}}\n')).fallbacks, {})
+  assert.deepEqual((await config(t, 'agents: {a: {}}\nroutes: [{match: {}, agent: a}]\n')).fallbacks, {})
+  assert.deepEqual((await config(t, 'agents: {a: {}, b: {}}\nfallback: b\n')).fallbacks, { default: 'b' })
 })
 
 test('a channel is of the kind of its name unless it says otherwise, and its settings are checked by the kind', async (t) => {
   const loaded = await load(t, 'channels:\n  phone: {token: abc}\n  work: {kind: phone, tokn: x}\n')
   assert.deepEqual(loaded.config.channels, [
-    { name: 'phone', kind: 'phone', access: defaultPolicy, settings: { token: 'abc' } },
-    { name: 'work', kind: 'phone', access: defaultPolicy, settings: { tokn: 'x' } },
+    { name: 'phone', kind: 'phone', tenant: 'default', access: defaultPolicy, settings: { token: 'abc' } },
+    { name: 'work', kind: 'phone', tenant: 'default', access: defaultPolicy, settings: { tokn: 'x' } },
   ])
   const schema = { type: 'object', properties: { token: { type: 'string' } }, required: ['token'], additionalProperties: false }
   assert.deepEqual(loaded.checkChannel('phone', schema).faults, [])
@@ -287,11 +290,15 @@ test('the effective configuration is itself a configuration', async (t) => {
 })
 
 test('an agent declared as JSON is checked like one in the file, with pointers', () => {
-  const result = agentFromDeclaration('my-agent', { name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] })
+  const result = agentFromDeclaration(
+    { tenant: 'acme', name: 'my-agent' },
+    { name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] },
+  )
   assert.ok(result.ok)
   assert.deepEqual(result.agent.capabilities, ['process', 'scale'])
+  assert.equal(result.agent.tenant, 'acme')
   assert.equal(result.agent.limits.maxSteps, 20)
-  const wrong = agentFromDeclaration('bad name', { limits: { max_steps: 0 }, skils: [], capabilities: [1] })
+  const wrong = agentFromDeclaration({ tenant: 'acme', name: 'bad name' }, { limits: { max_steps: 0 }, skils: [], capabilities: [1] })
   assert.deepEqual(wrong.ok ? [] : wrong.faults.map((fault) => fault.pointer), [
     '#/name',
     '#/limits/max_steps',
@@ -299,8 +306,8 @@ test('an agent declared as JSON is checked like one in the file, with pointers',
     '#/capabilities/0',
   ])
   assert.match(wrong.ok ? '' : (wrong.faults[2]?.detail ?? ''), /did you mean "skills"\?$/)
-  assert.equal(agentFromDeclaration('a', { fallback: ['x/y'] }).ok, false)
-  assert.equal(agentFromDeclaration('a', { model: 'x/y', fallback: ['x/z'] }).ok, true)
+  assert.equal(agentFromDeclaration({ tenant: 'acme', name: 'a' }, { fallback: ['x/y'] }).ok, false)
+  assert.equal(agentFromDeclaration({ tenant: 'acme', name: 'a' }, { model: 'x/y', fallback: ['x/z'] }).ok, true)
 })
 
 test('the folder of the gateway is where OPENCLAW_DIR points, else where it was started', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mountedAs } from '../../../gateway/http/app.ts'
-import { SCOPES } from '#contract'
+import { DEFAULT_TENANT, SCOPES } from '#contract'
 import type { JsonObject } from '#contract'
 import { echoRoute, problem, startServer } from './double.ts'
 
 /** Every operation of the table as the document lists it, with something for each parameter. */
-async function operations(url: string): Promise<readonly { method: string; path: string; permission: string }[]> {
+async function operations(url: string): Promise<readonly { method: string; path: string; permission: string; isPlain: boolean }[]> {
   const document = (await (await fetch(`${url}/v1/openapi.json`)).json()) as { paths: { [path: string]: { [method: string]: JsonObject } } }
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, operation]) => {
@@ -16,6 +16,8 @@ async function operations(url: string): Promise<readonly { method: string; path:
         method: method.toUpperCase(),
         path: name.replaceAll(/\{\w+\}/g, 'x'),
         permission: JSON.stringify(operation['x-openclaw-permission']).slice(1, -1),
+        // Errors in the words of another API.
+        isPlain: JSON.stringify(operation['responses']).includes('plain-error'),
       }))
     }),
   )
@@ -26,15 +28,22 @@ test('every route that is not public refuses strangers with 401 and keys without
   const all = await operations(url)
   const guarded = all.filter(({ permission }) => permission !== 'public')
   assert.ok(guarded.length > 30, `only ${guarded.length} guarded routes`)
-  for (const { method, path, permission } of guarded) {
-    const stranger = await problem(await fetch(url + path, { method }), 401)
-    assert.equal(stranger['type'], 'https://openclaw.dev/problems/unauthorized', path)
+  for (const { method, path, permission, isPlain } of guarded) {
+    const refused = await fetch(url + path, { method })
+    if (isPlain) assert.deepEqual(await plain(refused), [401, 'invalid_api_key'], path)
+    else assert.equal((await problem(refused, 401))['type'], 'https://openclaw.dev/problems/unauthorized', path)
     const { secret } = await keyFor(SCOPES.filter((scope) => scope !== '*' && scope !== permission))
     const other = await fetch(url + path, { method, headers: { authorization: `Bearer ${secret}` } })
     assert.equal(other.headers.get('www-authenticate'), 'Bearer realm="openclaw", error="insufficient_scope"')
-    assert.equal((await problem(other, 403))['code'], 'INSUFFICIENT_SCOPE', path)
+    if (isPlain) assert.deepEqual(await plain(other), [403, 'insufficient_permissions'], path)
+    else assert.equal((await problem(other, 403))['code'], 'INSUFFICIENT_SCOPE', path)
   }
 })
+
+async function plain(response: Response): Promise<readonly unknown[]> {
+  const { error } = (await response.json()) as { readonly error: { readonly code: string } }
+  return [response.status, error.code]
+}
 
 test('the public routes are these and no more', async (t) => {
   const { url } = await startServer(t)
@@ -103,7 +112,7 @@ test('a revoked key is refused by the very next request, though it was remembere
 
 test('an expired key is refused though it was remembered', async (t) => {
   const { call, hub } = await startServer(t)
-  const { secret } = await hub.keys.create({ name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 60_000 })
+  const { secret } = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 60_000 })
   const headers = { authorization: `Bearer ${secret}` }
   assert.equal((await call('/v1/channels', { headers })).status, 200)
   hub.clock.advance(60_000)
@@ -119,6 +128,7 @@ test('keys are made, listed without secrets, and used', async (t) => {
   assert.equal(made.status, 201)
   const { secret, id, ...rest } = (await made.json()) as { secret: string; id: string }
   assert.deepEqual(rest, {
+    tenant: 'default',
     name: 'ci',
     prefix: secret.slice(0, 17),
     scopes: ['channels:read'],

@@ -21,6 +21,11 @@ routes:
 fallback: first
 `
 
+/** Nothing is there: it tries to connect all along. */
+const TELEGRAM = `channels:
+  tg: { kind: telegram, token: "1:${'x'.repeat(35)}", api_root: "http://127.0.0.1:9", access: allowlist, allow: [ann] }
+`
+
 interface Answer {
   readonly status: number
   readonly etag: string
@@ -252,8 +257,7 @@ test('an agent that was registered is changed and removed as it was declared, al
 })
 
 test('who may write to a channel is changed at once; what else a channel is, is the file’s', async (t) => {
-  const yaml = `${YAML}channels:\n  tg: { kind: telegram, token: "1:${'x'.repeat(35)}", api_root: "http://127.0.0.1:9", access: allowlist, allow: [ann] }\n`
-  const gateway = await world(t, { yaml })
+  const gateway = await world(t, { yaml: `${YAML}${TELEGRAM}` })
   const { call } = gateway
   const before = await call('GET', '/v1/channels/tg')
   const patched = await call('PATCH', '/v1/channels/tg', { allow: ['bob'], require_mention: false }, { 'if-match': before.etag })
@@ -310,7 +314,8 @@ test('nothing is changed over a file that is faulty now', async (t) => {
 test('no secret is told, and another tenant sees and changes nothing', async (t) => {
   const key = `ock_live_${'a'.repeat(8)}_${'b'.repeat(43)}`
   const theirs = `keys: [{ name: theirs, sha256: ${hash('sha256', key)}, scopes: ["*"], tenant: other }]\n`
-  const gateway = await world(t, { yaml: `${YAML}llm: { providers: { openai: { api_key: hunter2hunter2 } } }\n${theirs}` })
+  const agents = YAML.replace('agents:\n', 'agents:\n  stranger: { model: builtin/echo, tenant: other }\n')
+  const gateway = await world(t, { yaml: `${agents}${TELEGRAM}llm: { providers: { openai: { api_key: hunter2hunter2 } } }\n${theirs}` })
   const { call } = gateway
   const config = await call('GET', '/v1/config')
   assert.doesNotMatch(JSON.stringify(config.body), /hunter2/)
@@ -327,12 +332,20 @@ test('no secret is told, and another tenant sees and changes nothing', async (t)
     ['DELETE', '/v1/limits', undefined],
   ] as const) {
     const answer = await call(method, path, body, headers)
-    assert.deepEqual([answer.status, answer.body['code']], [403, 'GATEWAY_WIDE'], `${method} ${path}`)
+    assert.deepEqual([answer.status, answer.body['code']], [403, 'OPERATOR_ONLY'], `${method} ${path}`)
   }
-  for (const path of ['/v1/agents/first', '/v1/channels/http']) {
-    assert.equal((await call('PATCH', path, { prompt: 'mine', access: 'open' }, headers)).status, 404, path)
-    assert.equal((await call('DELETE', path, undefined, headers)).status, 404, path)
+  for (const [path, status] of [
+    ['/v1/agents/first', 404],
+    ['/v1/channels/tg', 404],
+    ['/v1/channels/http', 403],
+  ] as const) {
+    assert.equal((await call('PATCH', path, { access: 'open' }, headers)).status, status, path)
+    assert.equal((await call('DELETE', path, undefined, headers)).status, status, path)
   }
+  // What is theirs in the file they change, and nothing else of it.
+  assert.equal((await call('PATCH', '/v1/agents/stranger', { prompt: 'ours' }, headers)).status, 200)
+  assert.equal((await call('PATCH', '/v1/agents/stranger', { tenant: 'default' }, headers)).status, 422)
+  assert.equal((await call('DELETE', '/v1/agents/stranger', undefined, headers)).status, 204)
   assert.deepEqual((await auditOf(gateway)).rows, [])
 })
 

@@ -32,7 +32,7 @@ import type {
   Store,
   UpgradeRoute,
 } from '#contract'
-import { NotFoundError, asAgentId, asDeliveryId, asMessageId, asSessionKey, asTurnId } from '#contract'
+import { DEFAULT_TENANT, NotFoundError, asAgentId, asDeliveryId, asMessageId, asSessionKey, asTurnId } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { Keys } from '../../../gateway/http/keys.ts'
 import { Roles } from '../../../gateway/http/roles.ts'
@@ -71,11 +71,11 @@ export class FakeFeed implements FlowFeed {
   onLane(): () => void {
     return () => undefined
   }
-  onAll(listen: (event: FlowEvent, seq: number) => void): () => void {
+  onTenant(_tenant: string, listen: (event: FlowEvent, seq: number) => void): () => void {
     this.#all.add(listen)
     return () => this.#all.delete(listen)
   }
-  since(seq: number): ReturnType<FlowFeed['since']> {
+  since(_tenant: string, seq: number): ReturnType<FlowFeed['since']> {
     const first = this.#kept[0]?.seq ?? 1
     return { gap: seq + 1 < first || seq > this.#seq, events: this.#kept.filter((kept) => kept.seq > seq) }
   }
@@ -193,8 +193,8 @@ export class Hub {
     store: {
       add: async (record) => void this.keyRecords.push(record),
       list: async () => this.keyRecords,
-      revoke: async (id, now) => {
-        const index = this.keyRecords.findIndex((record) => record.id === id && record.revokedAt === null)
+      revoke: async (tenant, id, now) => {
+        const index = this.keyRecords.findIndex((record) => record.id === id && record.tenant === tenant && record.revokedAt === null)
         const record = this.keyRecords[index]
         if (record === undefined) return false
         this.keyRecords[index] = { ...record, revokedAt: now }
@@ -219,13 +219,17 @@ export class Hub {
     store: this.#store(),
     feed: this.feed,
     agents: {
-      list: () => this.agents.map((definition) => ({ definition, models: ['builtin/echo'], runningTurns: 0 })),
-      find: (nameOrId) => this.agents.find(({ name, id }) => name === nameOrId || id === nameOrId) ?? null,
-      register: async (declaration) => {
+      list: (tenant) =>
+        this.agents
+          .filter((definition) => definition.tenant === tenant)
+          .map((definition) => ({ definition, models: ['builtin/echo'], runningTurns: 0 })),
+      find: (tenant, nameOrId) =>
+        this.agents.find((each) => each.tenant === tenant && (each.name === nameOrId || each.id === nameOrId)) ?? null,
+      register: async (tenant, declaration) => {
         this.registrations += 1
         const name = typeof declaration['name'] === 'string' ? declaration['name'] : ''
         const id = asAgentId(`agent-${this.registrations}`)
-        this.agents.push({ ...AGENT, name, id })
+        this.agents.push({ ...AGENT, tenant, name, id })
         return { id, name }
       },
       registration: async () => null,
@@ -269,7 +273,7 @@ export class Hub {
       },
     },
     deadLetters: {
-      replay: async (id, edit) => {
+      replay: async (_tenant, id, edit) => {
         this.replays.push({ id, edit })
         const letter = this.letters.find((each) => each.id === id)
         if (letter === undefined) return { status: 'missing' }
@@ -278,7 +282,7 @@ export class Hub {
       },
     },
     skills: this.skills,
-    resetSession: async (key) => this.sessions.some((session) => session.key === key),
+    resetSession: async (_tenant, key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
     roles: this.roles,
@@ -296,6 +300,7 @@ export class Hub {
     config: this.config,
     explain: () => ({ routed: null, rules: [] }),
     metricsText: async () => 'up 1\n',
+    redact: (text) => text.replaceAll('hunter22', '***'),
     version: '1.2.3',
   }
 
@@ -311,7 +316,7 @@ export class Hub {
       health: () => ({ ok: true, code: null, detail: null, waiting: 0 }),
       prune: async () => 0,
       inbox: Object.assign(Object.create(absent) as Store['inbox'], {
-        get: async (id: MessageId) => this.messages.find((view) => view.id === id) ?? null,
+        get: async (_tenant: string, id: MessageId) => this.messages.find((view) => view.id === id) ?? null,
         list: async (filter: { status?: string }, before: number | null, limit: number) =>
           page(
             this.messages.filter((view) => filter.status === undefined || view.status === filter.status),
@@ -323,16 +328,16 @@ export class Hub {
       }),
       sessions: {
         list: async (_filter, before, limit) => page(this.sessions, before, limit),
-        get: async (key) => this.sessions.find((session) => session.key === key) ?? null,
-        messages: async (_key, before, limit) => page(this.memory, before, limit),
+        get: async (_tenant, key) => this.sessions.find((session) => session.key === key) ?? null,
+        messages: async (_tenant, _key, before, limit) => page(this.memory, before, limit),
         reset: async () => false,
       },
       deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
         open: async () => ({ count: 2, oldestAt: 5_000 }),
         census: async () => ({ open: { message: 1, delivery: 1, run: 0 }, ever: 3 }),
         list: async (_filter: unknown, before: number | null, limit: number) => page(this.letters, before, limit),
-        get: async (id: string) => this.letters.find((letter) => letter.id === id) ?? null,
-        discard: async (id: string) => (this.letters.some((letter) => letter.id === id) ? 'discarded' : 'missing'),
+        get: async (_tenant: string, id: string) => this.letters.find((letter) => letter.id === id) ?? null,
+        discard: async (_tenant: string, id: string) => (this.letters.some((letter) => letter.id === id) ? 'discarded' : 'missing'),
       }),
       idempotency: {
         begin: async (key, fingerprint, _now, expiresAt) => {
@@ -352,7 +357,7 @@ export class Hub {
       revocations: absent as Store['revocations'],
       turns: absent as Store['turns'],
       outbox: Object.assign(Object.create(absent) as Store['outbox'], {
-        get: async (id: string) => this.deliveries.find((view) => view.id === id) ?? null,
+        get: async (_tenant: string, id: string) => this.deliveries.find((view) => view.id === id) ?? null,
       }),
       agents: absent as Store['agents'],
       channelState: absent as Store['channelState'],
@@ -367,6 +372,7 @@ export class Hub {
 }
 
 export const AGENT: AgentDefinition = {
+  tenant: DEFAULT_TENANT,
   name: 'main',
   id: null,
   version: '1.0.0',
@@ -392,6 +398,7 @@ export const AGENT: AgentDefinition = {
 export const channelView = (name: string, change: Partial<ChannelView> = {}): ChannelView => ({
   name,
   kind: name,
+  tenant: DEFAULT_TENANT,
   state: 'open',
   reason: null,
   isPaused: false,
@@ -474,7 +481,7 @@ export async function startServer(t: TestContext, change: Partial<HttpServerOpti
   const { hub = new Hub(), ...options } = change
   const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'openclaw-http-')))
   await hub.keys.start()
-  const { secret: key } = await hub.keys.create({ name: 'tester', scopes: ['*'], expiresAt: null })
+  const { secret: key } = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'tester', scopes: ['*'], expiresAt: null })
   const server = serverOf({ hub, dir }, { routes: [echoRoute()], ...options })
   await server.start()
   t.after(async () => {
@@ -502,7 +509,7 @@ export async function startServer(t: TestContext, change: Partial<HttpServerOpti
       return fetch(new URL(path, url), { ...rest, headers, ...(json !== undefined && { body: JSON.stringify(json) }) })
     },
     keyFor: async (scopes, name = 'other') => {
-      const { record, secret } = await hub.keys.create({ name, scopes, expiresAt: null })
+      const { record, secret } = await hub.keys.create({ tenant: DEFAULT_TENANT, name, scopes, expiresAt: null })
       return { id: record.id, secret }
     },
   }

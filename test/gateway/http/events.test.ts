@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { FlowEvent } from '#contract'
 import { Hub, messageView, problem, startServer } from './double.ts'
 import { readEvents } from './events.ts'
 import { lines, open } from './raw.ts'
 
-const tick = (n: number): FlowEvent => ({ type: 'event', name: 'tick', data: { n } })
+const tick = (n: number): FlowEvent => ({ type: 'event', tenant: DEFAULT_TENANT, name: 'tick', data: { n } })
 async function until(claim: () => boolean): Promise<void> {
   while (!claim()) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -17,7 +18,7 @@ test('all events come with their running number, in one form', async (t) => {
   await until(() => hub.feed.listeners === 1)
   assert.equal(hub.metrics.value('openclaw_http_streams_active'), 1)
   const view = messageView(1)
-  const of = { messageId: view.id, channel: 'http', lane: 'a', session: null, agent: null }
+  const of = { tenant: DEFAULT_TENANT, messageId: view.id, channel: 'http', lane: 'a', session: null, agent: null }
   hub.feed.publish(tick(1))
   hub.feed.publish({ ...of, type: 'message', status: 'dead', reason: 'NO_ROUTE' })
   hub.feed.publish({ ...of, type: 'delta', text: 'x' })
@@ -74,7 +75,7 @@ test('a client that does not read is dropped at 1 MiB instead of filling the mem
   const text = 'x'.repeat(65_536)
   let published = 0
   for (; published < 2_000 && hub.feed.listeners === 1; published++) {
-    hub.feed.publish({ type: 'event', name: 'big', data: { text } })
+    hub.feed.publish({ type: 'event', tenant: DEFAULT_TENANT, name: 'big', data: { text } })
     await new Promise((resolve) => setImmediate(resolve))
   }
   assert.ok(published < 2_000, 'it was never dropped')
@@ -95,7 +96,7 @@ test('revoking a key ends its streams', async (t) => {
 
 test('a key that expires ends its streams', async (t) => {
   const { hub, call } = await startServer(t)
-  const { secret } = await hub.keys.create({ name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 5_000_000 })
+  const { secret } = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'brief', scopes: ['*'], expiresAt: hub.clock.now() + 5_000_000 })
   const response = await call('/v1/events/stream', { headers: { authorization: `Bearer ${secret}` } })
   await until(() => hub.feed.listeners === 1)
   hub.clock.advance(4_999_999)

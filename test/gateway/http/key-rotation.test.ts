@@ -161,8 +161,8 @@ test('so many keys are valid at once and no more; one that ended makes room', as
   hub.keyRecords.push(...at.hub.keyRecords)
   await hub.keys.start()
   t.after(() => hub.keys.stop())
-  const key = { name: 'more', scopes: [], expiresAt: null }
+  const key = { tenant: 'default', name: 'more', scopes: [], expiresAt: null }
   await assert.rejects(hub.keys.create(key), { code: 'TOO_MANY_KEYS' })
-  await hub.keys.revoke(asKeyId('key-1'))
+  await hub.keys.revoke('default', asKeyId('key-1'))
   await hub.keys.create(key)
 })

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { InvalidError, asKeyId } from '#contract'
+import { DEFAULT_TENANT, InvalidError, asKeyId } from '#contract'
 import { Hub } from './double.ts'
 
 async function started(t: TestContext, hub: Hub = new Hub()): Promise<Hub> {
@@ -20,7 +20,7 @@ async function folder(t: TestContext): Promise<string> {
 
 test('a key is recognised, and only its digest is kept', async (t) => {
   const { keys, keyRecords } = await started(t)
-  const { record, secret } = await keys.create({ name: 'ci', scopes: ['messages:read'], expiresAt: null })
+  const { record, secret } = await keys.create({ tenant: DEFAULT_TENANT, name: 'ci', scopes: ['messages:read'], expiresAt: null })
   assert.match(secret, /^ock_live_[0-9A-Z]{8}_[A-Za-z0-9_-]{43}$/)
   assert.ok(secret.startsWith(`ock_live_${record.id.slice(-8)}_`))
   assert.deepEqual(await keys.authenticate(secret), {
@@ -34,7 +34,7 @@ test('a key is recognised, and only its digest is kept', async (t) => {
 
 test('nobody is who gives nothing, half a key, another key or a key of another shape', async (t) => {
   const { keys } = await started(t)
-  const { secret } = await keys.create({ name: 'ci', scopes: ['*'], expiresAt: null })
+  const { secret } = await keys.create({ tenant: DEFAULT_TENANT, name: 'ci', scopes: ['*'], expiresAt: null })
   for (const token of [
     '',
     ' ',
@@ -50,14 +50,14 @@ test('nobody is who gives nothing, half a key, another key or a key of another s
 
 test('a revoked key and an expired key prove nothing, also after a restart', async (t) => {
   const hub = await started(t)
-  const revoked = await hub.keys.create({ name: 'a', scopes: ['*'], expiresAt: null })
-  const expiring = await hub.keys.create({ name: 'b', scopes: ['*'], expiresAt: hub.clock.now() + 1_000 })
+  const revoked = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'a', scopes: ['*'], expiresAt: null })
+  const expiring = await hub.keys.create({ tenant: DEFAULT_TENANT, name: 'b', scopes: ['*'], expiresAt: hub.clock.now() + 1_000 })
   assert.ok(await hub.keys.authenticate(expiring.secret))
   const told: string[] = []
   hub.keys.onEnd((id) => told.push(id))
-  assert.equal(await hub.keys.revoke(revoked.record.id), true)
-  assert.equal(await hub.keys.revoke(revoked.record.id), false)
-  assert.equal(await hub.keys.revoke(asKeyId('key-none')), false)
+  assert.equal(await hub.keys.revoke(DEFAULT_TENANT, revoked.record.id), true)
+  assert.equal(await hub.keys.revoke(DEFAULT_TENANT, revoked.record.id), false)
+  assert.equal(await hub.keys.revoke(DEFAULT_TENANT, asKeyId('key-none')), false)
   assert.deepEqual(told, [revoked.record.id])
   hub.clock.advance(1_000)
   const next = new Hub()
@@ -72,13 +72,13 @@ test('a revoked key and an expired key prove nothing, also after a restart', asy
 
 test('the last use is written to the minute, later, and shown at once', async (t) => {
   const { keys, keyRecords, clock } = await started(t)
-  const { record, secret } = await keys.create({ name: 'ci', scopes: ['*'], expiresAt: null })
+  const { record, secret } = await keys.create({ tenant: DEFAULT_TENANT, name: 'ci', scopes: ['*'], expiresAt: null })
   clock.advance(90_000)
   const proof = keys.verify(secret)
   assert.ok(typeof proof !== 'string')
   proof.touch(clock.now())
   const minute = Math.floor(clock.now() / 60_000) * 60_000
-  assert.equal(keys.list().find(({ id }) => id === record.id)?.lastUsedAt, minute)
+  assert.equal(keys.list(DEFAULT_TENANT).find(({ id }) => id === record.id)?.lastUsedAt, minute)
   assert.equal(keyRecords.find(({ id }) => id === record.id)?.lastUsedAt, null)
   await keys.stop()
   assert.equal(keyRecords.find(({ id }) => id === record.id)?.lastUsedAt, minute)
@@ -111,7 +111,7 @@ test('a revoked admin key is not taken up again', async (t) => {
   const { keys } = await started(t)
   const file = join(await folder(t), 'admin.key')
   const { id } = await keys.ensureAdmin(file)
-  await keys.revoke(id)
+  await keys.revoke(DEFAULT_TENANT, id)
   await keys.ensureAdmin(file)
   assert.equal(keys.verify((await readFile(file, 'utf8')).trim()), 'revoked')
 })

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FlowEvent, JsonObject, MessageView, ReplyView } from '#contract'
-import { asDeliveryId, asTurnId } from '#contract'
+import { DEFAULT_TENANT, asDeliveryId, asTurnId } from '#contract'
 import { Hub, messageView, problem, startServer } from './double.ts'
 import { readEvents } from './events.ts'
 
-const flow = (view: MessageView) => ({ messageId: view.id, channel: 'http', lane: 'a', session: view.session, agent: 'main' })
+const flow = (view: MessageView) => ({
+  tenant: DEFAULT_TENANT,
+  messageId: view.id,
+  channel: 'http',
+  lane: 'a',
+  session: view.session,
+  agent: 'main',
+})
 const statusEvent = (view: MessageView, status: MessageView['status']): FlowEvent => ({
   ...flow(view),
   type: 'message',
@@ -183,8 +190,8 @@ test('a message that ends while it is being read is not missed', async (t) => {
   const { inbox } = hub.services.store
   const get = inbox.get.bind(inbox)
   Object.assign(inbox, {
-    get: async (id: MessageView['id']) => {
-      const found = await get(id)
+    get: async (tenant: string, id: MessageView['id']) => {
+      const found = await get(tenant, id)
       hub.messages[0] = { ...view, status: 'dead' }
       hub.feed.publish(statusEvent(view, 'dead'))
       return found

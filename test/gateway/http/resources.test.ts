@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetterView, JsonObject, SessionView } from '#contract'
-import { asAgentId, asDeadLetterId, asSessionKey, asTurnId } from '#contract'
+import { DEFAULT_TENANT, asAgentId, asDeadLetterId, asSessionKey, asTurnId } from '#contract'
 import { AGENT, channelView, problem, startServer } from './double.ts'
 
 const SESSION: SessionView = {
   key: asSessionKey('agent:main:http:admin:direct:a%2Fb'),
+  tenant: DEFAULT_TENANT,
   agent: 'main',
   channel: 'http',
   account: 'admin',

@@ -53,7 +53,7 @@ test('a key may what its scopes and its roles give together, as they are now', a
 test('what a role held open ends with it', async (t) => {
   const at = await startServer(t)
   await make(at, { name: 'watcher', permissions: ['events:read'] })
-  const { secret } = await at.hub.keys.create({ name: 'w', scopes: [], roles: ['watcher'], expiresAt: null })
+  const { secret } = await at.hub.keys.create({ tenant: 'default', name: 'w', scopes: [], roles: ['watcher'], expiresAt: null })
   const stream = await at.call('/v1/events/stream', { headers: { authorization: `Bearer ${secret}` } })
   assert.equal(stream.status, 200)
   const over = stream.text()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
-import { ConflictError, InvalidError } from '#contract'
+import { DEFAULT_TENANT, ConflictError, InvalidError } from '#contract'
 import { echoRoute, serverOf, startServer } from './double.ts'
 import { exchange, lines, open } from './raw.ts'
 
@@ -98,7 +98,7 @@ test('a client that leaves in the middle of its body harms nothing', async (t) =
       '{',
     ),
   )
-  while (hub.keys.list().every(({ lastUsedAt }) => lastUsedAt === null)) await new Promise((resolve) => setImmediate(resolve))
+  while (hub.keys.list(DEFAULT_TENANT).every(({ lastUsedAt }) => lastUsedAt === null)) await new Promise((resolve) => setImmediate(resolve))
   socket.destroy()
   while (hub.metrics.value('http_requests_total POST 499') === 0) await new Promise((resolve) => setImmediate(resolve))
   assert.equal((await call('/healthz')).status, 200)

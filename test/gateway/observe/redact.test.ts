@@ -113,3 +113,48 @@ test('an error is told with code, clean message, frames and causes', () => {
   assert.doesNotMatch(JSON.stringify(clean), /hunter22|abcdef99/)
   assert.match(JSON.stringify(clean['cause']), /refused amqp/)
 })
+
+test('a known secret is masked in every form in which it is likely to turn up', () => {
+  const redactor = new Redactor()
+  const secret = 'p"ä ss/w+rd\\9!'
+  redactor.add(secret)
+  const forms: readonly (readonly [string, string])[] = [
+    ['as it is', secret],
+    ['in an address', encodeURIComponent(secret)],
+    ['in an address, in small letters', encodeURIComponent(secret).replaceAll(/%../g, (byte) => byte.toLowerCase())],
+    ['in a form', encodeURIComponent(secret).replaceAll('%20', '+')],
+    ['in JSON', JSON.stringify({ secret })],
+    ['in hexadecimal', Buffer.from(secret).toString('hex')],
+    ['in basic credentials', Buffer.from(`user:${secret}`).toString('base64')],
+    ['in base64 for addresses', Buffer.from(`u:${secret}`).toString('base64url')],
+    ['in base64 behind two bytes', Buffer.from(`ab${secret}`).toString('base64')],
+  ]
+  for (const [form, text] of forms) {
+    const clean = redactor.text(`It said ${text} and went.`)
+    assert.match(clean, /\*\*\*/, `${form}: ${clean}`)
+    assert.ok(!clean.includes(text), `${form}: ${clean}`)
+  }
+})
+
+test('a secret of several lines is masked where its line ends were taken out', () => {
+  const redactor = new Redactor()
+  redactor.add('first line\nsecond line')
+  assert.equal(redactor.text('got first line\nsecond line!'), 'got ***!')
+})
+
+test('a secret that was replaced stays masked, and when there are too many the longest known goes first', () => {
+  const redactor = new Redactor()
+  const name = (at: number): string => `secret-number-${String(at).padStart(5, '0')}`
+  for (let at = 0; at < 1_000; at++) redactor.add(name(at))
+  assert.equal(redactor.text(name(0)), '***')
+  redactor.add(name(0))
+  redactor.add(name(1_000))
+  assert.equal(redactor.text(`${name(0)} ${name(999)} ${name(1_000)}`), '*** *** ***', 'one that is told again is young again')
+  assert.equal(redactor.text(name(1)), name(1))
+})
+
+test('tokens of Vault and keys of an encrypted .env are known by their looks', () => {
+  const redactor = new Redactor()
+  assert.equal(redactor.text(`with hvs.${'C'.repeat(24)} now`), 'with *** now')
+  assert.equal(redactor.text(`with oek_${'C'.repeat(43)} now`), 'with *** now')
+})

@@ -22,14 +22,15 @@ test('so many turns begin within any minute', () => {
   assert.equal(allowances.mayBeginAt(two, 61_000), 70_000)
   assert.equal(allowances.mayBeginAt(allowed(null), 61_000), 61_000)
   assert.equal(allowances.mayBeginAt({ ...two, name: 'other' }, 61_000), 61_000, 'each agent for itself')
+  assert.equal(allowances.mayBeginAt({ ...two, tenant: 'other' }, 61_000), 61_000, 'also where another tenant has one of the same name')
 })
 
 test('when the tokens of an hour are used up, turns wait until the oldest minute of use has left it', () => {
   const allowances = new Allowances()
   const frugal = allowed(null, 100)
-  allowances.spend(frugal.name, 60, 30_000)
+  allowances.spend(frugal, 60, 30_000)
   assert.equal(allowances.mayBeginAt(frugal, 31_000), 31_000)
-  allowances.spend(frugal.name, 60, 90_000)
+  allowances.spend(frugal, 60, 90_000)
   assert.equal(allowances.mayBeginAt(frugal, 91_000), 3_600_000)
   assert.equal(allowances.mayBeginAt(frugal, 3_600_000), 3_600_000)
 })

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { Channel, ChannelHost, FlowEvent, Inbound, LinkStep } from '#contract'
 import { defaultPolicy } from '../../../gateway/config/access.ts'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
@@ -77,7 +78,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
   await store.start()
   const feed = new Feed()
   const events: FlowEvent[] = []
-  feed.onAll((event) => events.push(event))
+  feed.onTenant(DEFAULT_TENANT, (event) => events.push(event))
   const metrics = new Registry()
   const accepted: Inbound[] = []
   const [wire, phone] = [new Wire(), new Phone()]
@@ -91,6 +92,7 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       random: () => 1,
       onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
+      redact: (text) => text.replaceAll('hunter22', '***'),
       document: async () => null,
       update: async () => undefined,
       accept: async (_, message) => {
@@ -111,8 +113,8 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       onOpen: () => undefined,
     },
     [
-      { name: 'wire', kind: 'wire', channel: wire, access: defaultPolicy },
-      { name: 'phone', kind: 'phone', channel: phone, access: defaultPolicy },
+      { name: 'wire', kind: 'wire', tenant: DEFAULT_TENANT, channel: wire, access: defaultPolicy },
+      { name: 'phone', kind: 'phone', tenant: DEFAULT_TENANT, channel: phone, access: defaultPolicy },
     ],
   )
   await channels.start()
@@ -269,4 +271,15 @@ test(
       assert.ok(!lines.some((line) => line.startsWith('openclaw_channel_last_inbound_age_seconds{channel="phone"}')))
     }),
   ),
+)
+
+test(
+  'what a channel says of its state is shown and told without known secrets',
+  withFolder(async (dir) => {
+    await withChannels(dir, async (world) => {
+      world.wire.hostNow().status('degraded', 'Refused hunter22.')
+      assert.equal(view(world, 'wire').reason, 'Refused ***.')
+      assert.doesNotMatch(JSON.stringify(world.events), /hunter22/)
+    })
+  }),
 )

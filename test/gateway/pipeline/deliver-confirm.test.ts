@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { Confirmation, OutboxItem, Part } from '#contract'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { startHub } from '../../support/hub.ts'
@@ -33,7 +34,7 @@ async function head(hub: Hub, lane = 'ann'): Promise<OutboxItem> {
   return item
 }
 const letter = async (hub: Hub): Promise<string | undefined> =>
-  (await hub.store.deadLetters.list({ kind: 'delivery' }, null, 10))[0]?.reason.code
+  (await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'delivery' }, null, 10))[0]?.reason.code
 
 {
   const { send, tries } = failing(LOST)
@@ -58,7 +59,7 @@ const letter = async (hub: Hub): Promise<string | undefined> =>
         tries.map((part) => part.rendered.text),
         ['re: a', 're: b'],
       )
-      assert.equal((await hub.store.outbox.get(id))?.platformId, 'confirmed-id')
+      assert.equal((await hub.store.outbox.get(DEFAULT_TENANT, id))?.platformId, 'confirmed-id')
     },
   )
 }
@@ -165,7 +166,7 @@ const letter = async (hub: Hub): Promise<string | undefined> =>
       await begun.promise
       hub.clock.advance(31_000)
       await counted(hub, { sending: 1 })
-      assert.equal((await hub.store.outbox.get((await head(hub)).id))?.error?.code, 'DELIVERY_TIMEOUT')
+      assert.equal((await hub.store.outbox.get(DEFAULT_TENANT, (await head(hub)).id))?.error?.code, 'DELIVERY_TIMEOUT')
       hub.clock.advance(1_000)
       await counted(hub, { sent: 1 })
       assert.equal(asked.length, 1)
@@ -239,11 +240,11 @@ withHub(
     hub.setChannelStatus('open')
     await counted(hub, { sent: 1, dead: 1 })
     assert.equal(hub.sent[0]?.rendered.text, 're: b')
-    const [gone] = await hub.store.deadLetters.list({ kind: 'delivery' }, null, 10)
+    const [gone] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'delivery' }, null, 10)
     assert.ok(gone)
     assert.deepEqual([gone.reason.code, gone.attempts], ['DELIVERY_EXPIRED', 0])
     hub.clock.advance(600_000)
-    assert.equal((await hub.deadLetters.replay(gone.id, null)).status, 'replayed')
+    assert.equal((await hub.deadLetters.replay(DEFAULT_TENANT, gone.id, null)).status, 'replayed')
     await counted(hub, { sent: 2 })
     assert.equal(hub.sent[1]?.rendered.text, 're: a')
   },

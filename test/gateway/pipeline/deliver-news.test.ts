@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DEFAULT_TENANT } from '#contract'
 import type { DeliveryNews } from '#contract'
 import { withHub, counted } from './delivering.ts'
 import type { Hub } from '../../support/hub.ts'
@@ -27,7 +28,7 @@ withHub('notes that a part was delivered and read, each once, whatever the order
   const id = await hub.deliver.post({ channel: 'wire', lane: 'ann', to: { chat: 'ann' }, text: 'x' })
   await counted(hub, { sent: 1 })
   for (const state of ['delivered', 'delivered', 'read', 'delivered'] as const) await hub.host.update('m-1', { state })
-  const view = await hub.store.outbox.get(id)
+  const view = await hub.store.outbox.get(DEFAULT_TENANT, id)
   assert.deepEqual([view?.status, view?.news], ['sent', 'read'])
   assert.deepEqual([await told(hub, 'delivered'), await told(hub, 'read')], [1, 1])
 })
@@ -41,7 +42,7 @@ withHub(
     await hub.host.update('m-1', FAILED)
     await hub.host.update('m-1', FAILED)
     await counted(hub, { dead: 1, sent: 0 })
-    const letters = await hub.store.deadLetters.list({ kind: 'delivery' }, null, 9)
+    const letters = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'delivery' }, null, 9)
     assert.deepEqual(
       letters.map((letter) => letter.reason.code),
       ['PLATFORM_UNDELIVERABLE'],
@@ -49,7 +50,7 @@ withHub(
     assert.equal(await told(hub, 'failed'), 1)
     const [letter] = letters
     assert.ok(letter)
-    await hub.deadLetters.replay(letter.id, null)
+    await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, null)
     await counted(hub, { sent: 1, dead: 0 })
     assert.equal(hub.sent.length, 2)
   },

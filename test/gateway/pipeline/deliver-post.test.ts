@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newDeliveryId } from '#contract'
+import { DEFAULT_TENANT, newDeliveryId } from '#contract'
 import type { Dialect } from '#contract'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { startHub } from '../../support/hub.ts'
@@ -27,7 +27,7 @@ withHub(
   async (hub) => {
     await hub.became(await hub.say('a'), 'done')
     const id = await hub.deliver.post({ ...TO, text: '1234567890' })
-    assert.equal((await hub.store.outbox.get(id))?.status, 'pending')
+    assert.equal((await hub.store.outbox.get(DEFAULT_TENANT, id))?.status, 'pending')
     hub.setChannelStatus('open')
     await counted(hub, { sent: 3 })
     assert.deepEqual(
@@ -38,7 +38,7 @@ withHub(
         ['90', true, 1, 2],
       ],
     )
-    const view = await hub.store.outbox.get(id)
+    const view = await hub.store.outbox.get(DEFAULT_TENANT, id)
     assert.deepEqual([view?.status, view?.platformId, view?.doneAt], ['sent', `p-${id}`, hub.clock.now()])
   },
 )
@@ -78,10 +78,10 @@ test('posts the same once by its id, also over a restart', async () => {
   withHub('gives up what was posted like a reply, and brings it back like one', { send }, async (hub) => {
     const id = await hub.deliver.post({ ...TO, text: 'notice' })
     await counted(hub, { dead: 1 })
-    const [letter] = await hub.store.deadLetters.list({}, null, 9)
+    const [letter] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 9)
     assert.ok(letter)
     assert.deepEqual([letter.kind, letter.ref, letter.session], ['delivery', id, null])
-    assert.equal((await hub.deadLetters.replay(letter.id, { text: 'edited' })).status, 'replayed')
+    assert.equal((await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, { text: 'edited' })).status, 'replayed')
     await counted(hub, { sent: 1 })
     assert.deepEqual(
       tries.map(({ rendered, attempt }) => [rendered.text, attempt]),

@@ -1,3 +1,4 @@
+import { DEFAULT_TENANT } from '#contract'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -21,7 +22,7 @@ withHub(
     const [waiting] = await hub.store.outbox.lane('wire', 'ann', 9)
     assert.ok(waiting)
     assert.deepEqual([waiting.rendered.text, waiting.status, waiting.attempt, waiting.dueAt], ['re: 3', 'pending', 0, from])
-    assert.equal((await hub.store.outbox.get(waiting.id))?.error, null)
+    assert.equal((await hub.store.outbox.get(DEFAULT_TENANT, waiting.id))?.error, null)
     assert.equal(await metric(hub, 'openclaw_delivery_rate_waiting'), 'openclaw_delivery_rate_waiting{channel="wire"} 1')
     await hub.became(await hub.say('4', { lane: 'bob' }), 'done')
     await hub.delivered(3)

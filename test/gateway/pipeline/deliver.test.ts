@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DEFAULT_TENANT } from '#contract'
 import type { Dialect, Part, SendFault } from '#contract'
 import { reply } from '../../support/hub.ts'
 import type { HubOptions } from '../../support/hub.ts'
@@ -49,12 +50,12 @@ const starred: Dialect = {
       hub.clock.advance(180_000)
     }
     await counted(hub, { dead: 1 })
-    const [letter] = await hub.store.deadLetters.list({ kind: 'delivery' }, null, 10)
+    const [letter] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'delivery' }, null, 10)
     assert.ok(letter)
     assert.equal(letter.attempts, 5)
     tries.length = 0
     for (let left = 4; left > 0; left--) await failingLeft(send)
-    assert.equal((await hub.deadLetters.replay(letter.id, { text: 'edited' })).status, 'replayed')
+    assert.equal((await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, { text: 'edited' })).status, 'replayed')
     await counted(hub, { sent: 1 })
     assert.equal(hub.sent[0]?.rendered.text, 'edited')
   })
@@ -130,7 +131,7 @@ const failingLeft = (send: NonNullable<HubOptions['send']>): Promise<unknown> =>
   withHub('sends nothing a second time when nobody knows whether it went out, and shows it', { send }, async (hub) => {
     const id = await hub.say('a')
     await counted(hub, { unknown: 1 })
-    const [letter] = await hub.store.deadLetters.list({ kind: 'delivery' }, null, 10)
+    const [letter] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'delivery' }, null, 10)
     assert.equal(letter?.reason.code, 'DELIVERY_UNKNOWN')
     const { turn } = await hub.message(id)
     assert.ok(turn)

@@ -12,6 +12,7 @@ const context: EndContext = {
   isDraining: false,
   now: NOW,
   random: () => 1,
+  redact: (text) => text.replaceAll('hunter22', '***'),
 }
 const item = (over: { readonly attempt?: number; readonly asked?: number; readonly rendered?: Rendered } = {}): OutboxItem => ({
   id: asDeliveryId('dlv-1'),
@@ -102,4 +103,12 @@ test('a platform that does not answer is asked again so often as a part is sent,
   assert.deepEqual(asking({ is: 'moved', chat: 'new' }, { asked: 4 }), unknown)
   for (const is of ['auth', 'config'] as const) assert.deepEqual(asking({ is }, { asked: 4 }), { ...ask, inMs: 60_000, counted: false })
   for (const is of ['permanent', 'format', 'window'] as const) assert.deepEqual(asking({ is }), unknown)
+})
+
+test('what a platform says of a failure is stored without known secrets, after a send and after a question', () => {
+  const said = new ChannelFault('Refused hunter22.', { code: 'PLATFORM', fault: { is: 'permanent' } })
+  for (const end of [afterSend(said, item(), context), afterSilence(said, item(), context)]) {
+    assert.doesNotMatch(JSON.stringify(end), /hunter22/)
+    assert.match(JSON.stringify(end), /Refused \*\*\*\./)
+  }
 })

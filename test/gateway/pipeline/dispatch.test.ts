@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ModelError, UnavailableError } from '#contract'
+import { DEFAULT_TENANT, ModelError, UnavailableError } from '#contract'
 import type { Ending, SkillRun, Turn } from '#contract'
 import { agent, reply, startHub, textOf } from '../../support/hub.ts'
 import type { Hub, HubOptions } from '../../support/hub.ts'
@@ -90,14 +90,14 @@ withHub('keeps what no route matches as a dead letter, which goes its way when a
   const id = await hub.say('lost')
   await hub.became(id, 'dead')
   assert.equal((await hub.message(id)).reason?.code, 'UNROUTABLE')
-  const [letter] = await hub.store.deadLetters.list({}, null, 10)
+  const [letter] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 10)
   assert.ok(letter)
-  assert.deepEqual(await hub.deadLetters.replay(letter.id, null), { status: 'unroutable' })
-  hub.reroute([{ id: 'r', match: { channel: 'wire' }, agent: 'main' }], null)
-  assert.equal((await hub.deadLetters.replay(letter.id, { text: 'found' })).status, 'replayed')
+  assert.deepEqual(await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, null), { status: 'unroutable' })
+  hub.reroute([{ id: 'r', match: { channel: 'wire' }, agent: 'main', tenant: DEFAULT_TENANT }], null)
+  assert.equal((await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, { text: 'found' })).status, 'replayed')
   await hub.became(id, 'done')
   assert.equal((await hub.delivered(1))[0]?.rendered.text, 're: found')
-  assert.deepEqual(await hub.deadLetters.replay(letter.id, null), { status: 'settled', was: 'replayed' })
+  assert.deepEqual(await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, null), { status: 'settled', was: 'replayed' })
 })
 
 withHub('refuses at the door what asks for an agent that does not exist', {}, async (hub) => {
@@ -201,7 +201,7 @@ async function looked(hub: Hub): Promise<void> {
       await hub.became(id, 'dead')
       assert.equal(runs, 5)
       await hub.became(next, 'done')
-      const [letter] = await hub.store.deadLetters.list({}, null, 10)
+      const [letter] = await hub.store.deadLetters.list({ tenant: DEFAULT_TENANT }, null, 10)
       assert.equal(letter?.reason.code, 'MODEL_UNAVAILABLE')
       assert.equal(letter?.attempts, 5)
       assert.deepEqual((letter?.content as { payload?: unknown } | undefined)?.payload, { text: 'poison' })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asMessageId } from '#contract'
+import { DEFAULT_TENANT, asMessageId } from '#contract'
 import type { FlowEvent } from '#contract'
 import { Feed } from '../../../gateway/pipeline/feed.ts'
 
 const id = asMessageId('msg-1')
-const base = { messageId: id, channel: 'http', lane: 'l', session: null, agent: null }
+const base = { tenant: DEFAULT_TENANT, messageId: id, channel: 'http', lane: 'l', session: null, agent: null }
 const status: FlowEvent = { ...base, type: 'message', status: 'queued', reason: null }
 const delta: FlowEvent = { ...base, type: 'delta', text: 'x' }
 
@@ -17,10 +17,10 @@ test('hands an event to those who watch its message, its lane or everything, unt
     feed.onMessage(id, () => seen.push('message2')),
     feed.onLane('http', 'l', () => seen.push('lane')),
     feed.onLane('http', 'other', () => seen.push('other')),
-    feed.onAll((_event, seq) => seen.push(`all${seq}`)),
+    feed.onTenant(DEFAULT_TENANT, (_event, seq) => seen.push(`all${seq}`)),
   ]
   feed.emit(status)
-  feed.emit({ type: 'event', name: 'x', data: {} })
+  feed.emit({ type: 'event', tenant: DEFAULT_TENANT, name: 'x', data: {} })
   assert.deepEqual(seen, ['all1', 'message', 'message2', 'lane', 'all2'])
   for (const off of leave) off()
   for (const off of leave) off()
@@ -38,21 +38,21 @@ test('says whether anybody would see a delta, and remembers none', () => {
   feed.onMessage(id, () => undefined)
   assert.equal(feed.isWatched(id, 'http', 'l'), true)
   feed.emit(delta)
-  assert.deepEqual(feed.since(0), { gap: false, events: [] })
+  assert.deepEqual(feed.since(DEFAULT_TENANT, 0), { gap: false, events: [] })
 })
 
 test('catches a watcher up from the ring and owns up to gaps', () => {
   const feed = new Feed()
-  for (let i = 0; i < 10_002; i++) feed.emit({ type: 'event', name: `e${i}`, data: {} })
-  const late = feed.since(10_000)
+  for (let i = 0; i < 10_002; i++) feed.emit({ type: 'event', tenant: DEFAULT_TENANT, name: `e${i}`, data: {} })
+  const late = feed.since(DEFAULT_TENANT, 10_000)
   assert.equal(late.gap, false)
   assert.deepEqual(
     late.events.map(({ seq }) => seq),
     [10_001, 10_002],
   )
-  const lost = feed.since(1)
+  const lost = feed.since(DEFAULT_TENANT, 1)
   assert.equal(lost.gap, true)
   assert.equal(lost.events.length, 10_000)
   assert.equal(lost.events[0]?.seq, 3)
-  assert.equal(feed.since(99_999).gap, true)
+  assert.equal(feed.since(DEFAULT_TENANT, 99_999).gap, true)
 })

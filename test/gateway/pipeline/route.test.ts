@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { Metadata, RouteMatch } from '#contract'
 import { Router } from '../../../gateway/pipeline/route.ts'
 
 const router = (rules: readonly [agent: string, match: RouteMatch][], fallback: string | null = null): Router =>
-  new Router({ rules: rules.map(([agent, match]) => ({ id: agent, agent, match })), fallback, identityLinks: {} })
+  new Router({
+    rules: rules.map(([agent, match]) => ({ id: agent, agent, tenant: DEFAULT_TENANT, match })),
+    fallbacks: fallback === null ? {} : { [DEFAULT_TENANT]: fallback },
+    identityLinks: {},
+  })
 
-const message = (over: { channel?: string; account?: string; sender?: string; metadata?: Metadata } = {}) => ({
+const message = (over: { channel?: string; account?: string; sender?: string; metadata?: Metadata; tenant?: string } = {}) => ({
+  tenant: DEFAULT_TENANT,
   channel: 'http',
   account: 'admin',
   sender: 'ann',

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { Inbound, SessionScope } from '#contract'
 import { SessionKeys } from '../../../gateway/pipeline/session-key.ts'
 
 const keys = new SessionKeys({ alice: ['telegram:123', 'slack:U1'] })
 const key = (scope: SessionScope, channel: string, account: string, peer: Partial<Inbound['peer']> = {}): string =>
-  keys.of({ name: 'main', sessionScope: scope }, channel, { account, peer: { kind: 'direct', id: '123', thread: null, ...peer } }).key
+  keys.of({ tenant: DEFAULT_TENANT, name: 'main', sessionScope: scope }, channel, {
+    account,
+    peer: { kind: 'direct', id: '123', thread: null, ...peer },
+  }).key
 
 test('gives each sender of each channel and account a session of their own by default', () => {
   assert.equal(key('per-channel-peer', 'http', 'admin'), 'agent:main:http:admin:direct:123')

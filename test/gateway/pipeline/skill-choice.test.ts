@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { SkillDescriptor, SkillRunner } from '#contract'
 import { chooseSkills } from '../../../gateway/pipeline/skill-choice.ts'
 import { skillDescriptor } from '../../support/skill.ts'
@@ -9,13 +10,13 @@ const NEW = skillDescriptor({ id: 'weather', version: '2.0.0' })
 const CLOCK = skillDescriptor({ id: 'clock' })
 const runner: SkillRunner = {
   list: () => [CLOCK, NEW],
-  find: (id, version) => (id === 'weather' && version === '^1.2' ? OLD : null),
+  find: (_tenant, id, version) => (id === 'weather' && version === '^1.2' ? OLD : null),
   run: async () => ({ status: 'ok', output: null }),
   adopt: async () => null,
   stop: async () => undefined,
 }
 const chosen = (...wanted: readonly string[]): readonly (readonly [SkillDescriptor, string | undefined])[] =>
-  [...chooseSkills(wanted, runner).values()].map(({ descriptor, version }) => [descriptor, version])
+  [...chooseSkills({ tenant: DEFAULT_TENANT, skills: wanted }, runner).values()].map(({ descriptor, version }) => [descriptor, version])
 
 test('an agent has the skills that it names, and all with a star', () => {
   assert.deepEqual(chosen(), [])

@@ -148,7 +148,7 @@ test('what fails is told by its code: a message without a route, a turn, a deliv
   const hub = await startHub({
     tracer,
     think: () => Promise.reject(new TypeError('no secret here')),
-    rules: [{ id: 'r', match: { topic: 'known' }, agent: 'main' }],
+    rules: [{ id: 'r', tenant: 'default', match: { topic: 'known' }, agent: 'main' }],
     fallback: null,
   })
   const lost = await hub.say('lost')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { DEFAULT_TENANT } from '#contract'
 import type { Store } from '#contract'
 import { balanced } from '../../contract/store/given.ts'
 import { withFolder } from './given.ts'
@@ -26,7 +27,7 @@ async function acceptAndDie(file: string, enough: number): Promise<readonly stri
 async function idsOf(store: Store): Promise<ReadonlySet<string>> {
   const ids = new Set<string>()
   for (let before: number | null = null; ;) {
-    const page = await store.inbox.list({}, before, 1_000)
+    const page = await store.inbox.list({ tenant: DEFAULT_TENANT }, before, 1_000)
     for (const view of page) ids.add(view.id)
     const last = page.at(-1)
     if (last === undefined) return ids

@@ -1,5 +1,5 @@
 /** Questions that are asked all the time must not read what is done. */
-import { newDeadLetterId } from '#contract'
+import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
@@ -50,7 +50,7 @@ describe(`with ${DONE} done and ${WAITING} waiting`, () => {
       assert.equal(await timed(() => store.inbox.readySessions({ now: 1, after: DONE + 4_950, limit: 100 })), 50)
       assert.equal(await timed(() => store.outbox.heads({ channels: ['web'], now: 1, limit: 100 })), 50)
       assert.equal(await timed(() => store.inbox.repliesOfLane('web', 'l7', DONE - 1_000, 10)), 10)
-      assert.equal(await timed(() => store.inbox.list({}, null, 50)), 50)
+      assert.equal(await timed(() => store.inbox.list({ tenant: DEFAULT_TENANT }, null, 50)), 50)
       const news = { channel: 'web', news: { state: 'read' }, deadLetter: newDeadLetterId(1), now: 1 } as const
       const tell = (at: number): Promise<string> => store.outbox.news({ ...news, platformId: `p${at * 500}` })
       assert.equal(await timed(() => Promise.all(Array.from({ length: 100 }, (_, at) => tell(at + 1)))), 100)

@@ -1,4 +1,5 @@
 /** A file or a file system that may not be written. */
+import { DEFAULT_TENANT } from '#contract'
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -52,7 +53,7 @@ describe('a store that may not be written', () => {
       await eventually(() => store.health().ok, 'its recovery')
       await accepted(store, 'p', 'after')
       assert.deepEqual(
-        (await store.inbox.list({}, null, 9)).map((view) => view.envelope.payload),
+        (await store.inbox.list({ tenant: DEFAULT_TENANT }, null, 9)).map((view) => view.envelope.payload),
         [{ text: 'after' }, { text: 'before' }],
       )
     })()

@@ -59,11 +59,11 @@ test('what fails is tried again with the same id and all else new, then given up
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   )
   assert.equal((await world.last(id)).delivery.status, 'dead')
-  const [letter] = await world.store.deadLetters.list({ kind: 'webhook' }, null, 9)
+  const [letter] = await world.store.deadLetters.list({ tenant: 'default', kind: 'webhook' }, null, 9)
   assert.ok(letter)
   assert.deepEqual([letter.reason.code, letter.attempts], ['WEBHOOK_REFUSED', 10])
   world.receiver.answer = answering(200)
-  await world.store.deadLetters.replay({ id: letter.id, now: world.clock.now(), route: null })
+  await world.store.deadLetters.replay({ tenant: 'default', id: letter.id, now: world.clock.now(), route: null })
   await world.until(11)
   assert.equal((await world.last(id)).delivery.status, 'ok')
   assert.equal(received[10]?.headers['webhook-id'], received[0]?.headers['webhook-id'])

@@ -138,7 +138,10 @@ describe("the gateway's own skills", () => {
         catalogue.rollback(T, 'own', 3),
       ])
         assert.equal(await code(change), 'SKILL_BUNDLED')
-      world.settings = { ...world.settings, entries: { own: { isEnabled: false, network: null, secrets: {}, grade: null } } }
+      world.settings = {
+        ...world.settings,
+        entries: { own: { isEnabled: false, network: null, secrets: {}, grade: null, tenants: ['default'] } },
+      }
       assert.equal(catalogue.choose(T, 'own', undefined, 'me'), null)
       assert.equal(catalogue.choose(T, 'own', '3.1.0', 'me'), null)
       assert.deepEqual([catalogue.find(T, 'own')?.current, catalogue.resolve(T, 'own', '3.1.0')?.isEnabled], [null, false])

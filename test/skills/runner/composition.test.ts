@@ -98,7 +98,7 @@ test('a hook before may change the input or refuse, and one that fails lets noth
   const [told] = plain.sandbox.jobs
   assert.deepEqual(
     [told?.input, told?.key],
-    [{ skill: 'it', version: '1.0.0', input: 'a', caller: { is: 'client', principal: 'ann' } }, 'k/before/guard'],
+    [{ skill: 'it', tenant: 'default', version: '1.0.0', input: 'a', caller: { is: 'client', principal: 'ann' } }, 'k/before/guard'],
   )
   assert.equal(outputOf(await hooked(() => ok({ input: 'changed' })).run('it')), 'changed')
   assert.equal(codeOf(await hooked(() => ok({ input: 7 })).run('it')), 'invalid_input')
@@ -134,7 +134,10 @@ test('a hook after is told what came of it, and changes nothing', async () => {
   const outcome = { status: 'ok', output: 'a', times: { queueMs: 1, startMs: 2, runMs: 3 } }
   assert.deepEqual(
     [input, key],
-    [{ skill: 'it', version: '1.0.0', input: 'a', outcome, caller: { is: 'client', principal: 'ann' } }, 'k/after/audit'],
+    [
+      { skill: 'it', tenant: 'default', version: '1.0.0', input: 'a', outcome, caller: { is: 'client', principal: 'ann' } },
+      'k/after/audit',
+    ],
   )
   await world.runner.stop()
 })
@@ -172,7 +175,7 @@ test("a secret that a skill hands on to another is in nothing that is kept of th
       guard: { effect: 'none', run: () => ok({}) },
     },
     settings: {
-      entries: { outer: { isEnabled: true, network: null, secrets: { token: secret }, grade: null } },
+      entries: { outer: { isEnabled: true, network: null, secrets: { token: secret }, grade: null, tenants: ['*'] } },
       hooks: { before: ['guard'], after: ['guard'] },
     },
   })

@@ -14,7 +14,13 @@ test('a skill is run with what it needs, and its times are told', async () => {
     skills: { add: { network: { allow: ['a.example', 'b.example:8080'] }, secrets: ['TOKEN'], run: () => ok({ sum: 3 }) } },
     settings: {
       entries: {
-        add: { isEnabled: true, network: ['*.c.example', 'a.example'], secrets: { TOKEN: 'hunter22', OTHER: 'x' }, grade: 'fresh' },
+        add: {
+          isEnabled: true,
+          network: ['*.c.example', 'a.example'],
+          secrets: { TOKEN: 'hunter22', OTHER: 'x' },
+          grade: 'fresh',
+          tenants: ['*'],
+        },
       },
     },
   })
@@ -40,7 +46,7 @@ test('what cannot be run is told before anything happens', async () => {
       python: { runtime: { language: 'python', entrypoint: 'x.py' } },
       javascript: { runtime: { language: 'javascript', entrypoint: 'x.js' } },
     },
-    settings: { entries: { secret: { isEnabled: true, network: null, secrets: { B: 'given' }, grade: null } } },
+    settings: { entries: { secret: { isEnabled: true, network: null, secrets: { B: 'given' }, grade: null, tenants: ['*'] } } },
   })
   assert.match(messageOf(await run('nobody')), /no skill "nobody"/)
   assert.match(messageOf(await run('typed', 'x', { version: '^7' })), /no version \^7 of skill "typed"/)
@@ -138,7 +144,7 @@ test('the places are bounded, and a tenant that waits takes turns with the other
     release.shift()?.()
     await world.sandbox.came(count)
   }
-  assert.deepEqual(order, ['a a1', 'a a2', 'b b1'])
+  assert.deepEqual(order, ['a tenant:a:a1', 'a tenant:a:a2', 'b tenant:b:b1'])
   world.clock.advance(1_000)
   assert.equal(codeOf((await many[2]) ?? assert.fail()), 'busy')
   release.shift()?.()
@@ -186,7 +192,7 @@ test('secrets are taken out of output, logs, progress and errors, however they a
     JSON.stringify({ nested: secret }),
   ]
   const events: SkillEvent[] = []
-  const settings = { entries: { leak: { isEnabled: true, network: null, secrets: { TOKEN: secret }, grade: null } } }
+  const settings = { entries: { leak: { isEnabled: true, network: null, secrets: { TOKEN: secret }, grade: null, tenants: ['*'] } } }
   const world = worldOf({
     skills: {
       leak: {
@@ -252,7 +258,7 @@ test('progress is told ten times a second at most, the newest first of all, and 
 })
 
 test('a run that outlived the gateway is adopted: held to its schema, its secrets taken out', async () => {
-  const settings = { entries: { it: { isEnabled: true, network: null, secrets: { TOKEN: 'hunter22' }, grade: null } } }
+  const settings = { entries: { it: { isEnabled: true, network: null, secrets: { TOKEN: 'hunter22' }, grade: null, tenants: ['*'] } } }
   const world = worldOf({ skills: { it: { secrets: ['TOKEN'], outputs: { type: 'string' } } }, settings })
   const {
     input: _input,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { DEFAULT_TENANT } from '#contract'
 import type { Invocation, RunId, RunRecord, SkillEvent, Store } from '#contract'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Recorder } from '../../../skills/runner/recorder.ts'
@@ -89,7 +90,7 @@ const within = (): AbortSignal => AbortSignal.timeout(5_000)
 const ended = async ({ runs }: Life, id: RunId): Promise<RunRecord> =>
   (await runs.watch('default', id, { signal: within() })) ?? assert.fail('no run')
 const letters = async ({ store }: Life): Promise<readonly string[]> =>
-  (await store.deadLetters.list({ kind: 'run' }, null, 9)).map(({ reason, ref }) => `${reason.code} ${ref}`)
+  (await store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'run' }, null, 9)).map(({ reason, ref }) => `${reason.code} ${ref}`)
 
 test('a run without effect is answered first and recorded then; all others are on record before they begin', async (context) => {
   const life = await live(context)
@@ -159,8 +160,8 @@ test('what fails for good is a dead letter, which can be replayed; what the call
   await life.runs.invoke(call('refused'), patient())
   assert.deepEqual(await letters(life), [`SKILL_CRASHED ${id}`])
   assert.equal((await life.store.runs.get('default', id))?.status, 'dead')
-  const [letter] = await life.store.deadLetters.list({ kind: 'run' }, null, 9)
-  await life.store.deadLetters.replay({ id: letter?.id ?? assert.fail(), now: 1, route: null })
+  const [letter] = await life.store.deadLetters.list({ tenant: DEFAULT_TENANT, kind: 'run' }, null, 9)
+  await life.store.deadLetters.replay({ tenant: DEFAULT_TENANT, id: letter?.id ?? assert.fail(), now: 1, route: null })
   life.runs.wake()
   assert.deepEqual([(await ended(life, id)).status, life.sandbox.jobs.length], ['dead', 3])
   assert.equal(life.sandbox.jobs[0]?.key, life.sandbox.jobs[2]?.key, 'under the same key')

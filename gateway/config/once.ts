@@ -1,0 +1,17 @@
+/**
+ * Secrets for whoever reads the configuration once and goes: the machine's clock, and nobody to tell what happens later. A gateway that runs has
+ * its own (`run.ts`).
+ */
+import type { Clock } from '#contract'
+import { Secrets } from '../secrets/secrets.ts'
+import type { Environment } from '../secrets/source.ts'
+
+const clock: Clock = {
+  now: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
+}
+export const secretsOnce = (options: { readonly dir: string; readonly env: Environment }): Secrets =>
+  new Secrets({ ...options, clock, log: () => null })
