@@ -3,12 +3,12 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { DEFAULT_TENANT, InvalidError, messageDocument } from '#contract'
+import { DEFAULT_TENANT, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
-  AuditDesk,
   Clock,
+  ConfigDesk,
   JsonObject,
   KeyId,
   Lifecycle,
@@ -23,7 +23,7 @@ import type {
 } from '#contract'
 import { AuditKeeper } from './audit/keeper.ts'
 import type { AuditTrail } from './audit/trail.ts'
-import { agentFromDeclaration } from './config/agent.ts'
+import { declaredAgent } from './config/agent.ts'
 import type { Config } from './config/config.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
@@ -59,6 +59,8 @@ import { Webhooks } from './webhooks/webhooks.ts'
 
 export interface GatewayParts {
   readonly config: Config
+  /** The same while it runs: what the API reads and changes of it. */
+  readonly desk: ConfigDesk
   /** Where `.openclaw/` lies. */
   readonly dir: string
   readonly consoleDir: string
@@ -118,7 +120,7 @@ export class Gateway implements Lifecycle {
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
-    this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared })
+    this.#registered = new RegisteredAgents({ store, clock, log, roster: this.#roster, feed: this.#feed, declared: declaredAgent })
     this.#patience = new Patience(clock)
     const pressure = new Pressure(clock)
     this.#pairings = new Pairings({
@@ -322,7 +324,7 @@ export class Gateway implements Lifecycle {
     this.#feed.emit({ type: 'event', tenant, name, data })
   }
 
-  /** New routes, agents, access rules, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
+  /** New routes, agents, access rules, rate limits, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
@@ -331,6 +333,7 @@ export class Gateway implements Lifecycle {
     this.#keys.configure(config.keys)
     this.#tokens.configure(config.auth.issuers)
     this.#http.configureClients(config.server.tls?.clients ?? [])
+    this.#http.configureLimits(config.server.rateLimits)
     this.#tellOpen()
     this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
   }
@@ -363,7 +366,7 @@ export class Gateway implements Lifecycle {
       keys: this.#keys,
       roles: this.#roles,
       tokens: this.#tokens,
-      audit: this.#auditDesk(),
+      audit: this.#parts.audit.trail.desk((tenant) => this.#audit.verify(tenant)),
       version,
       metricsText,
       redact,
@@ -376,6 +379,8 @@ export class Gateway implements Lifecycle {
           })),
         find: (tenant, nameOrId) => this.#roster.find(tenant, nameOrId),
         register: (tenant, declaration) => this.#registered.register(tenant, declaration),
+        registration: async (tenant, id) => (await this.#registered.find(tenant, id))?.declaration ?? null,
+        change: (tenant, id, decide) => this.#registered.change(tenant, id, decide),
       },
       channels: {
         list: () => this.#channelViews(),
@@ -384,6 +389,8 @@ export class Gateway implements Lifecycle {
         media: (name, ref, signal) => this.#channels.media(name, ref, signal),
         post: (posting) => this.#deliver.post(posting),
       },
+      config: this.#parts.desk,
+      explain: (message) => this.#ingress.explain(message),
       pairings: this.#pairings,
       webhooks: this.#webhooks,
       skills: this.#parts.skills,
@@ -393,16 +400,6 @@ export class Gateway implements Lifecycle {
         ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
         channels: this.#channels.list(),
       }),
-    }
-  }
-
-  #auditDesk(): AuditDesk {
-    const { trail } = this.#parts.audit
-    return {
-      during: (deed, act) => trail.during(deed, act),
-      denied: (deed) => trail.denied(deed),
-      onEntry: (listen) => trail.onEntry(listen),
-      verify: (tenant) => this.#audit.verify(tenant),
     }
   }
 
@@ -440,11 +437,3 @@ const routing = (config: Config): [Router, SessionKeys] => [
   new Router({ rules: config.routes, fallbacks: config.fallbacks, identityLinks: config.session.identityLinks }),
   new SessionKeys(config.session.identityLinks),
 ]
-
-/** @throws InvalidError with every fault of the declaration */
-function declared(tenant: string, declaration: JsonObject): AgentDefinition {
-  const name = declaration['name']
-  const result = agentFromDeclaration({ tenant, name: typeof name === 'string' ? name : '' }, declaration)
-  if (result.ok) return result.agent
-  throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
-}
