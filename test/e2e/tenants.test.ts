@@ -39,8 +39,11 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/sessions/{id}/messages': session,
   'POST /v1/sessions/{id}/reset': session,
   'GET /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
+  'PATCH /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { description: 'other words' } },
   'POST /v1/agents/{id}/invoke': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { input: 'hello' } },
   'GET /v1/channels/{name}': channel,
+  'PATCH /v1/channels/{name}': { ...channel, body: { allow: ['eve'] } },
+  'DELETE /v1/channels/{name}': channel,
   'POST /v1/channels/{name}/pause': channel,
   'POST /v1/channels/{name}/resume': channel,
   'POST /v1/channels/{name}/send': { ...channel, body: { to: { chat: 'ann' }, text: 'spam' } },
@@ -71,6 +74,7 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/keys/{id}': key,
   'POST /v1/keys/{id}/rotate': { ...key, body: {} },
   'DELETE /v1/keys/{id}': key,
+  'DELETE /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
 }
 
 /** Names that a tenant chooses for itself: the same one is each tenant's own, so there is nothing foreign to name. */
@@ -95,6 +99,8 @@ const LISTS: { readonly [path: string]: (things: Things) => string } = {
 /** Without parameters: about the caller, about nobody, or tested by its own name below. */
 const OTHERS: ReadonlySet<string> = new Set([
   'DELETE /v1/console/session',
+  'DELETE /v1/limits',
+  'DELETE /v1/routes',
   'GET /api/health',
   'GET /api/metrics',
   'GET /healthz',
@@ -103,11 +109,14 @@ const OTHERS: ReadonlySet<string> = new Set([
   'GET /version',
   'GET /v1/audit/stream',
   'GET /v1/audit/verify',
+  'GET /v1/config',
   'GET /v1/events/stream',
+  'GET /v1/limits',
   'GET /v1/models',
   'GET /v1/models/{publisher}/{name}',
   'GET /v1/openapi.json',
   'GET /v1/revocations',
+  'GET /v1/routes',
   'GET /v1/skills/runtime',
   'GET /v1/whoami',
   'GET /v1/ws',
@@ -119,9 +128,12 @@ const OTHERS: ReadonlySet<string> = new Set([
   'POST /v1/responses',
   'POST /v1/revocations',
   'POST /v1/roles',
+  'POST /v1/routes/test',
   'POST /v1/skills',
   'POST /v1/skills/validate',
   'POST /v1/webhooks',
+  'PUT /v1/limits',
+  'PUT /v1/routes',
 ])
 
 let world: World
