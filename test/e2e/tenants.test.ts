@@ -328,6 +328,18 @@ describe('two tenants of one gateway', () => {
     }
     assert.deepEqual(await status(acme, 'GET', '/api/metrics'), [403, 'OPERATOR_ONLY'])
     assert.deepEqual(await status(operator, 'GET', '/api/metrics'), [200, null])
+    const ofAll: readonly (readonly [string, string, JsonValue?])[] = [
+      ['GET', '/v1/config'],
+      ['GET', '/v1/routes'],
+      ['PUT', '/v1/routes', { rules: [] }],
+      ['DELETE', '/v1/routes'],
+      ['POST', '/v1/routes/test', { channel: 'http' }],
+      ['GET', '/v1/limits'],
+      ['PUT', '/v1/limits', { per_ip: 1 }],
+      ['DELETE', '/v1/limits'],
+    ]
+    for (const [method, path, body] of ofAll) assert.deepEqual(await status(acme, method, path, body), [403, 'OPERATOR_ONLY'], path)
+    assert.deepEqual(await status(operator, 'GET', '/v1/config'), [200, null])
     for (const verb of ['pause', 'resume'])
       assert.deepEqual(await status(acme, 'POST', `/v1/channels/http/${verb}`), [403, 'OPERATOR_ONLY'], 'all tenants share it')
     const shared = (await (await world.call(acme, 'GET', '/v1/channels/http')).json()) as JsonObject
