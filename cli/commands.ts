@@ -23,6 +23,8 @@ export type CommandName =
   | 'roles'
   | 'revocations'
   | 'whoami'
+  | 'routes'
+  | 'limits'
   | 'config'
   | 'secrets'
   | 'audit'
@@ -39,7 +41,7 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
     summary: 'what was given up, and another try',
     load: async () => (await import('./commands/dead-letters.ts')).deadLetters,
   },
-  agents: { summary: 'list the agents', load: async () => (await import('./commands/agents.ts')).agents },
+  agents: { summary: 'list and change the agents', load: async () => (await import('./commands/agents.ts')).agents },
   skills: { summary: 'write, test, register and call skills', load: async () => (await import('./commands/skills.ts')).skills },
   channels: { summary: 'list the channels', load: async () => (await import('./commands/channels.ts')).channels },
   keys: { summary: 'make, list, rotate and revoke API keys', load: async () => (await import('./commands/keys.ts')).keys },
@@ -48,6 +50,8 @@ export const COMMANDS: { readonly [Name in CommandName]: Entry } = {
   whoami: { summary: 'who this command is taken for', load: async () => (await import('./commands/whoami.ts')).whoami },
   webhooks: { summary: 'tell other systems what happens', load: async () => (await import('./commands/webhooks.ts')).webhooks },
   audit: { summary: 'who changed what, and whether the record is whole', load: async () => (await import('./commands/audit.ts')).audit },
+  routes: { summary: 'which agent gets which message', load: async () => (await import('./commands/routes.ts')).routes },
+  limits: { summary: 'how many requests are taken', load: async () => (await import('./commands/limits.ts')).limits },
   config: { summary: 'check and print the configuration', load: async () => (await import('./commands/config.ts')).config },
   secrets: { summary: 'check secrets, and keep them encrypted', load: async () => (await import('./commands/secrets.ts')).secrets },
   doctor: { summary: 'find out what is wrong, and what to do', load: async () => (await import('./commands/doctor.ts')).doctor },

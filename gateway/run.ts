@@ -15,6 +15,7 @@ import { SkillSet } from '../skills/skills.ts'
 import { AuditTrail } from './audit/trail.ts'
 import { defaultPolicy } from './config/access.ts'
 import type { Config, TracingConfig } from './config/config.ts'
+import { LiveConfig } from './config/desk.ts'
 import { heldBack } from './config/held-back.ts'
 import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded, LoadOptions } from './config/load.ts'
@@ -31,6 +32,7 @@ import { countStart } from './observe/starts.ts'
 import type { TracingOptions } from './observe/trace.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { Secrets } from './secrets/secrets.ts'
+import { readOverlay } from './store/overlay.ts'
 import { SqliteStore } from './store/sqlite.ts'
 
 export interface RunOptions {
@@ -93,7 +95,9 @@ async function compose(
   { env, print, around = {} }: RunOptions,
   { dir, kinds, version, redactor, secrets, heard }: Ground,
 ): Promise<Running> {
-  const loaded = await load({ dir, env, secrets })
+  const file = join(dir, 'sessions.db')
+  const rows = await readOverlay(file)
+  const loaded = await load({ dir, env, secrets, overlay: rows })
   const { config } = loaded
   for (const secret of loaded.secrets) redactor.add(secret)
   const log = createLog({ ...config.log, version, node: hostname(), redactor })
@@ -103,7 +107,6 @@ async function compose(
   const tracing = await startTracing(config, { version, redactor, clock, log, metrics })
   const { tracer } = tracing
   const agents = new Agents({ models: config.llm, env, log, clock, metrics, status: () => `OpenClaw ${version}` })
-  const file = join(dir, 'sessions.db')
   const channels = await createChannels(loaded, kinds)
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   const auditKey = await loadSecret(join(dir, '.openclaw', 'audit.key'), 'no entry of the audit until now can be verified')
@@ -125,8 +128,27 @@ async function compose(
   })
   let starts = 0
   const lag = new LoopLag(clock)
+  const live = new LiveConfig({
+    loaded,
+    rows,
+    load: async (overlay) => {
+      const next = await load({ dir, env, secrets, overlay })
+      const vain = channels.flatMap((channel) => vainIn(next, channel))
+      if (vain.length > 0) throw faulty(vain)
+      return next
+    },
+    store: store.overlay,
+    apply: (next) => {
+      for (const secret of next.secrets) redactor.add(secret)
+      log.setLevel(next.config.log.level)
+      gateway.reload(next.config)
+    },
+    clock,
+    log,
+  })
   const gateway: Gateway = new Gateway({
     config,
+    desk: live,
     channels,
     dir,
     version,
@@ -155,17 +177,12 @@ async function compose(
   const reloadOnce = async (): Promise<void> => {
     try {
       const before = secrets.known
-      const next = await load({ dir, env, secrets })
-      const vain = channels.flatMap((channel) => vainIn(next, channel))
-      if (vain.length > 0) throw faulty(vain)
-      for (const secret of next.secrets) redactor.add(secret)
-      log.setLevel(next.config.log.level)
-      gateway.reload(next.config)
+      const next = await live.reload()
       agents.reconfigure(next.config.llm)
       const later = await skills.reconfigure(next.config.skills)
       log.info(
         {},
-        'The configuration was read again: routes, agents, models, access rules, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
+        'The configuration was read again: routes, agents, models, access rules, rate limits, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
       const held = heldBack(next.origins, secrets.changedSince(before))

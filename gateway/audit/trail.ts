@@ -78,6 +78,16 @@ export class AuditTrail implements AuditScope, Omit<AuditDesk, 'verify'> {
     }
   }
 
+  /** As the routes know it. */
+  desk(verify: AuditDesk['verify']): AuditDesk {
+    return {
+      during: (deed, act) => this.during(deed, act),
+      denied: (deed) => this.denied(deed),
+      onEntry: (listen) => this.onEntry(listen),
+      verify,
+    }
+  }
+
   onEntry(listen: (tenant: string) => void): () => void {
     this.#listeners.add(listen)
     return () => this.#listeners.delete(listen)

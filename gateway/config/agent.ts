@@ -2,6 +2,7 @@
  * One agent's declaration → the definition that the gateway works with. The same for `openclaw.yaml` and for `POST /v1/agents`. Names of
  * models are resolved by whoever knows the providers.
  */
+import { InvalidError } from '#contract'
 import type { AgentDefinition, Fault, JsonObject, QueueMode, SessionScope } from '#contract'
 import { agentSchema } from './agent-schema.ts'
 import { check } from './check.ts'
@@ -52,6 +53,14 @@ export function agentFromDeclaration({ tenant, name }: Pick<AgentDefinition, 'te
   return { ok: true, agent: agentFromSettings(name, { ...settings, tenant }) }
 }
 
+/** For one that names itself. @throws InvalidError with every fault of the declaration */
+export function declaredAgent(tenant: string, declaration: JsonObject): AgentDefinition {
+  const name = declaration['name']
+  const result = agentFromDeclaration({ tenant, name: typeof name === 'string' ? name : '' }, declaration)
+  if (result.ok) return result.agent
+  throw new InvalidError('The agent cannot be registered as it is declared.', { code: 'AGENT_INVALID', faults: result.faults })
+}
+
 /** @param settings checked against the schema, their models resolved */
 export function agentFromSettings(name: string, settings: AgentSettings & { readonly tenant: string }): AgentDefinition {
   const { limits, queue } = settings
@@ -79,7 +88,7 @@ export function agentFromSettings(name: string, settings: AgentSettings & { read
   }
 }
 
-const pointer = (path: string): string =>
+export const pointer = (path: string): string =>
   path === ''
     ? '#'
     : `#/${path

@@ -14,6 +14,7 @@ import type { ConfigFault, Node, Place, ScalarNode } from './tree.ts'
 export type Origin =
   | { readonly from: 'default' }
   | { readonly from: 'file'; readonly file: string; readonly line: number; readonly env?: readonly string[]; readonly isSecret?: boolean }
+  | { readonly from: 'overlay'; readonly by: string; readonly at: number }
   | { readonly from: 'env'; readonly name: string }
 
 export interface Checked {
@@ -204,7 +205,8 @@ const typeOf = (value: string | number | boolean | null): string => {
 }
 
 function originOf(node: Node): Origin {
-  const { file, line } = node.place
+  const { file, line, overlay } = node.place
+  if (overlay) return { from: 'overlay', by: overlay.by, at: overlay.at }
   if (line === 0) return { from: 'env', name: file }
   const { env = null, isSecret = false } = node.kind === 'scalar' ? node : {}
   return { from: 'file', file, line, ...(env !== null && { env }), ...(isSecret && { isSecret }) }

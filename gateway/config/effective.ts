@@ -11,7 +11,7 @@ const COMMENT_COLUMN = 44
 export interface EffectiveValue {
   readonly path: string
   readonly value: JsonValue
-  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `openclaw.yaml:12 (vault:app#token)`, `env NAME`. */
+  /** `default`, `openclaw.yaml:12`, `openclaw.yaml:12 (env NAME)`, `openclaw.yaml:12 (vault:app#token)`, `overlay by ops at …`, `env NAME`. */
   readonly origin: string
 }
 
@@ -55,6 +55,7 @@ function masked(value: JsonValue, path: string, origin: Origin | undefined): Jso
 function originText(origin: Origin | undefined): string {
   if (!origin || origin.from === 'default') return 'default'
   if (origin.from === 'env') return `env ${origin.name}`
+  if (origin.from === 'overlay') return `overlay by ${origin.by} at ${new Date(origin.at).toISOString()}`
   const names = origin.env?.map((reference) => (reference.includes(':') ? reference : `env ${reference}`))
   return `${origin.file}:${origin.line}${names === undefined ? '' : ` (${names.join(', ')})`}`
 }

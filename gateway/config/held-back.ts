@@ -2,7 +2,7 @@
 import type { Origin } from './check.ts'
 
 /** What `run.ts` puts in force when the configuration is read again. */
-const RELOADED = /^(agents|routes|rules|fallback|llm|skills|secrets|session|log\.level)\b/
+const RELOADED = /^(agents|routes|rules|fallback|llm|skills|secrets|session|log\.level|server\.rate_limits)\b/
 
 /** The paths at which one of these references stands. */
 export function heldBack(origins: ReadonlyMap<string, Origin>, references: readonly string[]): readonly string[] {

@@ -3,7 +3,7 @@
  * nothing; when to load again is `watch.ts`'s and the caller's.
  */
 import { SECRET_MASK, isJsonObject } from '#contract'
-import type { JsonObject, JsonValue } from '#contract'
+import type { JsonObject, JsonValue, OverlayRow } from '#contract'
 import { isAccess, isShared } from './access.ts'
 import { buildConfig } from './build.ts'
 import { byPlace, check } from './check.ts'
@@ -14,7 +14,9 @@ import type { Environment } from '../secrets/source.ts'
 import type { Secrets } from '../secrets/secrets.ts'
 import { secretsOnce } from './once.ts'
 import { readTree } from './read.ts'
+import type { Read } from './read.ts'
 import { configSchema } from './schema.ts'
+import { layOverlay } from './overlay.ts'
 import { isSecretPath, passwordIn } from './secret.ts'
 import { crossCheck } from './settings.ts'
 import type { Settings } from './settings.ts'
@@ -46,11 +48,20 @@ export interface Loaded {
   readonly vainAccess: (name: string) => readonly ConfigFault[]
   /** A fault if a channel is given to one tenant that all share: it would have no effect. */
   readonly vainTenant: (name: string) => readonly ConfigFault[]
+  /** Rows of the overlay that are not in effect, because with them there would be these faults. */
+  readonly vain: readonly VainRow[]
+}
+
+export interface VainRow {
+  readonly row: OverlayRow
+  readonly faults: readonly ConfigFault[]
 }
 
 export interface LoadOptions {
   readonly dir: string
   readonly env: Environment
+  /** What was changed over the API; what has become impossible is left out and told, never a reason not to load. */
+  readonly overlay?: readonly OverlayRow[]
   /** Where references are answered; whoever gives them ends them. Default: some of its own, ended after. */
   readonly secrets?: Secrets
 }
@@ -68,7 +79,35 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 async function loadWith(options: LoadOptions, secrets: Secrets): Promise<LoadResult> {
   const read = await readTree(options.dir, secrets)
   if (read.unreadable) return { ok: false, faults: read.faults }
-  const tree = withDefaultAgent(withEnvironment(read.tree, options.env))
+  const file = withDefaultAgent(read.tree)
+  const laid = layOverlay(file, options.overlay ?? [])
+  const vain = laid.orphans.map((row) => ({ row, faults: [orphaned(row)] }))
+  let rows = (options.overlay ?? []).filter((row) => !laid.orphans.includes(row))
+  for (;;) {
+    const result = checkTree(withEnvironment(layOverlay(file, rows).tree, options.env), read)
+    if (result.ok) return { ...result, vain }
+    const { faults } = result
+    // The row in which a fault stands; else the newest, because what it says of another may be the fault. Without any it is the file's.
+    const row = rows.find(({ path }) => faults.some(({ overlay }) => overlay?.path === path)) ?? rows.at(-1)
+    if (row === undefined) return result
+    const own = faults.filter(({ overlay }) => overlay?.path === row.path)
+    vain.push({ row, faults: own.length > 0 ? own : [...faults] })
+    rows = rows.filter((other) => other !== row)
+  }
+}
+
+function orphaned({ path, by, at }: OverlayRow): ConfigFault {
+  const place = { file: 'overlay', line: 0, column: 0, overlay: { path, by, at } }
+  return {
+    path: path.slice(1).replaceAll('/', '.'),
+    ...place,
+    message: 'nothing of this name, expected it to be declared in openclaw.yaml',
+  }
+}
+
+type CheckedTree = Omit<Loaded, 'vain'> | { readonly ok: false; readonly faults: readonly ConfigFault[] }
+
+function checkTree(tree: Node, read: Pick<Read, 'faults' | 'secrets'>): CheckedTree {
   const checked = check(tree, configSchema)
   const faults = [...read.faults, ...checked.faults]
   if (faults.length === 0) {
@@ -114,7 +153,7 @@ function checkChannel(tree: Node, name: string, schema: JsonObject): Checked {
 function vainAccess(tree: Node, name: string): readonly ConfigFault[] {
   const message = 'an access rule, expected none: who may write to this channel is told by keys and brokers, not by a list of senders'
   return channelNode(tree, name)
-    .entries.filter(({ key }) => isAccess(key))
+    .entries.filter(({ key, place }) => isAccess(key) && place.overlay === undefined)
     .map(({ key, place }) => ({ path: childPath(`channels.${name}`, key), ...place, message }))
 }
 

@@ -3,7 +3,7 @@
  * from JSON, so that all three are checked by the same walk.
  */
 import { isJsonObject } from '#contract'
-import type { JsonValue } from '#contract'
+import type { JsonValue, OverlayRow } from '#contract'
 import { isSecretPath } from './secret.ts'
 
 /** Line and column count from 1; 0 where there is no such thing (environment, JSON). */
@@ -11,6 +11,8 @@ export interface Place {
   readonly file: string
   readonly line: number
   readonly column: number
+  /** It stands in no file: it was changed over the API. */
+  readonly overlay?: Pick<OverlayRow, 'path' | 'by' | 'at'>
 }
 
 export interface ConfigFault extends Place {

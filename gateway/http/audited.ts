@@ -1,15 +1,23 @@
 /**
  * Which routes are audited, and what the audit says of a request. Every route that changes something for others is: nobody has to
- * remember it. What senders do all day (messages, calls of agents and skills) leaves rows of its own and is not.
+ * remember it. What senders do all day (messages, calls of agents and skills) leaves rows of its own and is not, nor is
+ * a POST that only looks.
  */
 import { hash } from 'node:crypto'
 import { DEFAULT_TENANT, isJsonObject } from '#contract'
 import type { AuditDeed, AuditDesk, HttpRequest, JsonObject, JsonValue, Principal, Route } from '#contract'
 
-const DATA_PLANE: ReadonlySet<Route['permission']> = new Set(['messages:write', 'agent:execute', 'skills:execute', 'public', 'signed'])
+const UNAUDITED: ReadonlySet<Route['permission']> = new Set([
+  'messages:write',
+  'agent:execute',
+  'skills:execute',
+  'public',
+  'signed',
+  'config:read',
+])
 
 export const isAudited = ({ method, permission }: Pick<Route, 'method' | 'permission'>): boolean =>
-  method !== 'GET' && !DATA_PLANE.has(permission)
+  method !== 'GET' && !UNAUDITED.has(permission)
 
 /** The same route, whose every call is an entry, in the transaction of what it writes. */
 export function audited(route: Route, desk: AuditDesk): Route {

@@ -29,12 +29,21 @@ interface Bucket {
 }
 
 export class Buckets {
-  readonly policy: BucketPolicy
+  #policy: BucketPolicy
   readonly #buckets: LRUCache<string, Bucket>
 
   constructor(policy: BucketPolicy, max: number) {
-    this.policy = policy
+    this.#policy = policy
     this.#buckets = new LRUCache({ max })
+  }
+
+  get policy(): BucketPolicy {
+    return this.#policy
+  }
+
+  /** So many from now on; what is taken already stays taken. */
+  allow(count: number): void {
+    this.#policy = { ...this.#policy, count }
   }
 
   get size(): number {
@@ -42,7 +51,7 @@ export class Buckets {
   }
 
   take(key: string, now: number): Taken {
-    const { count, windowMs } = this.policy
+    const { count, windowMs } = this.#policy
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) this.#buckets.set(key, (bucket = { tokens: count, at: now }))
     // A clock that was set back refills nothing.

@@ -63,6 +63,12 @@ export class Limits {
       })
   }
 
+  /** From the next request on. */
+  configure({ perIp, perKey }: RateLimits): void {
+    this.#byAddress.allow(perIp)
+    this.#byCredential.allow(perKey)
+  }
+
   /** @throws ProtocolError when the address has asked enough */
   stranger(ip: string): QuotaFields {
     return this.#take(this.#byAddress, ip)

@@ -129,6 +129,11 @@ export class HttpServer implements Lifecycle {
     return this.#need().pages.issueCode(key)
   }
 
+  /** Other rate limits, from the next request on. */
+  configureLimits(limits: RateLimits): void {
+    this.#running?.door.limits.configure(limits)
+  }
+
   /** Other clients with certificates; connections of those that are gone are closed. */
   configureClients(clients: readonly CertificateClient[]): void {
     const running = this.#running

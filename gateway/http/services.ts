@@ -9,6 +9,7 @@ import type {
   AuditDesk,
   Capabilities,
   ChannelState,
+  ConfigDesk,
   DeadLetterId,
   DeliveryId,
   FlowFeed,
@@ -27,6 +28,7 @@ import type {
   Store,
 } from '#contract'
 import type { Posting } from '../pipeline/deliver.ts'
+import type { Routable, Routed, RuleTrial } from '../pipeline/route.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { Keys } from './keys.ts'
 import type { Roles } from './roles.ts'
@@ -37,6 +39,9 @@ export interface Services {
   readonly feed: FlowFeed
   readonly agents: AgentDirectory
   readonly channels: ChannelDirectory
+  readonly config: ConfigDesk
+  /** Where a message would go, and what each rule says of it. */
+  explain(message: Routable): { readonly routed: Routed; readonly rules: readonly RuleTrial[] }
   readonly pairings: PairingDesk
   readonly skills: Skills
   readonly webhooks: WebhookDesk
@@ -64,6 +69,10 @@ export interface AgentDirectory {
   find(tenant: string, nameOrId: string): AgentDefinition | null
   /** Rejects with `InvalidError` when the declaration is wrong. The same name replaces the declaration and keeps the id. */
   register(tenant: string, declaration: JsonObject): Promise<{ readonly id: AgentId; readonly name: string }>
+  /** As it was declared over the API; null: it was not. */
+  registration(tenant: string, id: string): Promise<JsonObject | null>
+  /** Of one that was registered, one at a time; null takes it away. Rejects as `decide` throws, and with `InvalidError`, with nothing changed. */
+  change(tenant: string, id: string, decide: (now: JsonObject) => JsonObject | null): Promise<void>
 }
 
 export interface AgentView {

@@ -29,7 +29,7 @@ import type { Feed } from './feed.ts'
 import { messageLatency } from './latency.ts'
 import type { Pressure } from './pressure.ts'
 import type { Roster } from './roster.ts'
-import type { Router } from './route.ts'
+import type { Routable, Routed, Router, RuleTrial } from './route.ts'
 import type { SessionKeys } from './session-key.ts'
 
 export interface IngressParts {
@@ -268,6 +268,11 @@ export class Ingress {
       span.end(describeError(error).code)
       throw error
     }
+  }
+
+  /** Why a message would go where `route` sends it. */
+  explain(message: Routable): { readonly routed: Routed; readonly rules: readonly RuleTrial[] } {
+    return { routed: this.#router.route(message), rules: this.#router.explain(message) }
   }
 
   /** By the agent asked for, else by the rules, both of the tenant; without either it is dead on arrival, and says why. */

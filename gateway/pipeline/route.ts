@@ -11,6 +11,14 @@ export type Routed = { readonly agent: string; readonly rule: string } | null
 /** What a message is routed by; `channel` is the account's name that it came in by. */
 export type Routable = Pick<Inbound, 'account' | 'sender' | 'metadata'> & { readonly tenant: string; readonly channel: string }
 
+/** A rule and a message: which of its conditions did not hold. */
+export interface RuleTrial {
+  readonly rule: string
+  readonly agent: string
+  /** None: it matches, and is not taken only because another comes before it. */
+  readonly failed: readonly { readonly condition: string; readonly expected: JsonValue }[]
+}
+
 export class Router {
   readonly #rules: ReadonlyMap<string, readonly CompiledRule[]>
   readonly #fallbacks: ReadonlyMap<string, string>
@@ -27,6 +35,15 @@ export class Router {
     const fallback = this.#fallbacks.get(message.tenant)
     return fallback === undefined ? null : { agent: fallback, rule: 'fallback' }
   }
+
+  /** Every rule of the tenant, in the order in which they are tried. */
+  explain(message: Routable): readonly RuleTrial[] {
+    return (this.#rules.get(message.tenant) ?? NO_RULES).map(({ id, agent, tests, conditions }) => ({
+      rule: id,
+      agent,
+      failed: conditions.filter((_, i) => tests[i]?.(message) === false),
+    }))
+  }
 }
 
 const NO_RULES: readonly CompiledRule[] = []
@@ -37,44 +54,52 @@ interface CompiledRule {
   readonly agent: string
   readonly weight: number
   readonly tests: readonly ((message: Routable) => boolean)[]
+  /** What each of the tests asks for. */
+  readonly conditions: RuleTrial['failed']
 }
 
 function compile(rule: RouteRule): CompiledRule {
   const tests: ((message: Routable) => boolean)[] = []
+  const conditions: { readonly condition: string; readonly expected: JsonValue }[] = []
   let weight = 0
-  const add = (base: number, isExact: boolean, test: (message: Routable) => boolean): void => {
+  const add = (asked: RuleTrial['failed'][number], base: number, isExact: boolean, test: (message: Routable) => boolean): void => {
+    conditions.push(asked)
     weight += isExact ? base : base / 2
     tests.push(test)
   }
   const { channel, account, sender, headers, metadata, topic }: RouteMatch = rule.match
   if (channel !== undefined)
     add(
+      { condition: 'channel', expected: channel },
       1,
       isPlain(channel),
       onText(channel, (message) => message.channel),
     )
   if (account !== undefined)
     add(
+      { condition: 'account', expected: account },
       4,
       isPlain(account),
       onText(account, (message) => message.account),
     )
-  if (topic !== undefined) add(16, !/[*#]/.test(topic), onTopic(topic))
+  if (topic !== undefined) add({ condition: 'topic', expected: topic }, 16, !/[*#]/.test(topic), onTopic(topic))
   for (const [name, value] of Object.entries(headers ?? {}))
     add(
+      { condition: `header.${name}`, expected: value },
       64,
       isPlain(value),
       onText(value, (message) => message.metadata.headers?.[name.toLowerCase()]),
     )
   for (const [path, value] of Object.entries(metadata ?? {}))
-    add(1024, typeof value !== 'string' || isPlain(value), onMetadata(path, value))
+    add({ condition: `metadata.${path}`, expected: value }, 1024, typeof value !== 'string' || isPlain(value), onMetadata(path, value))
   if (sender !== undefined)
     add(
+      { condition: 'sender', expected: sender },
       65_536,
       isPlain(sender),
       onText(sender, (message) => message.sender),
     )
-  return { id: rule.id, tenant: rule.tenant, agent: rule.agent, weight, tests }
+  return { id: rule.id, tenant: rule.tenant, agent: rule.agent, weight, tests, conditions }
 }
 
 const isPlain = (pattern: string): boolean => !pattern.includes('*')

@@ -84,7 +84,7 @@ interface AgentRow {
   readonly created_at: number
 }
 
-export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
+export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put' | 'remove'>> = {
   put(sql, agent) {
     const row = sql.get<AgentRow>(
       `INSERT INTO agent (id, tenant, name, declaration, created_at) VALUES (?, ?, ?, ?, ?)
@@ -104,6 +104,7 @@ export const agentWrites: Handlers<Pick<RegisteredAgentStore, 'put'>> = {
     })
     return kept
   },
+  remove: (sql, id) => sql.run('DELETE FROM agent WHERE id = ?', id) === 1,
 }
 
 export const agentReads: Handlers<Pick<RegisteredAgentStore, 'list'>> = {

@@ -11,6 +11,7 @@ import { letterReads, letterWrites } from './dead-letters.ts'
 import { revocationWrites, roleWrites } from './identity.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
+import { overlayWrites } from './overlay.ts'
 import { pairingWrites } from './pairing.ts'
 import { postingReads, postingWrites } from './posting.ts'
 import { probe, prune } from './prune.ts'
@@ -39,6 +40,7 @@ export type Writes = {
   readonly runs: typeof runWrites
   readonly webhooks: typeof webhookWrites & typeof webhookLogWrites & typeof webhookEngine
   readonly audit: typeof auditWrites
+  readonly overlay: typeof overlayWrites
   readonly storage: { readonly prune: typeof prune; readonly probe: typeof probe }
 }
 
@@ -59,6 +61,7 @@ export const writes: Writes = {
   runs: runWrites,
   webhooks: { ...webhookWrites, ...webhookLogWrites, ...webhookEngine },
   audit: auditWrites,
+  overlay: overlayWrites,
   storage: { prune, probe },
 }
 

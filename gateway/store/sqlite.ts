@@ -49,6 +49,7 @@ export class SqliteStore implements Store, Lifecycle {
   readonly skills: Store['skills']
   readonly runs: Store['runs']
   readonly webhooks: Store['webhooks']
+  readonly overlay: Store['overlay']
   readonly audit: Store['audit']
   readonly #options: SqliteStoreOptions
   readonly #onEvents = new Set<() => void>()
@@ -94,6 +95,7 @@ export class SqliteStore implements Store, Lifecycle {
     this.skills = skillStore(tell('skills', writes.skills, outside))
     const { add } = tell('runs', writes.runs, outside)
     this.runs = { ...ask('runs', reads.runs), ...tell('runs', writes.runs, inside), add }
+    this.overlay = tell('overlay', writes.overlay, outside)
     this.webhooks = {
       ...ask('webhooks', reads.webhooks),
       ...tell('webhooks', writes.webhooks, outside),

@@ -46,6 +46,8 @@ export interface RegisteredAgent {
 export interface RegisteredAgentStore {
   /** Same tenant and name: replaces the declaration and keeps the id. */
   put(agent: RegisteredAgent): Promise<RegisteredAgent>
+  /** False: none such. */
+  remove(id: AgentId): Promise<boolean>
   /** Those of all tenants. */
   list(): Promise<readonly RegisteredAgent[]>
 }

@@ -11,6 +11,7 @@ import type { DeadLetterStore } from './dead-letters.ts'
 import type { RevocationStore, RoleStore } from './identity.ts'
 import type { InboxStore } from './inbox.ts'
 import type { OutboxStore } from './outbox.ts'
+import type { OverlayStore } from './overlay.ts'
 import type { PairingStore } from './pairing.ts'
 import type { RunStore } from './runs.ts'
 import type { SessionStore } from './sessions.ts'
@@ -34,6 +35,7 @@ export interface Store extends Lifecycle {
   readonly skills: SkillStore
   readonly runs: RunStore
   readonly webhooks: WebhookStore
+  readonly overlay: OverlayStore
   readonly audit: AuditStore
   /** What the last write met, without asking the disk; at most a second old while something is wrong. */
   health(): StoreHealth

@@ -1,13 +1,14 @@
 /** Agents: who answers, and the registering of more. Invoking one is the matter of the channel that lends that route. */
 import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
+import { tagged } from '../conditional.ts'
 import { PAGING } from '../cursor.ts'
-import type { AgentView } from '../services.ts'
+import type { AgentView, Services } from '../services.ts'
 import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
-const AGENT = objectOf({
+export const AGENT: JsonObject = objectOf({
   id: { ...TEXT_OR_NULL, description: 'null: declared in the configuration.' },
   name: TEXT,
   version: TEXT,
@@ -65,12 +66,10 @@ export function agentRoutes({ services, cursors }: Hub): readonly Route[] {
       summary: 'One agent, by name or id',
       tag: 'agents',
       responses: { 200: { description: 'The agent.', schema: AGENT } },
-      handle: (request) => {
+      handle: async (request) => {
         const tenant = tenantOf(request)
-        const found = agents.find(tenant, request.params['id'] ?? '')
-        const view = found === null ? undefined : agents.list(tenant).find(({ definition }) => definition.name === found.name)
-        if (view === undefined) throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
-        return { status: 200, body: agentDocument(view) }
+        const view = agentOf(services, tenant, request.params['id'] ?? '')
+        return tagged((await settingsOf(services, tenant, view)) ?? {}, agentDocument(view))
       },
     },
     {
@@ -94,8 +93,29 @@ export function agentRoutes({ services, cursors }: Hub): readonly Route[] {
   ]
 }
 
+/** @throws NotFoundError when the tenant has no such agent */
+export function agentOf({ agents }: Services, tenant: string, nameOrId: string): AgentView {
+  const found = agents.find(tenant, nameOrId)
+  const view = found === null ? undefined : agents.list(tenant).find(({ definition }) => definition.name === found.name)
+  if (view !== undefined) return view
+  throw new NotFoundError('There is no agent of this name or id.', { code: 'AGENT_UNKNOWN' })
+}
+
+/** What openclaw.yaml, with what was changed over it, says of an agent of the tenant; null: it is not from there. */
+export function declaredOf({ config }: Services, tenant: string, name: string): JsonObject | null {
+  const value = config.read({ is: 'agent', name })?.value ?? null
+  return value?.['tenant'] === tenant ? value : null
+}
+
+/** As it is declared, in the configuration or over the API; null: gone meanwhile. The file wins a name. */
+export async function settingsOf(services: Services, tenant: string, { definition }: AgentView): Promise<JsonObject | null> {
+  const declared = declaredOf(services, tenant, definition.name)
+  if (declared !== null) return declared
+  return definition.id === null ? null : services.agents.registration(tenant, definition.id)
+}
+
 /** The prompt is left out: it may hold what only its author should read. */
-function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
+export function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
   const { queue, limits } = definition
   return {
     id: definition.id,

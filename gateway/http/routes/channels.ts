@@ -2,6 +2,7 @@
 import { NotFoundError, isJsonObject, isOperator, isoTime } from '#contract'
 import type { Address, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
 import type { Posting } from '../../pipeline/deliver.ts'
+import { tagged } from '../conditional.ts'
 import { PAGING } from '../cursor.ts'
 import type { ChannelView, Services } from '../services.ts'
 import { operatorOnly } from '../operator.ts'
@@ -9,7 +10,7 @@ import { principalOf } from './caller.ts'
 import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
-const CHANNEL = objectOf({
+export const CHANNEL: JsonObject = objectOf({
   name: TEXT,
   kind: TEXT,
   state: { enum: ['linking', 'connecting', 'open', 'degraded', 'stopped'] },
@@ -101,7 +102,10 @@ export function channelRoutes({ services, cursors }: Hub): readonly Route[] {
       summary: 'One channel, its state and its rules',
       tag: 'channels',
       responses: { 200: { description: 'The channel.', schema: CHANNEL } },
-      handle: (request) => ({ status: 200, body: channelDocument(viewOf(services, request)) }),
+      handle: (request) => {
+        const view = viewOf(services, request)
+        return tagged(rulesOf(services, view.name), channelDocument(view))
+      },
     },
     switching('pause', 'Takes nothing in by this channel until it is resumed, also after a restart'),
     switching('resume', 'Takes in by this channel again'),
@@ -140,6 +144,9 @@ export function viewOf(services: Services, request: HttpRequest): ChannelView {
   throw new NotFoundError('There is no channel of this name. GET /v1/channels lists those there are.', { code: 'CHANNEL_UNKNOWN' })
 }
 
+/** Its access rules as they are written; none: it has none. */
+export const rulesOf = ({ config }: Services, name: string): JsonObject => config.read({ is: 'channel', name })?.value ?? {}
+
 /**
  * One that the caller may change: what all share only the operator may.
  * @throws NotFoundError when the caller's tenant has no such channel
@@ -172,7 +179,7 @@ function postingOf(channel: string, { to, text, extra }: JsonObject): Posting {
 
 const isKind = (value: unknown): value is NonNullable<Address['kind']> => value === 'direct' || value === 'group' || value === 'channel'
 
-function channelDocument(view: ChannelView): JsonObject {
+export function channelDocument(view: ChannelView): JsonObject {
   const { capabilities, access } = view
   const { strangers, groups, threads, media, typingMs, text } = capabilities
   return {

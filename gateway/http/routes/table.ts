@@ -4,9 +4,12 @@ import { openApi } from '../openapi.ts'
 import { audited } from '../audited.ts'
 import { agentRoutes } from './agents.ts'
 import { auditRoutes } from './audit.ts'
+import { agentChangeRoutes } from './agent-changes.ts'
+import { channelChangeRoutes } from './channel-changes.ts'
 import { channelLinkRoutes } from './channel-link.ts'
 import { channelPairingRoutes } from './channel-pairings.ts'
 import { channelRoutes } from './channels.ts'
+import { configRoutes } from './config.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { eventRoutes } from './events.ts'
@@ -19,6 +22,7 @@ import { pageSessionRoutes } from './page-session.ts'
 import { probeRoutes } from './probes.ts'
 import { revocationRoutes } from './revocations.ts'
 import { roleRoutes } from './roles.ts'
+import { routingRoutes } from './routing.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
 import { skillRegistrationRoutes } from './skill-registration.ts'
@@ -38,6 +42,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...mediaRoutes(hub),
     ...sessionRoutes(hub),
     ...agentRoutes(hub),
+    ...agentChangeRoutes(hub),
     ...modelRoutes(hub),
     ...skillRunRoutes(hub),
     ...runRoutes(hub),
@@ -45,6 +50,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...skillRegistrationRoutes(hub),
     ...skillRolloutRoutes(hub),
     ...channelRoutes(hub),
+    ...channelChangeRoutes(hub),
     ...channelLinkRoutes(hub),
     ...channelPairingRoutes(hub),
     ...deliveryRoutes(hub),
@@ -52,6 +58,8 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
     ...webhookDeliveryRoutes(hub),
     ...deadLetterRoutes(hub),
     ...eventRoutes(hub),
+    ...routingRoutes(hub),
+    ...configRoutes(hub),
     ...keyRoutes(hub),
     ...roleRoutes(hub),
     ...revocationRoutes(hub),

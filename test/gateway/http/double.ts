@@ -166,6 +166,12 @@ export class Hub {
       },
     },
   })
+  /** As without openclaw.yaml; nothing of it can be changed. */
+  readonly config: Services['config'] = {
+    effective: () => ({ values: [], vain: [] }),
+    read: () => null,
+    change: () => Promise.reject(new NotFoundError('The double has no configuration.', { code: 'AGENT_UNKNOWN' })),
+  }
   readonly revocationRecords: RevocationRecord[] = []
   readonly tokens: Tokens = new Tokens({
     clock: this.clock,
@@ -226,6 +232,8 @@ export class Hub {
         this.agents.push({ ...AGENT, tenant, name, id })
         return { id, name }
       },
+      registration: async () => null,
+      change: () => assert.fail('the double changes no agent'),
     },
     channels: {
       list: () => this.channels,
@@ -289,6 +297,8 @@ export class Hub {
       verify: async (tenant) => ({ tenant, ok: true, entries: 0, sealed: 0, head: null, checkpoints: 0, fault: null }),
     },
     webhooks: absent as Services['webhooks'],
+    config: this.config,
+    explain: () => ({ routed: null, rules: [] }),
     metricsText: async () => 'up 1\n',
     redact: (text) => text.replaceAll('hunter22', '***'),
     version: '1.2.3',
@@ -356,6 +366,7 @@ export class Hub {
       runs: absent as Store['runs'],
       audit: absent as Store['audit'],
       webhooks: absent as Store['webhooks'],
+      overlay: absent as Store['overlay'],
     }
   }
 }

@@ -39,12 +39,16 @@ test('whatever is mounted is in the document', async (t) => {
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
   assert.deepEqual(documented.sort(), [
+    'DELETE /v1/agents/{id}',
+    'DELETE /v1/channels/{name}',
     'DELETE /v1/channels/{name}/grants/{sender}',
     'DELETE /v1/channels/{name}/pairings/{code}',
     'DELETE /v1/console/session',
     'DELETE /v1/dead-letters/{id}',
     'DELETE /v1/keys/{id}',
+    'DELETE /v1/limits',
     'DELETE /v1/roles/{name}',
+    'DELETE /v1/routes',
     'DELETE /v1/skills/{id}',
     'DELETE /v1/skills/{id}/versions/{version}',
     'DELETE /v1/webhooks/{id}',
@@ -63,12 +67,14 @@ test('whatever is mounted is in the document', async (t) => {
     'GET /v1/channels/{name}',
     'GET /v1/channels/{name}/grants',
     'GET /v1/channels/{name}/pairings',
+    'GET /v1/config',
     'GET /v1/dead-letters',
     'GET /v1/dead-letters/{id}',
     'GET /v1/deliveries/{id}',
     'GET /v1/events/stream',
     'GET /v1/keys',
     'GET /v1/keys/{id}',
+    'GET /v1/limits',
     'GET /v1/messages',
     'GET /v1/messages/{id}',
     'GET /v1/messages/{id}/media/{index}',
@@ -78,6 +84,7 @@ test('whatever is mounted is in the document', async (t) => {
     'GET /v1/openapi.json',
     'GET /v1/revocations',
     'GET /v1/roles',
+    'GET /v1/routes',
     'GET /v1/runs',
     'GET /v1/runs/{id}',
     'GET /v1/runs/{id}/events',
@@ -98,6 +105,8 @@ test('whatever is mounted is in the document', async (t) => {
     'GET /v1/whoami',
     'GET /v1/ws',
     'GET /version',
+    'PATCH /v1/agents/{id}',
+    'PATCH /v1/channels/{name}',
     'PATCH /v1/webhooks/{id}',
     'POST /v1/agents',
     'POST /v1/channels/{name}/link',
@@ -112,6 +121,7 @@ test('whatever is mounted is in the document', async (t) => {
     'POST /v1/messages',
     'POST /v1/revocations',
     'POST /v1/roles',
+    'POST /v1/routes/test',
     'POST /v1/runs/{id}/cancel',
     'POST /v1/sessions/{id}/reset',
     'POST /v1/skills',
@@ -127,6 +137,8 @@ test('whatever is mounted is in the document', async (t) => {
     'POST /v1/webhooks/{id}/recover',
     'POST /v1/webhooks/{id}/rotate-secret',
     'POST /v1/webhooks/{id}/test',
+    'PUT /v1/limits',
+    'PUT /v1/routes',
     'PUT /v1/skills/{id}/canary',
   ])
   for (const path of new Set(documented.map((name) => name.slice(name.indexOf(' ') + 1)))) {
@@ -187,10 +199,10 @@ test('an unknown path is 404, another method 405 with what is allowed', async (t
   const { call, hub } = await startServer(t)
   assert.equal((await problem(await call('/v1/nothing'), 404))['type'], 'https://openclaw.dev/problems/not-found')
   await problem(await call('/v1/Messages'), 404)
-  const response = await call('/v1/agents/x', { method: 'DELETE' })
+  const response = await call('/v1/sessions/x', { method: 'DELETE' })
   assert.equal(response.headers.get('allow'), 'GET, HEAD, OPTIONS')
   await problem(response, 405)
-  assert.equal(hub.metrics.value('http_request_duration_seconds DELETE /v1/agents/{id} 405'), 1)
+  assert.equal(hub.metrics.value('http_request_duration_seconds DELETE /v1/sessions/{id} 405'), 1)
   assert.equal(hub.metrics.value('http_errors_total 404'), 2)
 })
 

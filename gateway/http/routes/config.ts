@@ -1,0 +1,107 @@
+/** The configuration in effect, where each value comes from, and the rate limits, which can be changed while the gateway runs. */
+import { isJsonObject, isoTime } from '#contract'
+import type { ConfigDesk, HttpReply, JsonObject, Route } from '#contract'
+import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
+import { operatorOf } from './caller.ts'
+import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf } from './schema.ts'
+import type { Hub } from './hub.ts'
+
+const CONFIG = objectOf({
+  values: {
+    type: 'array',
+    items: objectOf({
+      path: TEXT,
+      value: { description: 'Secrets are masked.' },
+      origin: { ...TEXT, description: '`default`, `openclaw.yaml:12`, `overlay by ops at …`, `env OPENCLAW_PORT`.' },
+    }),
+  },
+  vain: {
+    type: 'array',
+    description: 'What was changed over the API and has no effect any more, because openclaw.yaml has become another.',
+    items: objectOf({ path: TEXT, by: TEXT, at: TIME, reason: TEXT }),
+  },
+})
+const PER_MINUTE: JsonObject = { ...COUNT, maximum: 1_000_000_000, description: 'Requests a minute; 0: no limit.' }
+const LIMITS = objectOf({ per_ip: PER_MINUTE, per_key: PER_MINUTE, changed_by: TEXT_OR_NULL, changed_at: TIME_OR_NULL })
+
+const PART = { is: 'limits' } as const
+
+export function configRoutes({ services }: Hub): readonly Route[] {
+  const { config } = services
+  return [
+    {
+      method: 'GET',
+      path: '/v1/config',
+      permission: 'config:read',
+      isForOperator: true,
+      summary: 'The configuration in effect, each value with where it comes from',
+      tag: 'config',
+      responses: { 200: { description: 'All values.', schema: CONFIG } },
+      handle: (request) => {
+        operatorOf(request)
+        const { values, vain } = config.effective()
+        const body: JsonObject = {
+          values: values.map((value) => ({ ...value })),
+          vain: vain.map((row) => ({ ...row, at: isoTime(row.at) })),
+        }
+        return tagged(body, body)
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/limits',
+      permission: 'config:read',
+      isForOperator: true,
+      summary: 'How many requests are taken',
+      tag: 'config',
+      responses: { 200: { description: 'The limits in effect.', schema: LIMITS } },
+      handle: (request) => {
+        operatorOf(request)
+        return limits(config)
+      },
+    },
+    {
+      method: 'PUT',
+      path: '/v1/limits',
+      permission: 'config:write',
+      isForOperator: true,
+      summary: 'Other limits, over those of openclaw.yaml, from the next request on; honours If-Match',
+      tag: 'config',
+      body: {
+        type: 'object',
+        required: ['per_ip', 'per_key'],
+        additionalProperties: false,
+        properties: { per_ip: PER_MINUTE, per_key: PER_MINUTE },
+      },
+      responses: {
+        ...CHANGE_PROBLEMS,
+        200: { description: 'The limits in effect; a variable of the environment still comes before them.', schema: LIMITS },
+      },
+      handle: async (request) => {
+        const { id } = operatorOf(request)
+        const value = isJsonObject(request.body) ? request.body : {}
+        await config.change(PART, { value, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
+        return limits(config)
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/limits',
+      permission: 'config:write',
+      isForOperator: true,
+      summary: 'The limits of openclaw.yaml again; honours If-Match',
+      tag: 'config',
+      responses: { ...CHANGE_PROBLEMS, 204: { description: 'They are.' } },
+      handle: async (request) => {
+        const { id } = operatorOf(request)
+        await config.change(PART, { value: null, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
+        return withdrawn(config.read(PART)?.value ?? null)
+      },
+    },
+  ]
+}
+
+function limits(config: ConfigDesk): HttpReply {
+  const { value, changed } = config.read(PART) ?? { value: {}, changed: null }
+  return tagged(value, { ...value, changed_by: changed?.by ?? null, changed_at: isoTime(changed?.at ?? null) })
+}
