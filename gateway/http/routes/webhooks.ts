@@ -108,6 +108,7 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
       method: 'PATCH',
       path: '/v1/webhooks/{id}',
       permission: 'webhooks:write',
+      problems: [412],
       summary: 'Changes it, disables it, enables it again; with `If-Match`, only if nobody else did',
       tag: 'webhooks',
       body: {
