@@ -25,6 +25,8 @@ BEYOND_SCHEMAS = {
     # Documents with a language of their own (`openclaw skills check`).
     "SKILL_INVALID",
     "AGENT_INVALID",
+    # The configuration as a whole: names in it of agents and channels that there are not.
+    "CONFIG_CHANGE_INVALID",
     # OpenAI's own rules of what goes with what in a conversation.
     "invalid_value",
     "unsupported_parameter",
