@@ -28,7 +28,7 @@ test('every row of its tables is read', () => {
 })
 
 test('every public advisory that it knows of stands in it once', () => {
-  const known = page.match(/CVE-2026-\d+|GHSA(-\w{4})+/g) ?? []
+  const known = rows.flatMap(({ from }) => from?.match(/CVE-2026-\d+|GHSA(-\w{4})+/g) ?? [])
   assert.deepEqual(known.toSorted(), [...new Set(known)].toSorted())
   assert.ok(known.length >= 38, `${known.length}`)
 })

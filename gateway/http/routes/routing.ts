@@ -94,6 +94,8 @@ export function routingRoutes({ services }: Hub): readonly Route[] {
       summary: 'Other rules, all of them, over those of openclaw.yaml, from the next message on; honours If-Match',
       tag: 'config',
       body: CHANGE,
+      // As many rules as the schema lets in, each of a few members.
+      maxMembers: 100_000,
       responses: { ...CHANGE_PROBLEMS, 200: { description: 'The rules in effect.', schema: ROUTES } },
       handle: async (request) => {
         const { id } = operatorOf(request)
