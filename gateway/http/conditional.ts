@@ -16,7 +16,7 @@ export const CHANGE_PROBLEMS: Route['responses'] = {
 }
 
 /** A strong validator: the digest of the settings. */
-export const etagOf = (settings: JsonObject): string => `"${hash('sha256', canonicalJson(settings), 'base64url').slice(0, 27)}"`
+const etagOf = (settings: JsonObject): string => `"${hash('sha256', canonicalJson(settings), 'base64url').slice(0, 27)}"`
 
 /** @throws ConflictError (412) when `If-Match` names another state than this; null: there is none. No `If-Match`: anything goes. */
 export function checkMatch({ headers }: HttpRequest, settings: JsonObject | null): void {
