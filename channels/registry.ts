@@ -4,6 +4,7 @@ import type { ChannelKind } from '#contract'
 export const channelKinds: { readonly [kind: string]: () => Promise<ChannelKind> } = {
   amqp: async () => (await import('./amqp/amqp.ts')).amqp,
   completions: async () => (await import('./completions/completions.ts')).completions,
+  hook: async () => (await import('./hook/hook.ts')).hook,
   http: async () => (await import('./http/http.ts')).http,
   kafka: async () => (await import('./kafka/kafka.ts')).kafka,
   mqtt: async () => (await import('./mqtt/mqtt.ts')).mqtt,

@@ -10,7 +10,6 @@ import type {
   Clock,
   ConfigDesk,
   JsonObject,
-  KeyId,
   Lifecycle,
   Log,
   MessageId,
@@ -21,20 +20,16 @@ import type {
   Store,
   Tracer,
 } from '#contract'
-import { AuditKeeper } from './audit/keeper.ts'
 import type { AuditTrail } from './audit/trail.ts'
 import { declaredAgent } from './config/agent.ts'
 import type { Config } from './config/config.ts'
+import { Front } from './front.ts'
+import type { FrontParts } from './front.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
-import type { GrpcServer } from './grpc/server.ts'
-import { Keys } from './http/keys.ts'
-import { Roles } from './http/roles.ts'
-import { HttpServer } from './http/server.ts'
 import { loadSecret } from './http/signer.ts'
-import type { ChannelView, Services } from './http/services.ts'
-import { Tokens } from './http/token/tokens.ts'
+import type { ChannelView } from './http/services.ts'
 import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
@@ -104,19 +99,13 @@ export class Gateway implements Lifecycle {
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
   readonly #retention: Retention
-  readonly #roles: Roles
-  readonly #audit: AuditKeeper
   readonly #outbound: GuardedClient
   readonly #webhooks: Webhooks
-  readonly #keys: Keys
-  readonly #tokens: Tokens
-  readonly #http: HttpServer
-  #grpc: GrpcServer | null = null
-  #adminKey: KeyId | null = null
+  readonly #front: Front
   #phase: 'new' | 'starting' | 'open' | 'draining' | 'stopped' = 'new'
 
   constructor(parts: GatewayParts) {
-    const { config, store, clock, log, metrics, tracer, random, redact, agents, skills, dir } = parts
+    const { config, store, clock, log, metrics, tracer, random, redact, agents, skills } = parts
     this.#parts = parts
     this.#config = config
     this.#roster = new Roster(config.agents)
@@ -166,7 +155,11 @@ export class Gateway implements Lifecycle {
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
         onLine: (channel, isConnected, reason) =>
-          this.#webhooks.tell(isConnected ? 'channel.connected' : 'channel.disconnected', { channel, reason }, DEFAULT_TENANT),
+          this.#webhooks.tell(
+            isConnected ? 'channel.connected' : 'channel.disconnected',
+            { channel, reason },
+            this.#channels.tenantOf(channel) ?? DEFAULT_TENANT,
+          ),
       },
       parts.channels,
     )
@@ -190,46 +183,9 @@ export class Gateway implements Lifecycle {
       onRun: () => skills.runs.wake(),
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
-    this.#roles = new Roles({ store: store.roles, clock, configured: config.roles })
-    this.#keys = new Keys({ store: store.keys, clock, log, roles: this.#roles, configured: config.keys })
-    this.#tokens = new Tokens({
-      store: store.revocations,
-      issuers: config.auth.issuers,
-      outbound: new GuardedClient({ clock, own: ownAddresses, isHttpsOnly: true, allowNetworks: config.auth.allowNetworks }),
-      roles: this.#roles,
-      clock,
-      log,
-      metrics,
-    })
-    this.#audit = new AuditKeeper({
-      ...parts.audit,
-      store: store.audit,
-      keepMs: config.retention.auditMs,
-      checkpointFile: config.audit.checkpointFile,
-      clock,
-      log,
-    })
     this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
     this.#webhooks = new Webhooks({ store: store.webhooks, outbound: this.#outbound, clock, log, metrics, random, version: parts.version })
-    this.#http = new HttpServer({
-      host: config.server.host,
-      port: config.server.port,
-      publicHosts: config.server.publicHosts,
-      insecureHttp: config.server.insecureHttp,
-      tls: config.server.tls,
-      trustedProxies: config.server.trustedProxies,
-      rateLimits: config.server.rateLimits,
-      metricsPort: config.server.metricsPort,
-      limits: { bodyBytes: config.server.bodyLimitBytes, connections: config.server.maxConnections },
-      services: this.#services(),
-      routes: this.#channels.routes,
-      upgrades: this.#channels.upgrades,
-      consoleDir: parts.consoleDir,
-      stateDir: join(dir, '.openclaw'),
-      clock,
-      log,
-      metrics,
-    })
+    this.#front = new Front({ ...parts, channels: this.#channels, services: this.#services() })
     measureAgents({
       metrics,
       clock,
@@ -243,18 +199,17 @@ export class Gateway implements Lifecycle {
 
   /** Where it listens; valid after `start`. */
   get url(): string {
-    return this.#http.url
+    return this.#front.url
   }
 
   /** Where gRPC listens, `host:port`; null: it is off. */
   get grpcAddress(): string | null {
-    return this.#grpc?.address ?? null
+    return this.#front.grpcAddress
   }
 
   /** A link that opens the chat page signed in, once. */
   signInLink(): string {
-    if (this.#adminKey === null) throw new Error('The gateway is not started.')
-    return `${this.url}/#code=${this.#http.issueCode(this.#adminKey)}`
+    return this.#front.signInLink()
   }
 
   agents(): readonly { readonly agent: AgentDefinition; readonly models: readonly string[] }[] {
@@ -278,19 +233,16 @@ export class Gateway implements Lifecycle {
   async #open(): Promise<void> {
     const { store, dir } = this.#parts
     await store.start()
-    await Promise.all([this.#roles.start(), this.#keys.start(), this.#tokens.start()])
-    this.#adminKey = (await this.#keys.ensureAdmin(join(dir, '.openclaw', 'admin.key'))).id
+    await this.#front.prepare()
     await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
     await this.#channels.start()
-    await this.#http.start()
+    await this.#front.start()
     this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
-    await this.#openGrpc()
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#retention.start()
-    await this.#audit.start()
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
@@ -307,10 +259,8 @@ export class Gateway implements Lifecycle {
     await Promise.all([this.#deliver, this.#webhooks].map((part) => part.drain(Math.max(0, endsAt - clock.now()))))
     this.#outbound.close()
     await this.#channels.stop()
-    await Promise.all([this.#http.stop(), this.#grpc?.stop()])
+    await this.#front.stop()
     await Promise.all([this.#parts.agents.stop(), this.#parts.skills.stop()])
-    await Promise.all([this.#keys.stop(), this.#tokens.stop()])
-    await this.#audit.stop()
     await this.#parts.store.stop()
     this.#phase = 'stopped'
   }
@@ -325,44 +275,16 @@ export class Gateway implements Lifecycle {
     this.#roster.declare(config.agents)
     this.#ingress.reroute(...routing(config))
     this.#access.replace(policiesOf(this.#parts.channels, config))
-    this.#roles.configure(config.roles)
-    this.#keys.configure(config.keys)
-    this.#tokens.configure(config.auth.issuers)
-    this.#http.configureClients(config.server.tls?.clients ?? [])
-    this.#http.configureLimits(config.server.rateLimits)
+    this.#front.configure(config)
     this.#tellOpen()
     this.tell(DEFAULT_TENANT, 'config.reloaded', { agents: config.agents.length, routes: config.routes.length })
   }
 
-  /** The libraries are heavy: only who asks for it pays. */
-  async #openGrpc(): Promise<void> {
-    const { grpc, server } = this.#config
-    if (!grpc.isEnabled) return
-    const { clock, log, metrics } = this.#parts
-    const { GrpcServer } = await import('./grpc/server.ts')
-    this.#grpc = new GrpcServer({
-      host: grpc.host,
-      port: grpc.port,
-      insecure: server.insecureHttp,
-      maxMessageBytes: server.bodyLimitBytes,
-      calls: this.#http.calls,
-      dialogue: this.#channels.dialogue,
-      clock,
-      log,
-      metrics,
-    })
-    await this.#grpc.start()
-  }
-
-  #services(): Services {
+  #services(): FrontParts['services'] {
     const { store, agents, version, metricsText, redact } = this.#parts
     return {
       store,
       feed: this.#feed,
-      keys: this.#keys,
-      roles: this.#roles,
-      tokens: this.#tokens,
-      audit: this.#parts.audit.trail.desk((tenant) => this.#audit.verify(tenant)),
       version,
       metricsText,
       redact,

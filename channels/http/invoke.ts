@@ -1,5 +1,15 @@
 /** `POST /v1/agents/{id}/invoke`: its row in the route table, what it says, and its answer. */
-import { InvalidError, isJsonObject, payloadSchema, readMetadata, readName, readPayload, unknownMember } from '#contract'
+import {
+  InvalidError,
+  NotFoundError,
+  isJsonObject,
+  optionalNameSchema,
+  payloadSchema,
+  readMetadata,
+  readName,
+  readPayload,
+  unknownMember,
+} from '#contract'
 import type { Fault, HttpRequest, JsonObject, JsonValue, Publish, Route } from '#contract'
 import { queuedSchema, waitQuery } from './messages.ts'
 
@@ -16,7 +26,7 @@ export const invokeRoute: Omit<Route, 'handle'> = {
     properties: {
       input: payloadSchema,
       context: { type: ['object', 'null'], description: 'Metadata of the message: session_id, user_id, channel and free members.' },
-      idempotency_key: { type: ['string', 'null'], minLength: 1, maxLength: 255 },
+      idempotency_key: optionalNameSchema,
     },
     additionalProperties: false,
     examples: [{ input: { query: 'status' }, context: { channel: 'support' } }],
@@ -54,10 +64,12 @@ export function invocation({ body, params }: HttpRequest): Publish {
   const channel = context.channel_id === undefined && label !== undefined ? readName(label, '#/context/channel', faults) : null
   const asked = said['idempotency_key'] ?? undefined
   const key = asked === undefined ? null : readName(asked, '#/idempotency_key', faults)
-  const agent = readName(params['id'], '#/path/id', faults)
-  if (payload === null || agent === null || faults.length > 0) {
+  if (payload === null || faults.length > 0) {
     throw new InvalidError(`The call was refused at ${faults[0]?.pointer}: ${faults[0]?.detail}`, { code: 'SCHEMA_VIOLATION', faults })
   }
+  const agent = readName(params['id'], '#/path/id', [])
+  if (agent === null)
+    throw new NotFoundError('There is no agent of this name. GET /v1/agents lists those there are.', { code: 'AGENT_UNKNOWN' })
   const metadata = { ...context, ...(channel === null ? {} : { channel_id: channel }), agent_id: agent }
   return { payload, metadata, sender: null, at: null, key }
 }

@@ -29,6 +29,7 @@ export const messagesRoute: Omit<Route, 'handle'> = {
   body: publishSchema,
   validates: 'handler',
   idempotency: 'own',
+  problems: [404],
   responses: {
     '200': { description: 'It ended in time: the message document.', schema: { type: 'object' } },
     '202': { description: 'It is stored, and will be handled.', schema: queuedSchema },

@@ -165,7 +165,13 @@ export const configSchema: JsonObject = {
       drain: duration('How long running turns may take to end', '30s', 0, 3600),
     }),
     retention: object('How long things are kept', {
-      messages: duration('Messages that are done, with their turns and replies', '30d', 60, 3_153_600_000),
+      // A signed request is good for ten minutes at most, and is known as long as its message is there.
+      messages: duration(
+        'Messages that are done, with their turns and replies; so long a message is known when it comes again',
+        '30d',
+        900,
+        3_153_600_000,
+      ),
       audit: duration('Entries of the audit; older ones go under a seal', '90d', 3600, 3_153_600_000),
     }),
     webhooks: object('What is sent to webhooks', {

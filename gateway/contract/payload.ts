@@ -10,6 +10,10 @@ import type { Fault } from './errors.ts'
 const MAX_DEPTH = 32
 const MAX_MEMBERS = 1_000
 export const MAX_NAME_CHARS = 255
+/** RFC 4648 §4, padded. */
+export const BASE64_PATTERN: string = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
+/** RFC 6838 §4.2, with parameters. */
+export const MEDIA_TYPE_PATTERN: string = '^[\\w!#$&^.+-]{1,127}/[\\w!#$&^.+-]{1,127}(?:\\s*;[\\x20-\\x7e]{0,200})?$'
 
 /**
  * Text is `text`; an object with exactly the members of a canonical payload is that payload; any other object and every array is
@@ -75,8 +79,8 @@ const NOTHING: Metadata = {}
 const NAMED = ['channel_id', 'user_id', 'session_id', 'agent_id', 'topic'] as const
 const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 const CONTROL = /\p{Cc}/u
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
-const MEDIA_TYPE = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}(?:\s*;[\x20-\x7e]{0,200})?$/
+const BASE64 = new RegExp(BASE64_PATTERN)
+const MEDIA_TYPE = new RegExp(MEDIA_TYPE_PATTERN)
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{0,200})?$/
 
 function readText(text: string, pointer: string, faults: Fault[]): Payload | null {
@@ -86,8 +90,7 @@ function readText(text: string, pointer: string, faults: Fault[]): Payload | nul
 }
 
 function readBinary(binary: string, mediaType: string, pointer: string, faults: Fault[]): Payload {
-  if (binary.length % 4 !== 0 || !BASE64.test(binary))
-    faults.push({ pointer: `${pointer}/binary`, detail: 'Must be base64 (RFC 4648 §4).' })
+  if (!BASE64.test(binary)) faults.push({ pointer: `${pointer}/binary`, detail: 'Must be base64 (RFC 4648 §4).' })
   if (!MEDIA_TYPE.test(mediaType)) faults.push({ pointer: `${pointer}/media_type`, detail: 'Must be a media type such as image/png.' })
   return { binary, media_type: mediaType }
 }

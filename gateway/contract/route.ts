@@ -50,6 +50,8 @@ export interface Route {
   readonly responses: {
     readonly [status: string]: { readonly description: string; readonly schema?: JsonObject; readonly contentType?: string }
   }
+  /** Statuses of problems that only this route has, for the document: those that follow from its other members are added to all. */
+  readonly problems?: readonly number[]
   /** The same Idempotency-Key gives the same answer for 24 h. `own`: the route sees to it by itself. */
   readonly idempotency?: 'kept' | 'own'
   /** plain: what goes wrong reads `{"error":{message,type,param,code}}`, as clients of OpenAI's API expect. Default: RFC 9457. */

@@ -14,6 +14,7 @@ import { ProtocolError, problemOf } from './problem.ts'
 
 export interface Table {
   readonly endpoints: readonly Endpoint[]
+  readonly upgrades: readonly UpgradeRoute[]
   readonly files: ConsoleFiles
   readonly door: Door
 }
@@ -37,6 +38,11 @@ export function buildApp(table: Table): (request: IncomingMessage, response: Ser
       const endpoint = endpoints.get(request.method)
       if (endpoint !== undefined) void endpoint.serve(request, response, request.params)
       else answerOther(request, response, { door, path, respond: (id) => notAllowed(request, response, id, allow) })
+    })
+  }
+  for (const { path } of table.upgrades) {
+    app.route(mountedAs(path).map(expressPath)).all((request, response) => {
+      answerOther(request, response, { door, path, respond: (id) => noUpgrade(request, response, id) })
     })
   }
   app.use((request: IncomingMessage, response: ServerResponse) => {
@@ -103,6 +109,16 @@ function notAllowed(request: IncomingMessage, response: ServerResponse, id: stri
     code: 'METHOD_NOT_ALLOWED',
     slug: 'method-not-allowed',
     headers: { allow },
+  })
+}
+
+/** RFC 9110 §15.5.22. Who does upgrade comes in by another door (`upgrade.ts`). */
+function noUpgrade(request: IncomingMessage, response: ServerResponse, id: string): void {
+  if (request.method !== 'GET') return notAllowed(request, response, id, 'GET, OPTIONS')
+  throw new ProtocolError('There is a WebSocket at this path, and nothing for other requests.', {
+    code: 'UPGRADE_REQUIRED',
+    slug: 'upgrade-required',
+    headers: { upgrade: 'websocket', connection: 'upgrade' },
   })
 }
 

@@ -2,8 +2,9 @@
  * The OpenAPI 3.1 document, made of the route table when somebody first asks for it. Its schemas are those the requests are checked by
  * (3.1 speaks JSON Schema 2020-12), so that the two cannot differ.
  */
+import { idempotencyKeySchema } from '#contract'
 import type { JsonObject, JsonValue, Route, UpgradeRoute } from '#contract'
-import { PROBLEMS } from './problem.ts'
+import { PROBLEMS, type Slug } from './problem.ts'
 
 export function openApi(options: {
   readonly routes: readonly Route[]
@@ -103,24 +104,37 @@ function parametersOf(route: Route): readonly JsonObject[] {
     schema: { type: 'string' },
   }))
   const query = Object.entries(route.query ?? {}).map(([name, schema]) => ({ name, in: 'query', required: false, schema }))
-  const key = { name: 'Idempotency-Key', in: 'header', required: false, schema: { type: 'string', minLength: 1, maxLength: 255 } }
+  const key = { name: 'Idempotency-Key', in: 'header', required: false, schema: idempotencyKeySchema }
   return [...path, ...query, ...(route.idempotency === undefined ? [] : [key])]
 }
 
 /** The problems a route can answer, one `$ref` a status: the document names the usual one, the slug tells them apart. */
 function problemsOf(route: Route): JsonObject {
-  const slugs: string[] = ['invalid-request', 'misdirected-request', 'quota-exceeded', 'internal-error', 'temporary-reduced-capacity']
+  const slugs: string[] = [...EVERYWHERE]
   if (route.permission !== 'public') slugs.push('unauthorized', 'insufficient-scope')
   if (route.path.includes('{')) slugs.push('not-found')
   if (route.body !== undefined) slugs.push('body-too-large', 'unsupported-media-type', 'schema-violation')
-  if (route.idempotency !== undefined) slugs.push('conflict', 'idempotency-key-reused')
+  if (route.method !== 'GET' && route.permission !== 'public') slugs.push('conflict')
+  if (route.idempotency !== undefined) slugs.push('idempotency-key-reused')
   if (route.errors === 'plain') return plainProblems(route, slugs)
   const problems: { [status: string]: JsonValue } = {}
   for (const [slug, [status]] of Object.entries(PROBLEMS)) {
-    if (slugs.includes(slug) && route.responses[status] === undefined) problems[status] ??= { $ref: `#/components/responses/${slug}` }
+    const isHere = slugs.includes(slug) || route.problems?.includes(status) === true
+    if (isHere && route.responses[status] === undefined) problems[status] ??= { $ref: `#/components/responses/${slug}` }
   }
   return problems
 }
+
+/** Those that a request meets before its route, and those that any may end in. */
+const EVERYWHERE: readonly Slug[] = [
+  'invalid-request',
+  'request-timeout',
+  'misdirected-request',
+  'quota-exceeded',
+  'headers-too-large',
+  'internal-error',
+  'temporary-reduced-capacity',
+]
 
 /** The same, for a route whose errors are not ours to shape; what is wrong in a body is 400 there. */
 function plainProblems(route: Route, slugs: readonly string[]): JsonObject {
@@ -160,10 +174,16 @@ const upgradeOf = (path: string, permission: string): JsonObject => ({
     '101': { description: 'Switching protocols.' },
     '401': { $ref: '#/components/responses/unauthorized' },
     '403': { $ref: '#/components/responses/insufficient-scope' },
+    '421': { $ref: '#/components/responses/misdirected-request' },
+    '426': { $ref: '#/components/responses/upgrade-required' },
+    '429': { $ref: '#/components/responses/quota-exceeded' },
+    '431': { $ref: '#/components/responses/headers-too-large' },
   },
 })
 
-const needsBody = (schema: JsonObject): boolean => schema['required'] !== undefined || schema['oneOf'] !== undefined
+/** No body is the empty object. */
+const needsBody = (schema: JsonObject): boolean =>
+  ['required', 'minProperties', 'oneOf', 'anyOf'].some((keyword) => schema[keyword] !== undefined)
 
 /** `GET /v1/messages/{id}` → getMessagesById */
 function operationId(method: string, path: string): string {

@@ -25,6 +25,7 @@ export type Slug =
   | 'schema-violation'
   | 'idempotency-key-reused'
   | 'headers-too-large'
+  | 'upgrade-required'
   | 'quota-exceeded'
   | 'skill-refused'
   | 'skill-failed'
@@ -53,6 +54,7 @@ export const PROBLEMS: { readonly [slug in Slug]: readonly [status: number, titl
   'misdirected-request': [421, 'The host name is not one of this gateway'],
   'schema-violation': [422, 'The request breaks a rule'],
   'idempotency-key-reused': [422, 'The key was used for another request'],
+  'upgrade-required': [426, 'There is only a socket at this path'],
   'quota-exceeded': [429, 'Too many requests'],
   'headers-too-large': [431, 'The header fields are too large'],
   'skill-refused': [403, 'The skill may not be run so'],

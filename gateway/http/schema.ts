@@ -26,8 +26,18 @@ export class Schemas {
 async function load(): Promise<{ readonly body: Ajv2020; readonly query: Ajv2020 }> {
   const { Ajv2020 } = await import('ajv/dist/2020.js')
   // Not allErrors: the work and the answer must stay small however wrong the body is.
-  const options = { strictTypes: false, strictRequired: false, validateFormats: false, allErrors: false, logger: false } as const
+  const formats = { 'date-time': isDateTime }
+  const options = { strictTypes: false, strictRequired: false, formats, allErrors: false, logger: false } as const
   return { body: new Ajv2020(options), query: new Ajv2020({ ...options, coerceTypes: true, useDefaults: true }) }
+}
+
+const DATE_TIME =
+  /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
+
+/** RFC 3339 §5.6, in upper case. A 31st of June would be taken for the 1st of July by `Date`. */
+function isDateTime(text: string): boolean {
+  const [, year, month, day] = DATE_TIME.exec(text) ?? []
+  return day !== undefined && Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
 }
 
 function faultsOf(errors: readonly ErrorObject[]): readonly Fault[] {

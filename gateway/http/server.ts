@@ -236,7 +236,7 @@ export class HttpServer implements Lifecycle {
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     const endpoints = table.map((route) => new Endpoint(route, door))
-    server.on('request', buildApp({ endpoints, files, door }))
+    server.on('request', buildApp({ endpoints, upgrades: this.#options.upgrades, files, door }))
     server.on('error', (error) => log.error({ error }, 'The HTTP server cannot take a connection.'))
     server.on('upgrade', (request: IncomingMessage, socket, head) => void upgrades.handle(request, socket, head))
     return { server, keys, certificates, door, calls: new Calls(endpoints, door), pages, upgrades, metrics: null, port, release }

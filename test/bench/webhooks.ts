@@ -67,8 +67,8 @@ export const webhooks: Bench = async (options) => {
   ]
 }
 
-async function opened({ after }: BenchOptions, isHanging = false): Promise<Receiver> {
-  const receiver = await Receiver.open({ after: (run) => after(async () => void (await run())) })
+async function opened(options: BenchOptions, isHanging = false): Promise<Receiver> {
+  const receiver = await Receiver.open({ after: (run) => options.after(async () => run()) })
   if (isHanging) receiver.answer = () => undefined
   return receiver
 }

@@ -101,7 +101,7 @@ test('what was missed is recovered from a time, or so long ago', async (t) => {
   assert.match((await run(['webhooks', 'recover', ID, '--since', '2026-11-20', '--status', 'dead'])).err, /3 are on their way/)
   assert.deepEqual(gateway.requests[0]?.body, { since: '2026-11-20T00:00:00.000Z', status: 'dead' })
   await run(['webhooks', 'recover', ID, '--since', '6h'])
-  const { since } = gateway.requests[1]?.body as { readonly since: string }
+  const { since } = (gateway.requests[1] ?? assert.fail()).body as { readonly since: string }
   assert.ok(Math.abs(Date.now() - 6 * 3_600_000 - Date.parse(since)) < 600_000)
   assert.match((await run(['webhooks', 'recover', ID])).err, /--since is missing/)
   assert.match((await run(['webhooks', 'deliveries', ID, '--status', 'dead'])).out, new RegExp(DELIVERY))

@@ -43,5 +43,6 @@ test('one that cannot have its directory, its port or its configuration says why
   await refused({ config: 'servr: {}\nagents: 1\n' }, /openclaw\.yaml:1:1 servr[^]*openclaw\.yaml:2:/)
   await refused({ config: 'channels: { nothing: {} }\n' }, /channels\.nothing\.kind: there is no channel kind "nothing"/)
   await refused({ config: 'channels:\n  websocket: { max_connection: 5 }\n' }, /openclaw\.yaml:2:\d+ channels\.websocket\.max_connection/)
+  await refused({ config: 'channels:\n  http: { tenant: acme }\n' }, /openclaw\.yaml:2:\d+ channels\.http\.tenant: a tenant, expected none/)
   assert.equal(await answerTo(gateway, 'unharmed'), 'You said: unharmed')
 })

@@ -109,6 +109,8 @@ export interface HubOptions {
   readonly typing?: NonNullable<Channel['typing']>
   readonly capabilities?: Partial<Capabilities>
   readonly access?: AccessPolicy
+  /** All tenants share its channel. */
+  readonly isShared?: boolean
   /** Going on with what a former hub left. */
   readonly dir?: string
   readonly clock?: FakeClock
@@ -260,7 +262,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       roster,
       feed,
       pressure,
-      tenantOf: () => DEFAULT_TENANT,
+      tenantOf: () => (options.isShared === true ? null : DEFAULT_TENANT),
       onReady: (session, of) => dispatch.ready(session, of),
     },
     router(options.rules ?? [], options.fallback === undefined ? 'main' : options.fallback),

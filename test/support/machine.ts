@@ -43,6 +43,7 @@ const WANTED: readonly Wanted[] = [
   { name: 'kcat', variable: 'KCAT_PATH', programs: ['kcat'], neededFor: 'test/channels/kafka/mock' },
   { name: 'bubblewrap', variable: 'BWRAP_PATH', programs: ['/usr/bin/bwrap'], neededFor: 'test/skills/sandbox/bubblewrap' },
   { name: 'promtool', variable: 'PROMTOOL_PATH', programs: ['promtool'], neededFor: 'test/deploy' },
+  { name: 'schemathesis', variable: 'SCHEMATHESIS_PATH', programs: ['schemathesis'], neededFor: 'test/e2e/schemathesis' },
   {
     name: 'Docker',
     variable: 'OPENCLAW_TEST_DOCKER',

@@ -33,7 +33,7 @@ const DECLARATION: JsonObject = {
   required: ['name'],
   properties: {
     name: { type: 'string', minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' },
-    version: { type: 'string', maxLength: 64 },
+    version: { type: 'string', minLength: 1, maxLength: 64 },
     description: { type: 'string', maxLength: 1_000 },
     capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
     prompt: { type: 'string' },

@@ -3,7 +3,7 @@ import { auditDocument } from '#contract'
 import type { AuditDesk, AuditFilter, AuditStore, EventSink, HttpRequest, JsonObject, Principal, Route } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { ProtocolError } from '../problem.ts'
-import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME, objectOf, pageOf } from './schema.ts'
+import { COUNT, FLAG, GIVEN_TIME, TEXT, TEXT_OR_NULL, TIME, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 const ENTRY: JsonObject = objectOf({
@@ -29,7 +29,6 @@ const VERDICT: JsonObject = objectOf({
   checkpoints: { ...COUNT, description: 'So many could be held against the chain.' },
   fault: { oneOf: [objectOf({ seq: COUNT, reason: TEXT }), { type: 'null' }], description: 'The first entry that is wrong.' },
 })
-const TIME_QUERY: JsonObject = { type: 'string', format: 'date-time', maxLength: 40 }
 const EXPORTED_AT_ONCE = 10_000
 
 export function auditRoutes({ services, cursors }: Hub): readonly Route[] {
@@ -46,8 +45,8 @@ export function auditRoutes({ services, cursors }: Hub): readonly Route[] {
         actor: TEXT,
         object: TEXT,
         outcome: { enum: ['ok', 'denied', 'failed'] },
-        since: TIME_QUERY,
-        until: TIME_QUERY,
+        since: GIVEN_TIME,
+        until: GIVEN_TIME,
         ...PAGING,
       },
       responses: { 200: { description: 'A page of entries.', schema: pageOf(ENTRY) } },

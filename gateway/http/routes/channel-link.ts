@@ -9,6 +9,8 @@ import type { Hub } from './hub.ts'
 
 /** ITU-T E.164 §6: at most 15 digits, country code included. */
 const PHONE = /^[1-9][0-9]{6,14}$/
+/** As people write it: the digits, with what may stand between them. */
+const WRITTEN = '^[\\s()./+-]*[1-9]([\\s()./+-]*[0-9]){6,14}[\\s()./+-]*$'
 
 export function channelLinkRoutes({ services }: Hub): readonly Route[] {
   return [
@@ -22,7 +24,7 @@ export function channelLinkRoutes({ services }: Hub): readonly Route[] {
         type: 'object',
         additionalProperties: false,
         properties: {
-          phone: { type: ['string', 'null'], maxLength: 32, description: 'International number. None: a code to scan.' },
+          phone: { type: ['string', 'null'], maxLength: 32, pattern: WRITTEN, description: 'International number. None: a code to scan.' },
         },
       },
       responses: {

@@ -1,5 +1,5 @@
 /** Dead letters: what was given up, listed, shown, put back on its way (also changed), or discarded. */
-import { ConflictError, InvalidError, NotFoundError, asDeadLetterId, isJsonObject, isoTime, readPayload } from '#contract'
+import { ConflictError, InvalidError, NotFoundError, asDeadLetterId, isJsonObject, isoTime, payloadSchema, readPayload } from '#contract'
 import type {
   DeadLetterId,
   DeadLetterStatus,
@@ -87,7 +87,7 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       permission: 'deadletters:replay',
       summary: 'Puts it back on its way, with other words if a payload is given',
       tag: 'dead letters',
-      body: { type: 'object', properties: { payload: { type: ['string', 'object', 'array'] } }, additionalProperties: false },
+      body: { type: 'object', properties: { payload: payloadSchema }, additionalProperties: false },
       idempotency: 'kept',
       responses: { 202: { description: 'It is on its way.', schema: REPLAYED } },
       handle: async (request) => {

@@ -2,7 +2,18 @@
  * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: so these answers are not kept for
  * an Idempotency-Key, which would leave the secret in the store.
  */
-import { ConflictError, InvalidError, NotFoundError, SCOPES, TENANT_PATTERN, asKeyId, isJsonObject, isOperator, isoTime } from '#contract'
+import {
+  ConflictError,
+  InvalidError,
+  NotFoundError,
+  ROLE_NAME,
+  SCOPES,
+  TENANT_PATTERN,
+  asKeyId,
+  isJsonObject,
+  isOperator,
+  isoTime,
+} from '#contract'
 import type { HttpRequest, JsonObject, Route } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { checkGrant } from '../grant.ts'
@@ -10,7 +21,7 @@ import type { KeyView, Keys, NewKey } from '../keys.ts'
 import { operatorOnly } from '../operator.ts'
 import type { Roles } from '../roles.ts'
 import { principalOf } from './caller.ts'
-import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { GIVEN_TIME, TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 /** A week. */
@@ -38,8 +49,8 @@ const NEW_KEY: JsonObject = {
   properties: {
     name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$' },
     scopes: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
-    roles: { type: 'array', items: TEXT, minItems: 1, maxItems: 32, uniqueItems: true },
-    expires_at: TIME_OR_NULL,
+    roles: { type: 'array', items: { type: 'string', pattern: ROLE_NAME }, minItems: 1, maxItems: 32, uniqueItems: true },
+    expires_at: { ...GIVEN_TIME, type: ['string', 'null'] },
     tenant: {
       type: 'string',
       pattern: TENANT_PATTERN,
@@ -177,7 +188,7 @@ function readNewKey({ body }: HttpRequest, now: number): Omit<NewKey, 'tenant'> 
   if (typeof name !== 'string') throw new InvalidError('A key has a name.', { code: 'SCHEMA_VIOLATION' })
   if (expiresAt !== null && !(expiresAt > now)) {
     throw new InvalidError('The key would expire before it is made.', {
-      code: 'SCHEMA_VIOLATION',
+      code: 'KEY_EXPIRES_TOO_SOON',
       faults: [{ pointer: '#/expires_at', detail: 'must be an ISO 8601 time to come' }],
     })
   }

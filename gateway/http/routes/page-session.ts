@@ -20,6 +20,7 @@ export function pageSessionRoutes({ pages, credentials }: Hub): readonly Route[]
       summary: 'Signs a page in: a code or a key becomes a cookie',
       tag: 'console',
       body: SIGN_IN,
+      problems: [401],
       responses: { 204: { description: 'Signed in; the cookie holds 12 hours.' } },
       handle: (request) => {
         const { code, key } = isJsonObject(request.body) ? request.body : {}

@@ -5,6 +5,8 @@ export const TEXT: JsonObject = { type: 'string' }
 export const TEXT_OR_NULL: JsonObject = { type: ['string', 'null'] }
 export const TIME: JsonObject = { type: 'string', description: 'ISO 8601, UTC.' }
 export const TIME_OR_NULL: JsonObject = { type: ['string', 'null'], description: 'ISO 8601, UTC.' }
+/** One that is given. `Date.parse` alone takes anything that looks a little like a date; the format is checked (`../schema.ts`). */
+export const GIVEN_TIME: JsonObject = { type: 'string', format: 'date-time' }
 export const FLAG: JsonObject = { type: 'boolean' }
 export const COUNT: JsonObject = { type: 'integer', minimum: 0 }
 

@@ -56,7 +56,8 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
     query: {
       hold: HOLD,
       skip_tests: { type: 'boolean', description: 'For archives, as in the JSON.' },
-      signature: { type: 'string', maxLength: 16_384, description: 'For archives, as in the JSON.' },
+      // All header fields together may have 16 KiB, and the request line counts.
+      signature: { type: 'string', maxLength: 8_192, description: 'For archives, as in the JSON.' },
     },
   } as const
   const given = async (request: HttpRequest): Promise<NewSkill> => {

@@ -7,7 +7,7 @@ import type { HttpRequest, JsonObject, Recovery, Route, WebhookAttempt, WebhookD
 import { noDelivery } from '../../webhooks/webhooks.ts'
 import { PAGING } from '../cursor.ts'
 import type { Hub } from './hub.ts'
-import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { COUNT, GIVEN_TIME, FLAG, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import { idOf, tenantOf } from './webhooks.ts'
 
 const STATUSES: readonly WebhookDeliveryStatus[] = ['pending', 'ok', 'failed', 'dead', 'skipped']
@@ -88,8 +88,8 @@ export function webhookDeliveryRoutes({ services, cursors, clock }: Hub): readon
         type: 'object',
         required: ['since'],
         properties: {
-          since: { ...TIME, description: 'Events from then on, ISO 8601.' },
-          until: { ...TIME, description: 'Events before then; default: now.' },
+          since: { ...GIVEN_TIME, description: 'Events from then on, ISO 8601.' },
+          until: { ...GIVEN_TIME, description: 'Events before then; default: now.' },
           status: { enum: [...OVER], description: 'Default: all three.' },
         },
         additionalProperties: false,

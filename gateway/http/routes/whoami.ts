@@ -14,6 +14,7 @@ export function whoamiRoutes({ credentials }: Hub): readonly Route[] {
       permission: 'public',
       summary: 'Who the credential proves, how, and what it allows',
       tag: 'keys',
+      problems: [401],
       responses: {
         200: {
           description: 'You.',

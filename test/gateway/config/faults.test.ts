@@ -133,6 +133,11 @@ const CASES: readonly Case[] = [
     yaml: 'routes:\n  - match:\n      topic: user..x\n    agent: assistant\n',
     faults: [['3:14 routes[0].match.topic', /an empty word/]],
   },
+  {
+    name: 'a tenant that is no name',
+    yaml: 'agents:\n  a: {tenant: "No Tenant"}\n',
+    faults: [['2:15 agents.a.tenant', /expected a text like/]],
+  },
   { name: 'a fallback to nobody', yaml: 'fallback: asistant\n', faults: [['1:11 fallback', /no agent/, 'assistant']] },
   {
     name: 'a model of nobody',

@@ -251,6 +251,35 @@ test('what no route matches goes to the only agent when there are no routes, and
   assert.deepEqual((await config(t, 'agents: {a: {}, b: {}}\nfallback: b\n')).fallbacks, { default: 'b' })
 })
 
+test('agents and accounts belong to a tenant, and what no route matches goes to the only agent of its tenant', async (t) => {
+  const loaded = await load(
+    t,
+    'agents: {a: {}, shop: {tenant: acme}, one: {tenant: big}, two: {tenant: big}}\nroutes: [{match: {}, agent: a}]\nchannels: {till: {kind: x, tenant: acme}, desk: {kind: x}}\n',
+  )
+  const { agents, channels, routes, fallbacks } = loaded.config
+  assert.deepEqual(
+    agents.map(({ name, tenant }) => `${tenant}/${name}`),
+    ['default/a', 'acme/shop', 'big/one', 'big/two'],
+  )
+  assert.deepEqual(
+    channels.map(({ name, tenant, settings }) => [name, tenant, settings]),
+    [
+      ['till', 'acme', {}],
+      ['desk', 'default', {}],
+    ],
+  )
+  assert.equal(routes[0]?.tenant, 'default')
+  assert.deepEqual(fallbacks, { acme: 'shop' })
+  assert.deepEqual(loaded.vainTenant('till').map(formatFault), [
+    'openclaw.yaml:3:28 channels.till.tenant: a tenant, expected none: whoever writes to this channel brings the tenant of their key',
+  ])
+  assert.deepEqual(loaded.vainTenant('desk'), [])
+  assert.deepEqual(loaded.vainAccess('till'), [], 'a tenant is no access rule')
+  const named = 'agents: {a: {}, shop: {tenant: acme}, one: {tenant: big}, two: {tenant: big}}\n'
+  assert.deepEqual((await config(t, `${named}fallback: two\n`)).fallbacks, { default: 'a', acme: 'shop', big: 'two' })
+  assert.deepEqual((await config(t, `${named}fallback: null\n`)).fallbacks, {})
+})
+
 test('a channel is of the kind of its name unless it says otherwise, and its settings are checked by the kind', async (t) => {
   const loaded = await load(t, 'channels:\n  phone: {token: abc}\n  work: {kind: phone, tokn: x}\n')
   assert.deepEqual(loaded.config.channels, [
@@ -306,6 +335,8 @@ test('an agent declared as JSON is checked like one in the file, with pointers',
     '#/capabilities/0',
   ])
   assert.match(wrong.ok ? '' : (wrong.faults[2]?.detail ?? ''), /did you mean "skills"\?$/)
+  const claimed = agentFromDeclaration({ tenant: 'acme', name: 'a' }, { tenant: 'default' })
+  assert.deepEqual(claimed.ok ? [] : claimed.faults.map(({ pointer }) => pointer), ['#/tenant'], 'whose it is, no declaration says')
   assert.equal(agentFromDeclaration({ tenant: 'acme', name: 'a' }, { fallback: ['x/y'] }).ok, false)
   assert.equal(agentFromDeclaration({ tenant: 'acme', name: 'a' }, { model: 'x/y', fallback: ['x/z'] }).ok, true)
 })

@@ -500,3 +500,76 @@ test('hands a turn back when it drains; the next life goes on with it, no attemp
     },
   )
 }
+
+withHub(
+  'a message of a shared channel is its tenant’s, goes to no other’s agent, and is not taken in without one',
+  { isShared: true },
+  async (hub) => {
+    await assert.rejects(hub.say('whose?'), /said of a message not whose it is/)
+    await assert.rejects(hub.say('to yours', { tenant: 'acme', agent: 'main' }), { code: 'AGENT_UNKNOWN' })
+    const id = await hub.say('of acme', { tenant: 'acme' })
+    assert.equal(await hub.store.inbox.get(DEFAULT_TENANT, id), null)
+    assert.equal((await hub.store.inbox.get('acme', id))?.reason?.code, 'UNROUTABLE')
+    const [letter] = await hub.store.deadLetters.list({ tenant: 'acme' }, null, 9)
+    assert.ok(letter)
+    assert.deepEqual(await hub.deadLetters.replay(DEFAULT_TENANT, letter.id, { text: 'mine now' }), { status: 'missing' })
+    assert.deepEqual(await hub.deadLetters.replay('acme', letter.id, null), { status: 'unroutable' })
+  },
+)
+
+test('agents of one name in two tenants have lanes, limits and counts of their own', async () => {
+  const begun = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const gate = Promise.withResolvers<void>()
+  const turns: Turn[] = []
+  const plain = agent()
+  const one = { ...plain, limits: { ...plain.limits, maxConcurrentTurns: 1 } }
+  const other = { ...one, tenant: 'acme' }
+  const hub = await startHub({
+    isShared: true,
+    agents: [one, other],
+    think: async (turn) => {
+      begun[turns.push(turn) - 1]?.resolve()
+      await gate.promise
+      return reply('done')
+    },
+  })
+  try {
+    await hub.say('a', { tenant: DEFAULT_TENANT, agent: 'main' })
+    await hub.say('b', { tenant: 'acme', agent: 'main' })
+    await Promise.all(begun.map(({ promise }) => promise))
+    assert.deepEqual(turns.map((turn) => turn.agent.tenant).sort(), ['acme', DEFAULT_TENANT])
+    assert.deepEqual([hub.dispatch.runningOf(one), hub.dispatch.runningOf(other)], [1, 1])
+    assert.equal(hub.dispatch.runningOf({ tenant: 'third', name: 'main' }), 0)
+  } finally {
+    gate.resolve()
+    await hub.stop()
+  }
+})
+
+test("what waits when a gateway ends is taken up by its tenant's agent in the next", async () => {
+  const other = agent({ tenant: 'acme' })
+  const begun = Promise.withResolvers<void>()
+  const hub = await startHub({
+    isShared: true,
+    agents: [agent(), other],
+    think: (turn) =>
+      new Promise((_, reject) => {
+        begun.resolve()
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason instanceof Error ? turn.signal.reason : new Error('aborted')))
+      }),
+  })
+  await hub.say('b', { tenant: 'acme', agent: 'main' })
+  await begun.promise
+  await hub.stop(true)
+  const taken = Promise.withResolvers<string>()
+  const think = async (turn: Turn): Promise<Ending> => {
+    taken.resolve(turn.agent.tenant)
+    return reply('done')
+  }
+  const next = await startHub({ dir: hub.dir, clock: hub.clock, isShared: true, agents: [agent(), other], think })
+  try {
+    assert.equal(await taken.promise, 'acme')
+  } finally {
+    await next.stop()
+  }
+})

@@ -56,3 +56,34 @@ test('catches a watcher up from the ring and owns up to gaps', () => {
   assert.equal(lost.events[0]?.seq, 3)
   assert.equal(feed.since(DEFAULT_TENANT, 99_999).gap, true)
 })
+
+const happened = (tenant: string, name = 'x'): FlowEvent => ({ type: 'event', tenant, name, data: {} })
+
+test('tells each tenant its own, and counts for each by itself', () => {
+  const feed = new Feed()
+  const seen: string[] = []
+  feed.onTenant('acme', (event, seq) => seen.push(`${event.tenant} ${seq}`))
+  for (const tenant of ['acme', DEFAULT_TENANT, DEFAULT_TENANT, 'acme']) feed.emit(happened(tenant))
+  assert.deepEqual(seen, ['acme 1', 'acme 2'])
+  assert.equal(feed.since('acme', 0).events.length, 2)
+  assert.deepEqual(feed.since('nobody', 0), { gap: false, events: [] })
+  for (let i = 0; i < 10_001; i++) feed.emit(happened(DEFAULT_TENANT))
+  assert.equal(feed.since('acme', 0).gap, false, "another's flood pushes nothing out")
+})
+
+test('remembers so many tenants, and owns up to what it forgot of the others', () => {
+  const feed = new Feed()
+  for (let i = 0; i < 5; i++) feed.emit(happened('first'))
+  for (let i = 0; i < 63; i++) feed.emit(happened(`t${i}`))
+  feed.emit(happened('second'))
+  assert.equal(feed.since('first', 5).gap, false, 'who saw all missed nothing')
+  assert.equal(feed.since('first', 3).gap, true)
+  assert.equal(feed.since('second', 0).gap, true, 'its numbers go on after those that were given out')
+  for (let i = 0; i < 3; i++) feed.emit(happened('first'))
+  assert.deepEqual(
+    feed.since('first', 5).events.map(({ seq }) => seq),
+    [6, 7, 8],
+  )
+  assert.equal(feed.since('first', 4).gap, true)
+  assert.equal(feed.since('t62', 0).gap, false)
+})

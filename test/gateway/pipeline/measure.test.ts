@@ -74,6 +74,7 @@ test('what waits and what was given up is counted from the rows', async () => {
     'openclaw_dead_letters{kind="message"} 2',
     'openclaw_dead_letters{kind="delivery"} 0',
     'openclaw_dead_letters{kind="run"} 0',
+    'openclaw_dead_letters{kind="webhook"} 0',
   ]
   // Looked at again it is not counted again.
   const looks = [await samples(hub.metrics, pattern), await samples(hub.metrics, pattern)]

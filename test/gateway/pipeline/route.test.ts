@@ -95,3 +95,13 @@ test('takes the fallback when nothing matches, and nothing when there is none', 
   assert.deepEqual(router([], 'main').route(message()), { agent: 'main', rule: 'fallback' })
   assert.equal(router([]).route(message()), null)
 })
+
+test('holds a message against the rules of its tenant alone, and gives it the fallback of its tenant', () => {
+  const rule = (tenant: string) => ({ id: `r-${tenant}`, tenant, agent: `a-${tenant}`, match: { channel: 'http' } })
+  const to = new Router({ rules: [rule('acme'), rule(DEFAULT_TENANT)], fallbacks: { acme: 'f' }, identityLinks: {} })
+  assert.deepEqual(to.route(message()), { agent: 'a-default', rule: 'r-default' })
+  assert.deepEqual(to.route(message({ tenant: 'acme' })), { agent: 'a-acme', rule: 'r-acme' })
+  assert.deepEqual(to.route(message({ tenant: 'acme', channel: 'ws' })), { agent: 'f', rule: 'fallback' })
+  assert.equal(to.route(message({ channel: 'ws' })), null)
+  assert.equal(to.route(message({ tenant: 'other' })), null)
+})

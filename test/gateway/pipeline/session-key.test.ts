@@ -33,3 +33,13 @@ test('lets no name from outside look like another session', () => {
   assert.equal(new Set(made).size, odd.length)
   for (const text of made) assert.match(text, /^agent:main:http:admin:direct:[^:*]*$/)
 })
+
+test('no session of one tenant is that of another, whatever agents and people are called', () => {
+  const message = { account: 'admin', peer: { kind: 'direct', id: '123', thread: null } } as const
+  const of = (tenant: string, name = 'main') => keys.of({ tenant, name, sessionScope: 'main' }, 'http', message)
+  assert.equal(of('acme').key, 'tenant:acme:agent:main:*:*:direct:*')
+  assert.equal(of('acme').tenant, 'acme')
+  assert.notEqual(of('acme').key, of(DEFAULT_TENANT).key)
+  assert.notEqual(of('acme').key, of('other').key)
+  assert.equal(of('a:agent').key, 'tenant:a%3Aagent:agent:main:*:*:direct:*')
+})

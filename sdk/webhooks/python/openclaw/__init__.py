@@ -1,0 +1,1 @@
+"""OpenClaw for Python. So far: `openclaw.webhooks`, for receivers of webhooks."""

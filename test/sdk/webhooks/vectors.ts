@@ -1,0 +1,33 @@
+/** The vectors that everything which signs or verifies is held against: `sdk/webhooks/vectors.json`. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface SignedVector {
+  readonly name: string
+  readonly secret: string
+  readonly id: string
+  readonly timestamp: string
+  readonly nonce?: string
+  readonly body: string
+  readonly standard: string
+  readonly openclaw?: string
+}
+
+export interface RequestVector {
+  readonly name: string
+  readonly scheme: 'standard' | 'openclaw' | 'github' | 'stripe'
+  readonly secret: readonly string[]
+  /** Epoch seconds. */
+  readonly now: number
+  readonly headers: { readonly [name: string]: string }
+  readonly body: string
+  readonly accepted: boolean
+  /** What the receivers' helpers say. */
+  readonly reason?: string
+}
+
+const file = join(import.meta.dirname, '..', '..', '..', 'sdk', 'webhooks', 'vectors.json')
+
+export const vectors: { readonly signing: readonly SignedVector[]; readonly requests: readonly RequestVector[] } = JSON.parse(
+  readFileSync(file, 'utf8'),
+)
