@@ -9,11 +9,17 @@ const tools: JsonObject = {
   maxItems: 128,
   description: 'Functions that the client runs.',
 }
-const choice: JsonObject = { description: 'auto or none.' }
+const choice: JsonObject = { enum: ['auto', 'none', null] }
 const labels: JsonObject = { type: ['object', 'null'], additionalProperties: { type: 'string' }, maxProperties: 16 }
 const flag: JsonObject = { type: ['boolean', 'null'] }
 const count: JsonObject = { type: ['integer', 'null'], minimum: 1 }
 const model: JsonObject = { type: 'string', minLength: 1, examples: ['openclaw/main'] }
+
+const message: JsonObject = {
+  type: 'object',
+  required: ['role'],
+  properties: { role: { enum: ['system', 'developer', 'user', 'assistant', 'tool'] } },
+}
 
 const shared = {
   method: 'POST',
@@ -22,6 +28,7 @@ const shared = {
   validates: 'handler',
   idempotency: 'own',
   errors: 'plain',
+  problems: [404],
   maxMembers: MAX_MEMBERS,
 } as const
 
@@ -39,7 +46,7 @@ export const chatRoute: Omit<Route, 'handle'> = {
     required: ['model', 'messages'],
     properties: {
       model,
-      messages: { type: 'array', minItems: 1, maxItems: 5_000, items: { type: 'object' } },
+      messages: { type: 'array', minItems: 1, maxItems: 5_000, items: message },
       stream: flag,
       stream_options: { type: ['object', 'null'] },
       tools,
@@ -64,7 +71,12 @@ export const responsesRoute: Omit<Route, 'handle'> = {
     required: ['model', 'input'],
     properties: {
       model,
-      input: { type: ['string', 'array'] },
+      input: {
+        oneOf: [
+          { type: 'string', minLength: 1 },
+          { type: 'array', minItems: 1, maxItems: 5_000 },
+        ],
+      },
       instructions: text,
       stream: flag,
       tools,

@@ -70,6 +70,7 @@ const shared: JsonObject = {
 const oneChannel: JsonObject = { not: { required: ['channel', 'channel_id'] } }
 
 export const publishSchema: JsonObject = {
+  examples: [{ channel_id: 'whatsapp', payload: 'Hello agent', metadata: { user_id: '123', session_id: 'abc' } }],
   anyOf: [
     {
       title: 'Message',

@@ -56,6 +56,8 @@ export interface Route {
   readonly idempotency?: 'kept' | 'own'
   /** plain: what goes wrong reads `{"error":{message,type,param,code}}`, as clients of OpenAI's API expect. Default: RFC 9457. */
   readonly errors?: 'plain'
+  /** Members of the answer that are in the first one and in no other: a kept answer has null in their place. */
+  readonly unkept?: readonly string[]
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }
 

@@ -24,6 +24,10 @@ export interface Page<Row> {
   show(row: Row): JsonValue | Promise<JsonValue>
 }
 
+export interface Whole<Row> extends Pick<Page<Row>, 'request' | 'list' | 'show'> {
+  readonly rows: readonly Row[]
+}
+
 export class Cursors {
   readonly #signer: Signer
 
@@ -40,6 +44,18 @@ export class Cursors {
     const before = typeof cursor === 'string' ? this.#open(cursor, question) : null
     const { data, last } = await gather(page, before, size)
     return { data, cursor: last === null ? null : this.#signer.seal(JSON.stringify({ k: last, f: question })) }
+  }
+
+  /** A page of a list that is held whole. A row's number is its place: what comes or goes meanwhile may shift a page. */
+  whole<Row>({ request, list, rows, show }: Whole<Row>): Promise<JsonObject> {
+    const numbered = rows.map((row, index) => ({ row, seq: index + 1 }))
+    return this.page({
+      request,
+      list,
+      read: async (before, limit) => numbered.slice(before ?? 0, (before ?? 0) + limit),
+      seqOf: ({ seq }) => seq,
+      show: ({ row }) => show(row),
+    })
   }
 
   #open(cursor: string, question: string): number {

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { ConflictError, MAX_IDEMPOTENCY_KEY_CHARS, canonicalDigest, isJsonObject, readIdempotencyKey } from '#contract'
-import type { Clock, HttpReply, HttpRequest, IdempotencyStore, JsonObject, Route } from '#contract'
+import type { Clock, HttpReply, HttpRequest, IdempotencyStore, JsonObject, JsonValue, Route } from '#contract'
 import { ProtocolError } from './problem.ts'
 
 const KEPT_MS = 24 * 3_600_000
@@ -25,7 +25,7 @@ export class KeptAnswers {
     if (given === undefined) return route.handle(request)
     const owner = request.principal === null ? '' : `${request.principal.tenant}\n${request.principal.id}`
     const key = hash('sha256', `${owner}\n${route.method} ${route.path}\n${keyOf(given)}`)
-    const fingerprint = canonicalDigest([request.params, request.query, request.body ?? null])
+    const fingerprint = canonicalDigest([request.params, request.query, request.body ?? hash('sha256', request.raw)])
     if (this.#running.has(key)) throw inProgress()
     this.#running.add(key)
     try {
@@ -61,10 +61,16 @@ export class KeptAnswers {
       throw error
     }
     if (reply.status < 500 && 'body' in reply) {
-      await this.#store.finish(key, { status: reply.status, headers: reply.headers ?? {}, body: reply.body ?? null })
+      await this.#store.finish(key, { status: reply.status, headers: reply.headers ?? {}, body: kept(reply.body, route.unkept) })
     } else await this.#store.abandon(key)
     return reply
   }
+}
+
+/** What is shown once must not lie in the store for a day. */
+function kept(body: JsonValue | undefined, unkept: readonly string[] | undefined): JsonValue {
+  if (unkept === undefined || !isJsonObject(body)) return body ?? null
+  return { ...body, ...Object.fromEntries(unkept.map((name) => [name, null])) }
 }
 
 function keyOf(given: string): string {

@@ -141,7 +141,8 @@ function plainProblems(route: Route, slugs: readonly string[]): JsonObject {
   const problems: { [status: string]: JsonValue } = {}
   for (const [slug, [status]] of Object.entries(PROBLEMS)) {
     const given = status === 422 ? 400 : status
-    if (slugs.includes(slug) && route.responses[given] === undefined) problems[given] = { $ref: '#/components/responses/plain-error' }
+    const isHere = slugs.includes(slug) || route.problems?.includes(status) === true
+    if (isHere && route.responses[given] === undefined) problems[given] = { $ref: '#/components/responses/plain-error' }
   }
   return problems
 }

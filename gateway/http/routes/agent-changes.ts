@@ -15,6 +15,7 @@ const PATCH: JsonObject = {
   description: 'Merge patch (RFC 7396) of its declaration: what is not named stays, null is the default again.',
   // What people write to it is no matter of the audit.
   properties: { prompt: { type: ['string', 'null'], writeOnly: true }, description: { type: ['string', 'null'], maxLength: 1_000 } },
+  examples: [{ prompt: 'You answer in one sentence.' }],
 }
 
 export function agentChangeRoutes({ services }: Hub): readonly Route[] {

@@ -2,6 +2,7 @@
 import { InvalidError, NotFoundError, isJsonObject } from '#contract'
 import type { JsonObject, Route } from '#contract'
 import { tagged } from '../conditional.ts'
+import { PAGING } from '../cursor.ts'
 import type { AgentView, Services } from '../services.ts'
 import { tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
@@ -38,9 +39,10 @@ const DECLARATION: JsonObject = {
     capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
     prompt: { type: 'string' },
   },
+  examples: [{ name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] }],
 }
 
-export function agentRoutes({ services }: Hub): readonly Route[] {
+export function agentRoutes({ services, cursors }: Hub): readonly Route[] {
   const { agents } = services
   return [
     {
@@ -50,8 +52,12 @@ export function agentRoutes({ services }: Hub): readonly Route[] {
       permission: 'agents:read',
       summary: 'All agents, configured and registered',
       tag: 'agents',
-      responses: { 200: { description: 'All of them.', schema: pageOf(AGENT) } },
-      handle: (request) => ({ status: 200, body: { data: agents.list(tenantOf(request)).map(agentDocument), cursor: null } }),
+      query: PAGING,
+      responses: { 200: { description: 'A page of them.', schema: pageOf(AGENT) } },
+      handle: async (request) => ({
+        status: 200,
+        body: await cursors.whole({ request, list: 'agents', rows: agents.list(tenantOf(request)), show: agentDocument }),
+      }),
     },
     {
       method: 'GET',

@@ -10,6 +10,7 @@ const PATCH: JsonObject = {
   type: 'object',
   minProperties: 1,
   description: 'Merge patch (RFC 7396) of its access rules: what is not named stays, null is the default again.',
+  examples: [{ access: 'allowlist', allow: ['+491511234567'] }],
 }
 
 export function channelChangeRoutes({ services }: Hub): readonly Route[] {

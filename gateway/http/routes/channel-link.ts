@@ -26,6 +26,7 @@ export function channelLinkRoutes({ services }: Hub): readonly Route[] {
         properties: {
           phone: { type: ['string', 'null'], maxLength: 32, pattern: WRITTEN, description: 'International number. None: a code to scan.' },
         },
+        examples: [{ phone: '+49 151 1234567' }],
       },
       responses: {
         200: {

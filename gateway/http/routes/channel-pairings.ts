@@ -1,6 +1,7 @@
 /** Strangers who ask to be let in on a channel, and senders who were: listed, approved, denied, revoked. */
 import { isoTime } from '#contract'
 import type { Grant, HttpRequest, JsonObject, Pairing, Route } from '#contract'
+import { PAGING } from '../cursor.ts'
 import { viewOf } from './channels.ts'
 import { TEXT, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
@@ -15,7 +16,7 @@ const PAIRING = objectOf({
 })
 const GRANT = objectOf({ sender: TEXT, aliases: { type: 'array', items: TEXT }, since: TIME, by: TEXT })
 
-export function channelPairingRoutes({ services }: Hub): readonly Route[] {
+export function channelPairingRoutes({ services, cursors }: Hub): readonly Route[] {
   const { pairings } = services
   const channelOf = (request: HttpRequest): string => viewOf(services, request).name
   return [
@@ -25,10 +26,11 @@ export function channelPairingRoutes({ services }: Hub): readonly Route[] {
       permission: 'channels:read',
       summary: 'Strangers who were given a code and wait to be let in',
       tag: 'channels',
-      responses: { 200: { description: 'All of them, oldest first.', schema: pageOf(PAIRING) } },
-      handle: (request) => ({
+      query: PAGING,
+      responses: { 200: { description: 'Oldest first.', schema: pageOf(PAIRING) } },
+      handle: async (request) => ({
         status: 200,
-        body: { data: pairings.open(channelOf(request)).map(pairingDocument), cursor: null },
+        body: await cursors.whole({ request, list: 'pairings', rows: pairings.open(channelOf(request)), show: pairingDocument }),
       }),
     },
     {
@@ -37,6 +39,7 @@ export function channelPairingRoutes({ services }: Hub): readonly Route[] {
       permission: 'channels:write',
       summary: 'Lets in the sender who was given this code',
       tag: 'channels',
+      idempotency: 'kept',
       responses: { 200: { description: 'Who may write from now on.', schema: GRANT } },
       handle: async (request) => {
         const grant = await pairings.approve(channelOf(request), request.params['code'] ?? '', request.principal?.id ?? '')
@@ -61,8 +64,12 @@ export function channelPairingRoutes({ services }: Hub): readonly Route[] {
       permission: 'channels:read',
       summary: 'Senders who were let in by a code',
       tag: 'channels',
-      responses: { 200: { description: 'All of them, oldest first.', schema: pageOf(GRANT) } },
-      handle: (request) => ({ status: 200, body: { data: pairings.grants(channelOf(request)).map(grantDocument), cursor: null } }),
+      query: PAGING,
+      responses: { 200: { description: 'Oldest first.', schema: pageOf(GRANT) } },
+      handle: async (request) => ({
+        status: 200,
+        body: await cursors.whole({ request, list: 'grants', rows: pairings.grants(channelOf(request)), show: grantDocument }),
+      }),
     },
     {
       method: 'DELETE',

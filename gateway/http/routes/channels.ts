@@ -3,6 +3,7 @@ import { NotFoundError, isJsonObject, isOperator, isoTime } from '#contract'
 import type { Address, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
 import type { Posting } from '../../pipeline/deliver.ts'
 import { tagged } from '../conditional.ts'
+import { PAGING } from '../cursor.ts'
 import type { ChannelView, Services } from '../services.ts'
 import { operatorOnly } from '../operator.ts'
 import { principalOf } from './caller.ts'
@@ -61,9 +62,10 @@ const POSTING: JsonObject = {
     extra: { description: 'What only this platform knows, such as a template.' },
   },
   anyOf: [{ required: ['text'] }, { required: ['extra'] }],
+  examples: [{ to: { chat: '+491511234567', kind: 'direct' }, text: 'Your parcel is **here**.' }],
 }
 
-export function channelRoutes({ services }: Hub): readonly Route[] {
+export function channelRoutes({ services, cursors }: Hub): readonly Route[] {
   const { channels } = services
   const switching = (verb: 'pause' | 'resume', summary: string): Route => ({
     method: 'POST',
@@ -71,6 +73,7 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
     permission: 'channels:write',
     summary,
     tag: 'channels',
+    idempotency: 'kept',
     responses: { 200: { description: 'The channel as it is now.', schema: CHANNEL } },
     handle: async (request) => {
       const { name } = ownOf(services, request)
@@ -85,8 +88,12 @@ export function channelRoutes({ services }: Hub): readonly Route[] {
       permission: 'channels:read',
       summary: 'All channels and their state',
       tag: 'channels',
-      responses: { 200: { description: 'All of them.', schema: pageOf(CHANNEL) } },
-      handle: (request) => ({ status: 200, body: { data: viewsOf(services, request).map(channelDocument), cursor: null } }),
+      query: PAGING,
+      responses: { 200: { description: 'A page of them.', schema: pageOf(CHANNEL) } },
+      handle: async (request) => ({
+        status: 200,
+        body: await cursors.whole({ request, list: 'channels', rows: viewsOf(services, request), show: channelDocument }),
+      }),
     },
     {
       method: 'GET',

@@ -72,6 +72,7 @@ export function configRoutes({ services }: Hub): readonly Route[] {
         required: ['per_ip', 'per_key'],
         additionalProperties: false,
         properties: { per_ip: PER_MINUTE, per_key: PER_MINUTE },
+        examples: [{ per_ip: 100, per_key: 1_000 }],
       },
       responses: {
         ...CHANGE_PROBLEMS,

@@ -87,7 +87,12 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       permission: 'deadletters:replay',
       summary: 'Puts it back on its way, with other words if a payload is given',
       tag: 'dead letters',
-      body: { type: 'object', properties: { payload: payloadSchema }, additionalProperties: false },
+      body: {
+        type: 'object',
+        properties: { payload: payloadSchema },
+        additionalProperties: false,
+        examples: [{ payload: 'What was meant' }],
+      },
       idempotency: 'kept',
       responses: { 202: { description: 'It is on its way.', schema: REPLAYED } },
       handle: async (request) => {

@@ -1,6 +1,6 @@
 /**
- * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: so these answers are not kept for
- * an Idempotency-Key, which would leave the secret in the store.
+ * API keys. Nobody can give away more than they have, and a secret is answered once, when it is made: an answer that is repeated for
+ * its Idempotency-Key is without, or the secret would lie in the store.
  */
 import {
   ConflictError,
@@ -42,7 +42,10 @@ const KEY: JsonObject = {
   rotated_until: { ...TIME_OR_NULL, description: 'Until then the secret before the last rotation counts too.' },
   last_used_at: { ...TIME_OR_NULL, description: 'To the minute.' },
 }
-const WITH_SECRET = objectOf({ ...KEY, secret: { ...TEXT, description: 'In this answer and nowhere else.' } })
+const WITH_SECRET = objectOf({
+  ...KEY,
+  secret: { ...TEXT_OR_NULL, description: 'In this answer and nowhere else: null where it is repeated for its Idempotency-Key.' },
+})
 const NEW_KEY: JsonObject = {
   type: 'object',
   required: ['name'],
@@ -59,6 +62,7 @@ const NEW_KEY: JsonObject = {
   },
   anyOf: [{ required: ['scopes'] }, { required: ['roles'] }],
   additionalProperties: false,
+  examples: [{ name: 'ci', roles: ['viewer'], scopes: ['messages:write'] }],
 }
 const ROTATION: JsonObject = {
   type: 'object',
@@ -72,6 +76,7 @@ const ROTATION: JsonObject = {
     },
   },
   additionalProperties: false,
+  examples: [{ grace_seconds: 3_600 }],
 }
 
 export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
@@ -120,6 +125,8 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       summary: 'Makes a key; its secret is in this answer and nowhere else',
       tag: 'keys',
       body: NEW_KEY,
+      idempotency: 'kept',
+      unkept: ['secret'],
       responses: { 201: { description: 'The key.', schema: WITH_SECRET } },
       handle: async (request) => {
         const key = { ...readNewKey(request, clock.now()), tenant: ownerOf(request) }
@@ -135,6 +142,8 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       summary: 'Another secret for the same key; the one before can be given a time of grace',
       tag: 'keys',
       body: ROTATION,
+      idempotency: 'kept',
+      unkept: ['secret'],
       responses: { 200: { description: 'The key with its new secret.', schema: WITH_SECRET } },
       handle: async (request) => {
         const key = own(request, keys.find(idOf(request)))

@@ -5,6 +5,7 @@ import { SESSION_LIFE_MS } from '../page-session.ts'
 import type { Hub } from './hub.ts'
 
 const SIGN_IN: JsonObject = {
+  examples: [{ key: 'ock_live_<id>_<secret>' }],
   oneOf: [
     { type: 'object', required: ['code'], properties: { code: { type: 'string', maxLength: 128 } }, additionalProperties: false },
     { type: 'object', required: ['key'], properties: { key: { type: 'string', maxLength: 128 } }, additionalProperties: false },

@@ -28,6 +28,7 @@ const NEW_REVOCATION: JsonObject = {
   },
   oneOf: [{ required: ['jti'] }, { required: ['subject'] }],
   additionalProperties: false,
+  examples: [{ issuer: 'https://id.example.com/', subject: 'alice' }],
 }
 
 export function revocationRoutes({ services, cursors }: Hub): readonly Route[] {

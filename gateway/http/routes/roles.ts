@@ -23,6 +23,7 @@ const NEW_ROLE: JsonObject = {
     permissions: { type: 'array', items: { enum: [...SCOPES] }, minItems: 1, maxItems: SCOPES.length, uniqueItems: true },
   },
   additionalProperties: false,
+  examples: [{ name: 'auditor', permissions: ['audit:read', 'logs:read'] }],
 }
 
 export function roleRoutes({ services, cursors }: Hub): readonly Route[] {

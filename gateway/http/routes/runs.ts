@@ -76,6 +76,7 @@ export function runRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       permission: 'skills:execute',
       summary: 'Cancels a run that waits or goes on',
       tag: 'skills',
+      idempotency: 'kept',
       responses: { 202: { description: 'It is told to stop.', schema: objectOf({ run_id: TEXT, status: { const: 'cancelling' } }) } },
       handle: async (request) => {
         const run = idOf(request)

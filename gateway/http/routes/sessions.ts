@@ -104,6 +104,7 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
       permission: 'sessions:write',
       summary: 'Makes the session forget; the next message begins anew',
       tag: 'sessions',
+      idempotency: 'kept',
       responses: { 200: { description: 'It has forgotten.', schema: objectOf({ id: TEXT, status: { const: 'reset' } }) } },
       handle: async (request) => {
         const key = keyOf(request)

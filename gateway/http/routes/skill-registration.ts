@@ -41,6 +41,19 @@ const SKILL: JsonObject = {
     hold: HOLD,
     skip_tests: { type: 'boolean', description: 'Register although a test of the descriptor fails or cannot be run here.' },
   },
+  examples: [
+    {
+      descriptor: {
+        id: 'greeter',
+        version: '1.0.0',
+        description: 'Greets by name',
+        inputs: { type: 'object', required: ['name'], properties: { name: { type: 'string' } } },
+        outputs: { type: 'object' },
+        runtime: { language: 'javascript', entrypoint: 'main.js' },
+      },
+      files: { 'main.js': 'export default ({ name }) => ({ greeting: `Hello ${name}` })' },
+    },
+  ],
 }
 
 const REGISTERED = objectOf({ id: TEXT, version: TEXT, digest: TEXT, status: { enum: ['registered', 'unchanged'] } })
@@ -77,6 +90,7 @@ export function skillRegistrationRoutes({ services }: Hub): readonly Route[] {
     {
       ...taken,
       path: '/v1/skills',
+      idempotency: 'kept',
       summary: 'Registers a version of a skill: JSON with the files inline, or a tar or tar.gz with skill.json in it',
       responses: {
         201: { description: 'It is registered.', schema: REGISTERED },

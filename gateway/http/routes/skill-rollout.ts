@@ -11,6 +11,7 @@ const NOTE: JsonObject = {
   type: 'object',
   additionalProperties: false,
   properties: { note: { ...TEXT_OR_NULL, maxLength: 1_000, description: 'What to use instead, and why; null: it is deprecated no more.' } },
+  examples: [{ note: 'Use 2.0.0, which reads tables too.' }],
 }
 const CANARY: JsonObject = {
   type: 'object',
@@ -20,12 +21,14 @@ const CANARY: JsonObject = {
     version: { type: 'string', minLength: 1, maxLength: 100 },
     weight: { type: 'number', minimum: 0, maximum: 1, description: "Part of the major's calls; 0 ends the canary." },
   },
+  examples: [{ version: '1.1.0', weight: 0.05 }],
 }
 const MAJOR: JsonObject = {
   type: 'object',
   required: ['major'],
   additionalProperties: false,
   properties: { major: { type: 'integer', minimum: 0, maximum: 1_000_000 } },
+  examples: [{ major: 1 }],
 }
 
 export function skillRolloutRoutes({ services }: Hub): readonly Route[] {
@@ -42,6 +45,7 @@ export function skillRolloutRoutes({ services }: Hub): readonly Route[] {
     method: 'POST',
     path: `/v1/skills/{id}/versions/{version}/${verb}`,
     summary,
+    idempotency: 'kept',
     responses: { 200: { description: 'The version as it is now.', schema: VERSION } },
     handle: async (request) => {
       await catalogue().setEnabled(...version(request), verb === 'enable')
@@ -57,6 +61,7 @@ export function skillRolloutRoutes({ services }: Hub): readonly Route[] {
       path: '/v1/skills/{id}/versions/{version}/deprecate',
       summary: 'Says what to use instead of a version; it can be called nevertheless',
       body: NOTE,
+      idempotency: 'kept',
       responses: { 200: { description: 'The version as it is now.', schema: VERSION } },
       handle: async (request) => {
         const note = isJsonObject(request.body) ? request.body['note'] : undefined
@@ -69,6 +74,7 @@ export function skillRolloutRoutes({ services }: Hub): readonly Route[] {
       method: 'POST',
       path: '/v1/skills/{id}/versions/{version}/promote',
       summary: "Makes a version its major's stable one",
+      idempotency: 'kept',
       responses: { 200: { description: 'The track of the major.', schema: TRACK } },
       handle: async (request) => ({ status: 200, body: trackDocument(await catalogue().promote(...version(request))) }),
     },
@@ -95,6 +101,7 @@ export function skillRolloutRoutes({ services }: Hub): readonly Route[] {
       path: '/v1/skills/{id}/rollback',
       summary: 'Ends the canary of a major, or goes back to the stable version before',
       body: MAJOR,
+      idempotency: 'kept',
       responses: { 200: { description: 'The track of the major.', schema: TRACK } },
       handle: async (request) => {
         const { major } = isJsonObject(request.body) ? request.body : {}

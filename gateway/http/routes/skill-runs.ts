@@ -23,6 +23,7 @@ const BODY: JsonObject = {
     timeout_ms: { type: 'integer', minimum: 1, maximum: 300_000, description: "Less than the skill's own limit." },
   },
   additionalProperties: false,
+  examples: [{ input: { query: 'process this' } }],
 }
 
 export function skillRunRoutes({ services }: Hub): readonly Route[] {

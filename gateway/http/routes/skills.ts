@@ -69,8 +69,12 @@ export function skillRoutes({ services, cursors }: Hub): readonly Route[] {
       ...read,
       path: '/v1/skills/{id}/versions',
       summary: 'All versions of a skill, newest first',
-      responses: { 200: { description: 'All of them.', schema: pageOf(VERSION) } },
-      handle: (request) => ({ status: 200, body: { data: view(request).versions.map(versionDocument), cursor: null } }),
+      query: PAGING,
+      responses: { 200: { description: 'A page of them.', schema: pageOf(VERSION) } },
+      handle: async (request) => ({
+        status: 200,
+        body: await cursors.whole({ request, list: 'skill versions', rows: view(request).versions, show: versionDocument }),
+      }),
     },
     {
       ...read,

@@ -73,7 +73,7 @@ export function routeTable(hub: Hub, lent: readonly Route[], upgrades: readonly 
       permission: 'public',
       summary: 'This interface as an OpenAPI 3.1 document',
       tag: 'gateway',
-      responses: { 200: { description: 'The document.', contentType: 'application/json' } },
+      responses: { 200: { description: 'The document.', contentType: 'application/json', schema: { type: 'object' } } },
       handle: () => {
         document ??= JSON.stringify(openApi({ routes, upgrades, version: hub.services.version }))
         return { status: 200, text: document, contentType: 'application/json' }

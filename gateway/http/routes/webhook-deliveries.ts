@@ -41,6 +41,9 @@ const ATTEMPT = objectOf({
   response_cut: FLAG,
 })
 
+/** Clients that always send a body may. */
+const NOTHING: JsonObject = { type: 'object', properties: {}, additionalProperties: false, examples: [{}] }
+
 export function webhookDeliveryRoutes({ services, cursors, clock }: Hub): readonly Route[] {
   const { webhooks, store } = services
   return [
@@ -73,7 +76,7 @@ export function webhookDeliveryRoutes({ services, cursors, clock }: Hub): readon
       permission: 'webhooks:write',
       summary: 'Sends it a `webhook.test` event: one attempt, also where it is disabled',
       tag: 'webhooks',
-      body: { type: 'object', properties: {}, additionalProperties: false },
+      body: NOTHING,
       idempotency: 'kept',
       responses: { 202: { description: 'It is on its way.', schema: objectOf(DELIVERY) } },
       handle: async (request) => begun(await webhooks.test(tenantOf(request), idOf(request))),
@@ -93,6 +96,7 @@ export function webhookDeliveryRoutes({ services, cursors, clock }: Hub): readon
           status: { enum: [...OVER], description: 'Default: all three.' },
         },
         additionalProperties: false,
+        examples: [{ since: '2026-11-20T00:00:00Z', status: 'dead' }],
       },
       idempotency: 'kept',
       responses: {
@@ -132,7 +136,7 @@ export function webhookDeliveryRoutes({ services, cursors, clock }: Hub): readon
       permission: 'webhooks:write',
       summary: "The same event under its id once more, with today's secret: one attempt, also where the webhook is disabled",
       tag: 'webhooks',
-      body: { type: 'object', properties: {}, additionalProperties: false },
+      body: NOTHING,
       idempotency: 'kept',
       responses: { 202: { description: 'A delivery of its own.', schema: objectOf(DELIVERY) } },
       handle: async (request) => begun(await webhooks.redeliver(tenantOf(request), deliveryIdOf(request))),

@@ -1,4 +1,4 @@
-/** Webhooks: who is told of what. A secret is answered once, when it is made; so those answers are not kept for an Idempotency-Key. */
+/** Webhooks: who is told of what. A secret is answered once, when it is made; an answer repeated for its Idempotency-Key is without. */
 import { EVENT_PATTERNS, InvalidError, asWebhookId, isJsonObject, isoTime } from '#contract'
 import type { HttpRequest, JsonObject, JsonValue, NewWebhook, Route, WebhookChange, WebhookId, WebhookRecord } from '#contract'
 import { PAGING } from '../cursor.ts'
@@ -45,6 +45,10 @@ const WEBHOOK = {
   updated_at: TIME,
 } satisfies JsonObject
 
+const SECRET: JsonObject = {
+  ...TEXT_OR_NULL,
+  description: 'In this answer and nowhere else: null where it is repeated for its Idempotency-Key.',
+}
 const ETAG = 'Its version is in `ETag`, for `If-Match`.'
 
 export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
@@ -75,8 +79,16 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
       permission: 'webhooks:write',
       summary: 'Subscribes a URL to events; its secret is in this answer and nowhere else',
       tag: 'webhooks',
-      body: { type: 'object', required: ['url', 'events'], properties: SETTINGS, additionalProperties: false },
-      responses: { 201: { description: `The webhook. ${ETAG}`, schema: objectOf({ ...WEBHOOK, secret: TEXT }) } },
+      body: {
+        type: 'object',
+        required: ['url', 'events'],
+        properties: SETTINGS,
+        additionalProperties: false,
+        examples: [{ url: 'https://your-endpoint.com', events: ['message.processed'] }],
+      },
+      idempotency: 'kept',
+      unkept: ['secret'],
+      responses: { 201: { description: `The webhook. ${ETAG}`, schema: objectOf({ ...WEBHOOK, secret: SECRET }) } },
       handle: async (request) => {
         const { record, secret } = await webhooks.create({ tenant: tenantOf(request), ...newWebhook(request.body) })
         const headers = { ...etag(record), location: `/v1/webhooks/${record.id}` }
@@ -96,6 +108,7 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
       method: 'PATCH',
       path: '/v1/webhooks/{id}',
       permission: 'webhooks:write',
+      problems: [412],
       summary: 'Changes it, disables it, enables it again; with `If-Match`, only if nobody else did',
       tag: 'webhooks',
       body: {
@@ -103,6 +116,7 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
         minProperties: 1,
         properties: { ...SETTINGS, status: { enum: ['enabled', 'disabled'] } },
         additionalProperties: false,
+        examples: [{ status: 'disabled' }],
       },
       responses: { 200: { description: `The webhook as it is now. ${ETAG}`, schema: objectOf(WEBHOOK) } },
       handle: async (request) =>
@@ -130,9 +144,12 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
         type: 'object',
         properties: { grace_seconds: { type: 'integer', minimum: 0, maximum: 604_800, default: 86_400 } },
         additionalProperties: false,
+        examples: [{ grace_seconds: 3_600 }],
       },
+      idempotency: 'kept',
+      unkept: ['secret'],
       responses: {
-        200: { description: 'The new secret, shown this once.', schema: objectOf({ id: TEXT, secret: TEXT, old_until: TIME_OR_NULL }) },
+        200: { description: 'The new secret, shown this once.', schema: objectOf({ id: TEXT, secret: SECRET, old_until: TIME_OR_NULL }) },
       },
       handle: async (request) => {
         const grace = isJsonObject(request.body) ? request.body['grace_seconds'] : undefined

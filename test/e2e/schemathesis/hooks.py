@@ -25,6 +25,9 @@ BEYOND_SCHEMAS = {
     # Documents with a language of their own (`openclaw skills check`).
     "SKILL_INVALID",
     "AGENT_INVALID",
+    # OpenAI's own rules of what goes with what in a conversation.
+    "invalid_value",
+    "unsupported_parameter",
 }
 
 
@@ -33,5 +36,7 @@ def refusal_beyond_schemas(ctx, response, case):
     meta = case.meta
     if meta is None or not meta.generation.mode.is_positive or response.status_code not in (400, 422):
         return
-    code = response.json().get("code")
+    body = response.json()
+    # The OpenAI-compatible routes answer as OpenAI does.
+    code = body.get("code") or body.get("error", {}).get("code")
     assert code in BEYOND_SCHEMAS, f"what fits the schema was refused as {code}: {response.text}"
