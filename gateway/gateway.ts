@@ -184,7 +184,16 @@ export class Gateway implements Lifecycle {
     })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
-    this.#webhooks = new Webhooks({ store: store.webhooks, outbound: this.#outbound, clock, log, metrics, random, version: parts.version })
+    this.#webhooks = new Webhooks({
+      store: store.webhooks,
+      outbound: this.#outbound,
+      clock,
+      log,
+      metrics,
+      tracer,
+      random,
+      version: parts.version,
+    })
     this.#front = new Front({ ...parts, channels: this.#channels, services: this.#services() })
     measureAgents({
       metrics,

@@ -69,6 +69,7 @@ function tell(sql: Sql, { tenant, envelope, agent, session, dead, acceptedAt: no
   const told = {
     tenant,
     now,
+    traceparent: envelope.metadata.traceparent,
     data: () => ({ message_id: envelope.id, channel: envelope.channel, agent, session: session?.key ?? null }),
   }
   emit(sql, { ...told, type: 'message.received' })

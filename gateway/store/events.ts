@@ -14,6 +14,8 @@ export interface Happening {
   readonly data: () => JsonObject
   /** A webhook that is not told: what is said is about itself. */
   readonly except?: number
+  /** Of what led to it. */
+  readonly traceparent?: string | null | undefined
 }
 
 interface Taker {
@@ -23,12 +25,12 @@ interface Taker {
 /** By tenant and type. */
 type Takers = ReadonlyMap<string, readonly Taker[]>
 
-export function emit(sql: Sql, { tenant, type, now, data, except }: Happening): void {
+export function emit(sql: Sql, { tenant, type, now, data, except, traceparent = null }: Happening): void {
   const takers = takersOf(sql).get(keyOf(tenant, type))
   if (takers === undefined) return
   const told = takers.filter(({ seq }) => seq !== except)
   if (told.length === 0) return
-  const event = insertEvent(sql, { tenant, type, now, data: data() })
+  const event = insertEvent(sql, { tenant, type, now, data: data(), traceparent })
   for (const taker of told) insertDelivery(sql, { webhook: taker.seq, event, type, now, isSkipped: !taker.isEnabled })
 }
 
@@ -40,13 +42,21 @@ export function emitMessages(
 ): void {
   if (takersOf(sql).size === 0) return
   for (const seq of seqs) {
-    const message = sql.get<{ id: string; tenant: string; channel: string; agent: string | null; session: string | null }>(
-      'SELECT i.id, i.tenant, i.channel, i.agent, s.key AS session FROM inbox i LEFT JOIN session s ON s.seq = i.session WHERE i.seq = ?',
+    const message = sql.get<{
+      id: string
+      tenant: string
+      channel: string
+      agent: string | null
+      session: string | null
+      traceparent: string | null
+    }>(
+      `SELECT i.id, i.tenant, i.channel, i.agent, s.key AS session, json_extract(c.envelope, '$.metadata.traceparent') AS traceparent
+       FROM inbox i JOIN inbox_content c USING (seq) LEFT JOIN session s ON s.seq = i.session WHERE i.seq = ?`,
       seq,
     )
     if (message === undefined) continue
-    const { id, tenant, channel, agent, session } = message
-    emit(sql, { tenant, type, now, data: () => ({ message_id: id, channel, agent, session, ...more }) })
+    const { id, tenant, channel, agent, session, traceparent } = message
+    emit(sql, { tenant, type, now, traceparent, data: () => ({ message_id: id, channel, agent, session, ...more }) })
   }
 }
 
@@ -74,16 +84,23 @@ const keyOf = (tenant: string, type: string): string => `${type}\n${tenant}`
 
 export function insertEvent(
   sql: Sql,
-  event: { readonly tenant: string; readonly type: string; readonly now: number; readonly data: JsonObject },
+  event: {
+    readonly tenant: string
+    readonly type: string
+    readonly now: number
+    readonly data: JsonObject
+    readonly traceparent?: string | null
+  },
 ): { readonly seq: number; readonly id: EventId } {
   const id = newEventId(event.now)
   const seq = sql.insert(
-    'INSERT INTO webhook_event (id, tenant, type, created_at, data) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO webhook_event (id, tenant, type, created_at, data, traceparent) VALUES (?, ?, ?, ?, ?, ?)',
     id,
     event.tenant,
     event.type,
     event.now,
     JSON.stringify(event.data),
+    event.traceparent ?? null,
   )
   return { seq, id }
 }

@@ -67,8 +67,8 @@ function dueOf(sql: Sql, webhook: WebhookRow, { single, now, limit }: Lane & { r
 function read(sql: Sql, seq: number): readonly DueDelivery[] {
   const row = sql.get<DeliveryRow>(`${DELIVERY} WHERE d.seq = ?`, seq)
   if (row === undefined) return []
-  const { attempts, webhook, id, single } = row
-  return [{ seq, id: asWebhookDeliveryId(id), webhook, isSingle: single === 1, attempts, event: toEvent(row) }]
+  const { attempts, webhook, id, single, traceparent } = row
+  return [{ seq, id: asWebhookDeliveryId(id), webhook, isSingle: single === 1, attempts, event: toEvent(row), traceparent }]
 }
 
 function dueAfter(sql: Sql, webhook: WebhookRow, { single, now }: Lane): number {

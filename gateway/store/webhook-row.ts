@@ -61,10 +61,11 @@ export interface DeliveryRow {
   readonly type: string
   readonly event_at: number
   readonly data: string
+  readonly traceparent: string | null
 }
 
 /** With its event and its webhook, which is there: the deliveries of a removed one are seen by nobody. */
-export const DELIVERY = `SELECT d.*, w.id AS webhook_id, w.tenant, e.id AS event_id, e.created_at AS event_at, e.data
+export const DELIVERY = `SELECT d.*, w.id AS webhook_id, w.tenant, e.id AS event_id, e.created_at AS event_at, e.data, e.traceparent
   FROM webhook_delivery d JOIN webhook w ON w.seq = d.webhook JOIN webhook_event e ON e.seq = d.event`
 
 export const toEvent = (row: Pick<DeliveryRow, 'event_id' | 'type' | 'event_at' | 'data'>): WebhookDelivery['event'] => ({

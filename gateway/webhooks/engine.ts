@@ -14,6 +14,8 @@ import type {
   Outbound,
   OutboundAnswer,
   Settlement,
+  Span,
+  Tracer,
   WebhookNotice,
   WebhookRecord,
   WebhookStore,
@@ -31,6 +33,7 @@ export interface EngineParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly outbound: Outbound
+  readonly tracer: Tracer
   readonly random: () => number
   readonly userAgent: string
 }
@@ -204,14 +207,20 @@ export class WebhookEngine {
 
   /** null: it was called off by our own end, and counts for nothing. */
   async #attempt(webhook: WebhookRecord, delivery: DueDelivery): Promise<Settlement | null> {
-    const { clock, outbound, random, userAgent } = this.#parts
+    const { clock, outbound, random, userAgent, tracer } = this.#parts
     const at = clock.now()
     const number = delivery.attempts + 1
+    const span = tracer.span('webhook.deliver', {
+      parent: delivery.traceparent ?? undefined,
+      kind: 'client',
+      attributes: { 'openclaw.webhook': webhook.id, 'openclaw.event': delivery.event.type, 'openclaw.attempt': number },
+    })
+    const { traceparent } = span
     const secrets = this.#secretsOf(webhook, at)
     const on = (): Parameters<typeof again>[1] => ({ attempts: number, now: clock.now(), random: random() })
     const nonce = randomBytes(16).toString('hex')
-    const request = signedRequest({ event: delivery.event, number, at, nonce, secrets, userAgent })
-    if (secrets.length === 0) return this.#ended(delivery, { at, request, answer: null, verdict: again(SECRET_LOST, on()) })
+    const request = signedRequest({ event: delivery.event, number, at, nonce, secrets, userAgent, traceparent })
+    if (secrets.length === 0) return this.#ended(delivery, { span, at, request, answer: null, verdict: again(SECRET_LOST, on()) })
     try {
       const answer = await outbound.send({
         method: 'POST',
@@ -224,11 +233,15 @@ export class WebhookEngine {
         timeoutMs: TOTAL_MS,
         signal: this.#abort.signal,
       })
-      return this.#ended(delivery, { at, request, answer, verdict: verdictOf(answer, on()) })
+      span.set({ 'http.response.status_code': answer.status })
+      return this.#ended(delivery, { span, at, request, answer, verdict: verdictOf(answer, on()) })
     } catch (error) {
-      if (this.#abort.signal.aborted) return null
+      if (this.#abort.signal.aborted) {
+        span.end('CANCELLED')
+        return null
+      }
       const verdict = error instanceof OutboundFault ? verdictOfFault(error, on()) : again(describeError(error), on())
-      return this.#ended(delivery, { at, request, answer: null, verdict })
+      return this.#ended(delivery, { span, at, request, answer: null, verdict })
     }
   }
 
@@ -241,13 +254,21 @@ export class WebhookEngine {
   #ended(
     delivery: DueDelivery,
     {
+      span,
       at,
       request,
       answer,
       verdict,
-    }: { readonly at: number; readonly request: SignedRequest; readonly answer: OutboundAnswer | null; readonly verdict: Verdict },
+    }: {
+      readonly span: Span
+      readonly at: number
+      readonly request: SignedRequest
+      readonly answer: OutboundAnswer | null
+      readonly verdict: Verdict
+    },
   ): Settlement {
     const now = this.#parts.clock.now()
+    span.end(verdict.error?.code)
     const next = nextOf(verdict, delivery, now)
     this.#deliveries.inc([RESULTS[next.is]])
     this.#latency.observe((now - at) / 1_000)

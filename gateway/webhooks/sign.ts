@@ -16,6 +16,8 @@ export interface Attempt {
   readonly nonce: string
   readonly secrets: readonly string[]
   readonly userAgent: string
+  /** W3C Trace Context, for a receiver that traces. */
+  readonly traceparent?: string | undefined
 }
 
 export interface SignedRequest {
@@ -24,7 +26,7 @@ export interface SignedRequest {
 }
 
 /** Rendered anew at each attempt; `id` is what stays. */
-export function signedRequest({ event, number, at, nonce, secrets, userAgent }: Attempt): SignedRequest {
+export function signedRequest({ event, number, at, nonce, secrets, userAgent, traceparent }: Attempt): SignedRequest {
   const timestamp = Math.floor(at / 1_000)
   const body = JSON.stringify({
     id: event.id,
@@ -42,6 +44,7 @@ export function signedRequest({ event, number, at, nonce, secrets, userAgent }: 
     headers: {
       'content-type': 'application/json',
       'user-agent': userAgent,
+      ...(traceparent !== undefined && { traceparent }),
       'x-openclaw-event': event.type,
       'x-openclaw-attempt': String(number),
       'x-openclaw-timestamp': String(timestamp),

@@ -20,6 +20,7 @@ import type {
   WebhookId,
   WebhookRecord,
   WebhookStore,
+  Tracer,
 } from '#contract'
 import { WebhookEngine } from './engine.ts'
 import { SecretBox, newSecret } from './secret-box.ts'
@@ -30,6 +31,7 @@ export interface WebhooksParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracer: Tracer
   readonly random: () => number
   readonly version: string
 }

@@ -88,6 +88,8 @@ export interface DueDelivery {
   /** Attempts before. */
   readonly attempts: number
   readonly event: WebhookEvent
+  /** Of what led to the event; null: not known. */
+  readonly traceparent: string | null
 }
 export interface DueDeliveries {
   readonly deliveries: readonly DueDelivery[]

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { noTracer } from '#contract'
 import type { TestContext } from 'node:test'
 import type { JsonObject } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
@@ -29,6 +30,7 @@ async function started(t: TestContext): Promise<Started & { readonly store: Sqli
     clock,
     log: quietLog,
     metrics: noMetrics,
+    tracer: noTracer,
     random: () => 0,
     version: '1',
   })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { UnavailableError } from '#contract'
 import { ownSignature } from '../../../gateway/webhooks/sign.ts'
+import { message } from '../../contract/store/given.ts'
 import type { Received } from '../../support/receiver.ts'
 import { Receiver } from '../../support/receiver.ts'
 import { SECRET, World } from './given.ts'
@@ -38,6 +39,26 @@ test('an event arrives signed both ways, and the log has what was asked and answ
     [[1, 200, null, 'ok', false]],
   )
   assert.equal(attempts[0]?.requestHeaders['x-openclaw-signature'], got.headers['x-openclaw-signature'])
+})
+
+test('what led to an event is passed on with each attempt, from the row', async (context) => {
+  const world = await World.open(context)
+  await world.webhook({ events: ['message.received', 'message.processed'] })
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  world.receiver.answer = answering(500)
+  const given = message('ann', 'hello')
+  await world.store.inbox.accept({ ...given, envelope: { ...given.envelope, metadata: { ...given.envelope.metadata, traceparent } } })
+  await world.emit(1)
+  await world.until(1)
+  world.clock.advance(5 * S)
+  const received = await world.receiver.until(2)
+  assert.deepEqual(
+    received.map(({ headers }) => [headers['x-openclaw-event'], headers['traceparent']]),
+    [
+      ['message.received', traceparent],
+      ['message.received', traceparent],
+    ],
+  )
 })
 
 test('what fails is tried again with the same id and all else new, then given up whole, and replayed', async (context) => {

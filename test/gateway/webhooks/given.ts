@@ -1,5 +1,6 @@
 /** Webhooks over a real store and real sockets, with a clock that the test moves. */
 import { createSecretKey } from 'node:crypto'
+import { noTracer } from '#contract'
 import type { KeyObject } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { enableCompileCache } from 'node:module'
@@ -79,6 +80,7 @@ export class World {
       clock: this.clock,
       log: quietLog,
       metrics: noMetrics,
+      tracer: noTracer,
       random: () => 0.5,
       version: '1.2.3',
     })
