@@ -32,7 +32,7 @@ const CHANGE: JsonObject = {
     routes: { type: 'array', items: RULE, maxItems: 10_000 },
     fallback: { type: ['string', 'null'], minLength: 1, maxLength: 64 },
   },
-  examples: [{ routes: [{ match: { channel: 'telegram' }, agent: 'support-bot' }], fallback: 'assistant' }],
+  examples: [{ routes: [{ match: { channel: 'support' }, agent: 'support-bot' }], fallback: 'assistant' }],
 }
 const TRY: JsonObject = {
   type: 'object',
@@ -49,7 +49,7 @@ const TRY: JsonObject = {
     headers: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 100 },
     metadata: { type: 'object' },
   },
-  examples: [{ channel: 'telegram', metadata: { channel_id: 'telegram' } }],
+  examples: [{ channel: 'support', metadata: { user_id: '123' } }],
 }
 const VERDICT: JsonObject = objectOf({
   tenant: { ...TEXT, description: 'Whose agents were asked.' },
