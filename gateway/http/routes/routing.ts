@@ -49,7 +49,7 @@ const TRY: JsonObject = {
     headers: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 100 },
     metadata: { type: 'object' },
   },
-  examples: [{ channel: 'support', metadata: { channel_id: 'support' } }],
+  examples: [{ channel: 'support', metadata: { user_id: '123' } }],
 }
 const VERDICT: JsonObject = objectOf({
   tenant: { ...TEXT, description: 'Whose agents were asked.' },
