@@ -97,3 +97,17 @@ describe('a group of commands', () => {
     assert.throws(() => call(on, { ...job('add'), name: 'nowhere' }), /no command/)
   })
 })
+
+test('what was read once and kept in mind is forgotten when the group that it was read in is rolled back', () => {
+  const { sql } = given()
+  const names = (): number => sql.remember('names', () => sql.all('SELECT name FROM row').length)
+  sql.begin()
+  sql.insert('INSERT INTO row (name) VALUES (?)', 'a')
+  assert.equal(names(), 1)
+  sql.rollback()
+  assert.equal(names(), 0)
+  sql.insert('INSERT INTO row (name) VALUES (?)', 'b')
+  assert.equal(names(), 0)
+  sql.forget('names')
+  assert.equal(names(), 1)
+})
