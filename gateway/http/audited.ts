@@ -4,7 +4,7 @@
  * a POST that only looks.
  */
 import { hash } from 'node:crypto'
-import { DEFAULT_TENANT, isJsonObject } from '#contract'
+import { isJsonObject } from '#contract'
 import type { AuditDeed, AuditDesk, HttpRequest, JsonObject, JsonValue, Principal, Route } from '#contract'
 
 const UNAUDITED: ReadonlySet<Route['permission']> = new Set([
@@ -40,7 +40,7 @@ export const deniedDeed = (route: Route, request: HttpRequest, principal: Princi
 function deedOf(route: Route, request: HttpRequest, principal: Principal): AuditDeed {
   const object = Object.values(request.params).join('/')
   return {
-    tenant: principal.tenant === '' ? DEFAULT_TENANT : principal.tenant,
+    tenant: principal.tenant,
     actor: { id: principal.id, credential: principal.credential, ip: request.ip },
     action: auditAction(route),
     object: object === '' ? null : object,

@@ -16,6 +16,7 @@ import { startChild } from '../support/child.ts'
 import { answerTo, ended, post, say } from '../support/conversation.ts'
 import { spawnGateway, startGateway, temporaryFolder } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
+import { eventually } from '../support/eventually.ts'
 
 const CANARIES = {
   vault: 'canary+vault/KEY-4711',
@@ -155,12 +156,9 @@ test('a secret of any source is nowhere after a gateway worked with it and faile
 
 /** Until a part to Telegram has come to this end. */
 async function deliveries(gateway: GatewayProcess, status: 'sent' | 'dead'): Promise<void> {
-  const until = Date.now() + 20_000
   const wanted = new RegExp(`openclaw_messages_total\\{channel="telegram",direction="out",status="${status}"\\} [1-9]`)
-  while (!wanted.test(await (await gateway.fetch('/api/metrics')).text())) {
-    assert.ok(Date.now() < until, `nothing became ${status}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  const isThere = async (): Promise<boolean> => wanted.test(await (await gateway.fetch('/api/metrics')).text())
+  await eventually(isThere, `a part that is ${status}`)
 }
 
 /** What every route answers that only reads, with the ids that lists gave. */

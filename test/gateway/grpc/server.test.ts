@@ -10,6 +10,7 @@ import { Hub, echoRoute, startServer } from '../http/double.ts'
 import { clientOf, endOf, readAll, refusalOf, refused, struct, value } from './client.ts'
 import type { Client, Message } from './client.ts'
 import { GrpcReflection } from './reflection.ts'
+import { eventually } from '../../support/eventually.ts'
 
 interface World {
   readonly hub: Hub
@@ -279,9 +280,7 @@ test('a port that is taken is told by name', async (t) => {
   await assert.rejects(second.start(), { code: 'LISTEN_FAILED', message: /grpc\.port/ })
 })
 
-async function until(claim: () => boolean): Promise<void> {
-  while (!claim()) await new Promise((resolve) => setImmediate(resolve))
-}
+const until = (claim: () => boolean): Promise<void> => eventually(claim, 'what is waited for')
 
 /** Values without the names of their kinds, which one side adds and the other does not. */
 function unlisted(given: unknown): unknown {

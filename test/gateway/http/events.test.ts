@@ -6,11 +6,10 @@ import type { FlowEvent } from '#contract'
 import { Hub, messageView, problem, startServer } from './double.ts'
 import { readEvents } from './events.ts'
 import { lines, open } from './raw.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const tick = (n: number): FlowEvent => ({ type: 'event', tenant: DEFAULT_TENANT, name: 'tick', data: { n } })
-async function until(claim: () => boolean): Promise<void> {
-  while (!claim()) await new Promise((resolve) => setImmediate(resolve))
-}
+const until = (claim: () => boolean): Promise<void> => eventually(claim, 'what is waited for')
 
 test('all events come with their running number, in one form', async (t) => {
   const { hub, call } = await startServer(t)

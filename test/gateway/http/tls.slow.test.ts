@@ -9,6 +9,7 @@ import type { JsonObject } from '#contract'
 import type { CertificateClient } from '../../../gateway/http/certificate.ts'
 import type { TlsSettings } from '../../../gateway/http/tls.ts'
 import { Authority, type Pair } from '../../support/authority.ts'
+import { eventually } from '../../support/eventually.ts'
 import { Hub, startServer, upgradeRoute, type Started } from './double.ts'
 
 const worker = (change: Partial<CertificateClient> = {}): CertificateClient => ({
@@ -167,13 +168,19 @@ test('new files are taken while it runs, and files that do not fit change nothin
   const first = (await get('/healthz')).serial
   await writeFile(join(authority.dir, 'server.pem'), 'not a certificate')
   hub.clock.advance(10_000)
-  await until(() => hub.log.lines.some(({ message }) => message.startsWith('TLS goes on with the certificate it has.')))
+  await eventually(
+    () => hub.log.lines.some(({ message }) => message.startsWith('TLS goes on with the certificate it has.')),
+    'the refusal of the files',
+  )
   assert.equal((await get('/healthz')).serial, first)
   const next = await authority.issue('DNS:localhost')
   await copyFile(next.keyFile, join(authority.dir, 'server.key'))
   await copyFile(next.certFile, join(authority.dir, 'server.pem'))
   hub.clock.advance(10_000)
-  await until(() => hub.log.lines.some(({ message }) => message.startsWith('The TLS certificate was read again')))
+  await eventually(
+    () => hub.log.lines.some(({ message }) => message.startsWith('The TLS certificate was read again')),
+    'the new certificate',
+  )
   assert.notEqual((await get('/healthz')).serial, first)
   assert.notEqual(own.cert, next.cert)
 })
@@ -187,12 +194,3 @@ test('files that make no server are told before anything listens', async (t) => 
   await assert.rejects(start(one.certFile, '/nowhere'), { code: 'TLS_UNFIT' })
   await assert.rejects(start(old.certFile, old.keyFile), /has expired/)
 })
-
-/** What the clock set off has to read files first. */
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error('It did not happen.')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
