@@ -212,7 +212,8 @@ export class HttpServer implements Lifecycle {
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
     const certified = ({ socket }: IncomingMessage): Proven | null => {
       const proven = certificates.prove(socket)
-      return proven === null ? null : credentials.adopt(proven)
+      // A connection can outlive its certificate, which TLS looked at once.
+      return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
     const door: Door = {
