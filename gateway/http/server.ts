@@ -233,7 +233,7 @@ export class HttpServer implements Lifecycle {
       maxStreams: this.#limits.streams,
       isStopping: false,
     }
-    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
+    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, certificates, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     const endpoints = table.map((route) => new Endpoint(route, door))
