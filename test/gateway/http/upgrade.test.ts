@@ -45,6 +45,29 @@ test('a key without the scope is 403', async (t) => {
   assert.match(await ask(started, [`Authorization: Bearer ${secret}`]), /^HTTP\/1\.1 403 [^]*INSUFFICIENT_SCOPE/)
 })
 
+test('sockets count as requests do: of a key by the key, of strangers by their network', async (t) => {
+  const from: string[] = []
+  const started = await startServer(t, {
+    rateLimits: { perIp: 1, perKey: 2 },
+    trustedProxies: ['127.0.0.0/8'],
+    upgrades: [
+      {
+        ...upgradeRoute(() => undefined),
+        handle: (_request, socket, _head, { ip }) => {
+          from.push(ip)
+          socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+        },
+      },
+    ],
+  })
+  const key = [`Authorization: Bearer ${started.key}`]
+  for (let i = 0; i < 2; i++) assert.match(await ask(started, key), /^HTTP\/1\.1 101 /)
+  assert.match(await ask(started, key), /^HTTP\/1\.1 429 [^]*RATE_LIMITED/)
+  assert.match(await ask(started, ['X-Forwarded-For: 2001:db8::1']), /^HTTP\/1\.1 101 /)
+  assert.match(await ask(started, ['X-Forwarded-For: 2001:db8::2']), /^HTTP\/1\.1 429 /)
+  assert.deepEqual(from, ['127.0.0.1', '127.0.0.1', '2001:db8:0:0::/64'])
+})
+
 test('pages of other origins open no socket, whatever cookie goes with them', async (t) => {
   const started = await startServer(t, { upgrades: [upgradeRoute(() => assert.fail('let in'))] })
   for (const origin of ['null', 'http://evil.example', 'http://localhost:3000', 'http://127.0.0.1', `${started.url}0`]) {
