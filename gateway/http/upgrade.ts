@@ -68,8 +68,10 @@ export class Upgrades {
     let error: unknown
     let principal: Principal | null = null
     try {
-      if (request.method !== 'GET' || route === undefined)
+      if (request.method !== 'GET' || route === undefined) {
+        this.#limits.stranger(ip)
         throw new NotFoundError('There is no socket at this path.', { code: 'NOT_FOUND' })
+      }
       this.#guard.checkHost(request)
       this.#guard.checkOrigin(request.headers)
       principal = await this.#prove(request, ip)

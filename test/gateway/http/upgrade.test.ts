@@ -68,6 +68,28 @@ test('sockets count as requests do: of a key by the key, of strangers by their n
   assert.deepEqual(from, ['127.0.0.1', '127.0.0.1', '2001:db8:0:0::/64'])
 })
 
+test('a wish for another protocol is passed over, and one for a socket where there is none counts', async (t) => {
+  const started = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, upgrades: [upgradeRoute(() => assert.fail('let in'))] })
+  const { host } = new URL(started.url)
+  const wishing = (path: string, upgrade: string, ...more: readonly string[]): Promise<string> =>
+    exchange(
+      started.url,
+      lines(
+        `${more.length > 0 ? 'POST' : 'GET'} ${path} HTTP/1.1`,
+        `Host: ${host}`,
+        `Connection: Upgrade, HTTP2-Settings, close`,
+        `Upgrade: ${upgrade}`,
+        ...more,
+        '',
+      ) + (more.length > 0 ? '{}' : ''),
+    )
+  const body = [`Authorization: Bearer ${started.key}`, 'Content-Type: application/json', 'Content-Length: 2']
+  assert.match(await wishing('/v1/messages', 'h2c', ...body), /^HTTP\/1\.1 202 /)
+  assert.match(await wishing('/v1/ws', 'h2c'), /^HTTP\/1\.1 426 /)
+  assert.match(await wishing('/v1/nothing', 'websocket'), /^HTTP\/1\.1 404 /)
+  assert.match(await wishing('/v1/nothing', 'websocket'), /^HTTP\/1\.1 429 /)
+})
+
 test('pages of other origins open no socket, whatever cookie goes with them', async (t) => {
   const started = await startServer(t, { upgrades: [upgradeRoute(() => assert.fail('let in'))] })
   for (const origin of ['null', 'http://evil.example', 'http://localhost:3000', 'http://127.0.0.1', `${started.url}0`]) {
