@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { Principal, UpgradeCaller } from '#contract'
 import { startServer, upgradeRoute, type Started } from './double.ts'
@@ -70,24 +73,23 @@ test('sockets count as requests do: of a key by the key, of strangers by their n
 
 test('a wish for another protocol is passed over, and one for a socket where there is none counts', async (t) => {
   const started = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, upgrades: [upgradeRoute(() => assert.fail('let in'))] })
-  const { host } = new URL(started.url)
-  const wishing = (path: string, upgrade: string, ...more: readonly string[]): Promise<string> =>
-    exchange(
-      started.url,
-      lines(
-        `${more.length > 0 ? 'POST' : 'GET'} ${path} HTTP/1.1`,
-        `Host: ${host}`,
-        `Connection: Upgrade, HTTP2-Settings, close`,
-        `Upgrade: ${upgrade}`,
-        ...more,
-        '',
-      ) + (more.length > 0 ? '{}' : ''),
-    )
-  const body = [`Authorization: Bearer ${started.key}`, 'Content-Type: application/json', 'Content-Length: 2']
-  assert.match(await wishing('/v1/messages', 'h2c', ...body), /^HTTP\/1\.1 202 /)
-  assert.match(await wishing('/v1/ws', 'h2c'), /^HTTP\/1\.1 426 /)
-  assert.match(await wishing('/v1/nothing', 'websocket'), /^HTTP\/1\.1 404 /)
-  assert.match(await wishing('/v1/nothing', 'websocket'), /^HTTP\/1\.1 429 /)
+  const wishing = async (method: string, path: string, upgrade: string): Promise<number | undefined> => {
+    const { hostname, port } = new URL(started.url)
+    const headers = {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade,
+      authorization: `Bearer ${started.key}`,
+      'content-type': 'application/json',
+    }
+    const asked = request({ hostname, port, method, path, headers, agent: false }).end(method === 'POST' ? '{}' : undefined)
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    asked.destroy()
+    return response.statusCode
+  }
+  assert.equal(await wishing('POST', '/v1/messages', 'h2c'), 202)
+  assert.equal(await wishing('GET', '/v1/ws', 'h2c'), 426)
+  assert.equal(await wishing('GET', '/v1/nothing', 'websocket'), 404)
+  assert.equal(await wishing('GET', '/v1/nothing', 'websocket'), 429)
 })
 
 test('pages of other origins open no socket, whatever cookie goes with them', async (t) => {
