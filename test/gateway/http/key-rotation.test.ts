@@ -166,3 +166,24 @@ test('so many keys are valid at once and no more; one that ended makes room', as
   await hub.keys.revoke('default', asKeyId('key-1'))
   await hub.keys.create(key)
 })
+
+test('one tenant’s keys, however many, valid or not, keep no other from making theirs', async (t) => {
+  const { hub: former } = await startServer(t)
+  const first = former.keyRecords[0]
+  assert.ok(first)
+  const filled = (tenant: string, count: number, revokedAt: number | null): void => {
+    for (let i = 0; i < count; i++)
+      hub.keyRecords.push({ ...first, tenant, id: asKeyId(`key-${tenant}-${i}`), hash: `${tenant}-${i}`, revokedAt })
+  }
+  const hub = new Hub()
+  filled('valid', 10_000, null)
+  for (const tenant of ['a', 'b', 'c', 'd']) filled(tenant, 20_000, 1)
+  filled('e', 9_999, 1)
+  await hub.keys.start()
+  t.after(() => hub.keys.stop())
+  const make = (tenant: string): Promise<unknown> => hub.keys.create({ tenant, name: 'more', scopes: [], expiresAt: null })
+  for (const full of ['valid', 'a', 'd']) await assert.rejects(make(full), { code: 'TOO_MANY_KEYS' }, full)
+  for (const free of ['other', 'default']) await make(free)
+  await assert.rejects(make('yet another'), { code: 'TOO_MANY_KEYS' }, 'together there are so many')
+  await make('default')
+})
