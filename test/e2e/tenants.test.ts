@@ -77,6 +77,12 @@ const ROWS: { readonly [route: string]: Row } = {
   'DELETE /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
 }
 
+/** Once more, of what stands in the configuration. */
+const DECLARED: readonly (readonly [route: string, Row])[] = ['GET', 'PATCH', 'DELETE'].map((method) => {
+  const body = method === 'PATCH' ? { body: { description: 'other words' } } : {}
+  return [`${method} /v1/agents/{id}`, { at: ({ declared }) => declared, absent: 'nobodys', ...body }]
+})
+
 /** Names that a tenant chooses for itself: the same one is each tenant's own, so there is nothing foreign to name. */
 const OWN_NAMES = '/v1/skills/{id}'
 
@@ -153,10 +159,21 @@ function pathOf(template: string, at: string): string {
   return template.replaceAll(/\{\w+\}/g, () => values.shift() ?? assert.fail(`${template} has more parameters than ${at}`))
 }
 
+interface Fields {
+  readonly [name: string]: string
+}
+/** What a request may be made conditional by, or repeated by: none of them tells more. */
+const FIELDS: readonly Fields[] = [{}, { 'if-match': '*' }, { 'if-match': '"1"' }, { 'if-none-match': '*' }, { 'idempotency-key': 'one' }]
+
 /** Status, header fields and body, without what differs from one request to the next, and without the names that were asked for. */
-async function answerTo(who: Things, route: string, at: string, body?: JsonValue): Promise<string> {
+async function answerTo(
+  who: Things,
+  route: string,
+  at: string,
+  { body, headers }: { readonly body?: JsonValue | undefined; readonly headers?: Fields } = {},
+): Promise<string> {
   const [method, template] = split(route)
-  const response = await world.call(who, method, pathOf(template, at), body)
+  const response = await world.call(who, method, pathOf(template, at), body, headers)
   const changing = /^(date|x-request-id|content-length|ratelimit|x-ratelimit-)/
   const fields = [...response.headers].filter(([name]) => !changing.test(name))
   const id = response.headers.get('x-request-id') ?? ''
@@ -169,6 +186,7 @@ async function answerTo(who: Things, route: string, at: string, body?: JsonValue
 async function readAll(who: Things): Promise<string> {
   const routes = Object.keys(ROWS).filter((route) => route.startsWith('GET') && !/\/(stream|events)$/.test(route))
   const documents = await Promise.all(routes.map(async (route) => `${route} ${await answerTo(who, route, ROWS[route]?.at(who) ?? '')}`))
+  documents.push(await answerTo(who, 'GET /v1/agents/{id}', who.declared))
   const lists = Object.keys(LISTS).filter((path) => !path.startsWith('/v1/audit'))
   const pages = await Promise.all(lists.map(async (path) => (await world.call(who, 'GET', path)).text()))
   // When something was last done by a channel changes with what the gateway does by itself.
@@ -221,14 +239,17 @@ describe('two tenants of one gateway', () => {
   test("what is another's is answered as what is not there, and stays as it is", async () => {
     const { operator, acme } = world
     const untouched = [await readAll(operator), await readAll(acme)]
-    for (const [route, { at, absent, body }] of Object.entries(ROWS)) {
+    for (const [route, { at, absent, body }] of [...Object.entries(ROWS), ...DECLARED]) {
       for (const [one, other] of [
         [acme, operator],
         [operator, acme],
       ] as const) {
-        const foreign = await answerTo(one, route, at(other), body)
-        assert.equal(foreign, await answerTo(one, route, absent, body), `${route} of ${other.tenant}, asked by ${one.tenant}`)
-        assert.match(foreign, /^404 /, route)
+        for (const headers of FIELDS) {
+          const foreign = await answerTo(one, route, at(other), { body, headers })
+          const what = `${route} of ${other.tenant}, asked by ${one.tenant} with ${JSON.stringify(headers)}`
+          assert.equal(foreign, await answerTo(one, route, absent, { body, headers }), what)
+          assert.match(foreign, /^404 /, what)
+        }
       }
     }
     assert.deepEqual([await readAll(operator), await readAll(acme)], untouched)
@@ -367,7 +388,7 @@ describe('two tenants of one gateway', () => {
   test('each does with its own what the other could not', async () => {
     const { acme } = world
     for (const [route, { at, body }] of Object.entries(ROWS)) {
-      const answer = await answerTo(acme, route, at(acme), body)
+      const answer = await answerTo(acme, route, at(acme), { body })
       assert.doesNotMatch(answer, /^(404|5\d\d) /, `${route}: ${answer}`)
     }
   })

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { asKeyId } from '#contract'
+import { asKeyId, textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { newSecret } from '../../../gateway/http/keys.ts'
 import { Hub, problem, startServer } from './double.ts'
@@ -150,6 +150,21 @@ test('keys are listed in pages, each once, also while others are made', async (t
     if (i === 0) await at.keyFor(['channels:read'], 'late')
   }
   assert.deepEqual(names, ['tester', ...Array.from({ length: 120 }, (_, i) => `k${i}`), 'late'])
+})
+
+test('a cursor is of the tenant that it was given to', async (t) => {
+  const { hub, call } = await startServer(t)
+  const page = (secret: string, cursor = ''): Promise<Response> =>
+    call(`/v1/keys?limit=1${cursor}`, { headers: { authorization: `Bearer ${secret}` } })
+  const makers = ['acme', 'beta'].map(async (tenant) => {
+    const key = { tenant, scopes: ['keys:read'], expiresAt: null }
+    await hub.keys.create({ ...key, name: 'second' })
+    return (await hub.keys.create({ ...key, name: 'admin' })).secret
+  })
+  const [acme = '', beta = ''] = await Promise.all(makers)
+  const { cursor } = (await (await page(acme)).json()) as JsonObject
+  assert.equal((await page(acme, `&cursor=${textOf(cursor)}`)).status, 200)
+  assert.equal((await problem(await page(beta, `&cursor=${textOf(cursor)}`), 400))['code'], 'INVALID_CURSOR')
 })
 
 test('so many keys are valid at once and no more; one that ended makes room', async (t) => {
