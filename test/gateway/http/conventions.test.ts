@@ -7,9 +7,10 @@ import type { JsonObject, JsonValue, Route } from '#contract'
 import { chatRoute, responsesRoute } from '../../../channels/completions/route.ts'
 import { invokeRoute } from '../../../channels/http/invoke.ts'
 import { messagesRoute } from '../../../channels/http/messages.ts'
+import { websocket } from '../../../channels/websocket/websocket.ts'
 import { PAGING } from '../../../gateway/http/cursor.ts'
 import { Schemas } from '../../../gateway/http/schema.ts'
-import { echoRoute, problem, startServer, upgradeRoute } from './double.ts'
+import { echoRoute, problem, startServer } from './double.ts'
 import { OPERATOR_ONLY, PERMISSION_OF, UNAUDITED_CHANGES } from './permissions.ts'
 import type { Started } from './double.ts'
 
@@ -41,13 +42,15 @@ interface Operation {
   readonly body: JsonObject | null
 }
 
+const socket = websocket.create('websocket', {})
+
 const lent: readonly Route[] = [messagesRoute, invokeRoute, chatRoute, responsesRoute].map((route) => ({
   ...route,
   handle: () => ({ status: 200, body: {} }),
 }))
 
 async function world(t: TestContext): Promise<Started & { readonly operations: readonly Operation[] }> {
-  const started = await startServer(t, { routes: lent, upgrades: [upgradeRoute(() => undefined)] })
+  const started = await startServer(t, { routes: lent, upgrades: socket.upgrades ?? [] })
   const { paths } = (await (await fetch(`${started.url}/v1/openapi.json`)).json()) as { readonly paths: JsonObject }
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(objectOf(methods)).map(([method, operation]): Operation => {
@@ -105,6 +108,7 @@ test('every route takes the permission that somebody wrote down for it, and none
     ]),
   )
   assert.deepEqual(Object.fromEntries(told), Object.fromEntries(PERMISSION_OF))
+  assert.equal(socket.dialogue?.permission, PERMISSION_OF.get('GET /v1/ws'), 'the same conversation, by another door')
 })
 
 test('what is the operator’s alone is refused to whoever may do everything in another tenant, and nothing else is', async (t) => {
