@@ -103,9 +103,12 @@ export interface World {
   stop(): Promise<void>
 }
 
+const ISSUER = 'https://id.example'
 const CONFIG = {
   log: { level: 'silent' },
   webhooks: { allow_networks: ['127.0.0.0/8'], https_only: false },
+  // Nobody is there: what it would say is not asked for.
+  auth: { issuers: [{ issuer: ISSUER, audience: 'openclaw', claims: { tenant: 'org' } }] },
   agents: { main: {}, seller: { tenant: 'acme' } },
   channels: { desk: { kind: 'wire', allow: ['ann'] }, till: { kind: 'wire', tenant: 'acme', allow: ['ann'] } },
 }
@@ -175,6 +178,7 @@ async function everythingOf({ tenant, secret, channel, declared, wire, call }: G
 
   const [missed] = await listed(async () => ask('GET', `/v1/webhooks/${webhook}/deliveries`), 1)
   await ask('PATCH', `/v1/agents/${declared}`, { description: mark })
+  await ask('POST', '/v1/revocations', { issuer: ISSUER, subject: mark })
   const agent = await ask('POST', '/v1/agents', { name: 'helper', description: mark })
   const key = await ask('POST', '/v1/keys', { name: mark, scopes: ['channels:read'] })
   const sent = await ask('POST', `/v1/channels/${channel}/send`, { to: { chat: 'ann' }, text: `${mark} good morning` })

@@ -38,6 +38,7 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/sessions/{id}': session,
   'GET /v1/sessions/{id}/messages': session,
   'POST /v1/sessions/{id}/reset': session,
+  'GET /v1/models/{publisher}/{name}': { at: ({ declared }) => `openclaw/${declared}`, absent: 'openclaw/nobodys' },
   'GET /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
   'PATCH /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { description: 'other words' } },
   'POST /v1/agents/{id}/invoke': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { input: 'hello' } },
@@ -97,6 +98,8 @@ const LISTS: { readonly [path: string]: (things: Things) => string } = {
   '/v1/skills': ({ mark }) => mark,
   '/v1/keys': ({ key: id }) => id,
   '/v1/roles': ({ role }) => role,
+  '/v1/revocations': ({ mark }) => mark,
+  '/v1/models': ({ declared }) => `openclaw/${declared}`,
   '/v1/webhooks': ({ webhook: id }) => id,
   '/v1/audit': ({ key }) => key,
   '/v1/audit/export': ({ key }) => key,
@@ -118,10 +121,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   'GET /v1/config',
   'GET /v1/events/stream',
   'GET /v1/limits',
-  'GET /v1/models',
-  'GET /v1/models/{publisher}/{name}',
   'GET /v1/openapi.json',
-  'GET /v1/revocations',
   'GET /v1/routes',
   'GET /v1/skills/runtime',
   'GET /v1/whoami',
@@ -290,6 +290,15 @@ describe('two tenants of one gateway', () => {
     assert.notEqual(first['session'], second['session'])
     assert.equal((await say(ours, 'of ours'))['message_id'], first['message_id'])
 
+    for (const [who, tenant] of [
+      [ours, 'default'],
+      [theirs, 'acme'],
+    ] as const) {
+      const kept = await world.call(who, 'POST', '/v1/keys', { name: 'ann', scopes: ['logs:read'] }, { 'idempotency-key': 'same' })
+      assert.equal(kept.headers.get('idempotency-replayed'), null)
+      assert.equal(((await kept.json()) as JsonObject)['tenant'], tenant)
+    }
+
     const { host } = new URL(world.url)
     const sockets = [await SocketClient.open(host, ours.secret), await SocketClient.open(host, theirs.secret)] as const
     for (const socket of sockets) {
@@ -337,6 +346,35 @@ describe('two tenants of one gateway', () => {
         ids,
         Array.from(ids, (_, at) => at + 1),
       )
+    }
+  })
+
+  test('the audit is followed by whose it is', async () => {
+    for (const [one, other] of [
+      [world.acme, world.operator],
+      [world.operator, world.acme],
+    ] as const) {
+      const gone = new AbortController()
+      const response = await fetch(`${world.url}/v1/audit/stream`, {
+        signal: AbortSignal.any([gone.signal, AbortSignal.timeout(20_000)]),
+        headers: { authorization: `Bearer ${one.secret}`, 'last-event-id': '0' },
+      })
+      const last = `last-of-${one.tenant}`
+      await world.call(other, 'DELETE', `/v1/roles/unheard-by-${one.tenant}`)
+      await world.call(one, 'DELETE', `/v1/roles/${last}`)
+      let text = ''
+      for await (const chunk of response.body ?? assert.fail()) {
+        text += Buffer.from(chunk).toString()
+        if (text.includes(last)) break
+      }
+      gone.abort()
+      const entries = [...text.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as JsonObject)
+      assert.ok(
+        entries.some(({ action, object }) => action === 'keys.delete' && object === other.key),
+        'what was asked for in vain',
+      )
+      assert.deepEqual([...new Set(entries.map(({ tenant }) => tenant))], [one.tenant])
+      assert.ok(!text.includes(`unheard-by-${one.tenant}`))
     }
   })
 
