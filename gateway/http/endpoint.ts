@@ -138,6 +138,9 @@ export class Endpoint {
 
   #answer(request: HttpRequest): Promise<HttpReply> | HttpReply {
     const { route } = this
+    const { principal } = request
+    // A body may have been long in coming.
+    if (principal !== null && !this.#door.credentials.holds(principal)) throw invalid()
     return route.idempotency === 'kept' ? this.#door.kept.answer(route, request) : route.handle(request)
   }
 
@@ -286,10 +289,8 @@ export interface Asking {
 export function admitted(proven: Proven | null, { permission, isGiven, meter, onDenied }: Asking): Principal {
   if (proven === null) {
     if (!isGiven) meter.authFailures.inc(['missing'])
-    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
-      code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
-      reason: 'unauthenticated',
-    })
+    if (isGiven) throw invalid()
+    throw new DeniedError('Give an API key: `Authorization: Bearer ock_live_…`.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
   }
   if (may(proven.principal, permission)) return proven.principal
   meter.authFailures.inc(['scope'])
@@ -299,6 +300,9 @@ export function admitted(proven: Proven | null, { permission, isGiven, meter, on
     reason: 'forbidden',
   })
 }
+
+const invalid = (): DeniedError =>
+  new DeniedError('The credential is not valid (any more).', { code: 'CREDENTIAL_INVALID', reason: 'unauthenticated' })
 
 /** Feeds one stream to its end; it ends too when the credential of its reader does. */
 export async function runStream(

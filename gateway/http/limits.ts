@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock, Metrics } from '#contract'
 import { Buckets } from './buckets.ts'
 import type { BucketPolicy, Taken } from './buckets.ts'
-import { isLoopbackAddress } from './client-address.ts'
+import { isLoopbackAddress, networkOf } from './client-address.ts'
 import { ProtocolError } from './problem.ts'
 
 export interface RateLimits {
@@ -71,7 +71,7 @@ export class Limits {
 
   /** @throws ProtocolError when the address has asked enough */
   stranger(ip: string): QuotaFields {
-    return this.#take(this.#byAddress, ip)
+    return this.#take(this.#byAddress, networkOf(ip))
   }
 
   /** @throws ProtocolError when the credential has asked enough */
@@ -91,7 +91,8 @@ export class Limits {
 
   /** Before a credential is looked at. @throws ProtocolError while the address is shut out */
   checkLock(ip: string, by: CredentialClass, headers: IncomingHttpHeaders): void {
-    const failures = this.#failures.get(`${by} ${ip}`)
+    if (this.#failures.size === 0) return
+    const failures = this.#failures.get(`${by} ${networkOf(ip)}`)
     if (failures === undefined) return
     const now = this.#clock.now()
     if (failures.lockedUntil <= now || isOwnProgram(ip, headers)) return
@@ -101,7 +102,7 @@ export class Limits {
   }
 
   failed(ip: string, by: CredentialClass): void {
-    const key = `${by} ${ip}`
+    const key = `${by} ${networkOf(ip)}`
     const now = this.#clock.now()
     let failures = this.#failures.get(key)
     if (failures === undefined || (failures.since + WINDOW_MS <= now && failures.lockedUntil <= now)) {

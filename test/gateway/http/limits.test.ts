@@ -71,6 +71,34 @@ test('who is counted is who is connected, or whom a trusted proxy names; what ot
   assert.equal(await from(behind.call, 'nonsense'), 200, 'the proxy itself')
 })
 
+test('the addresses of one IPv6 network are one caller, however they are spelt, and IPv4 in their clothes is IPv4', async (t) => {
+  const { call, hub } = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, trustedProxies: ['127.0.0.0/8'] })
+  const from = (address: string): Promise<number> =>
+    call('/healthz', { headers: { authorization: 'none', 'x-forwarded-for': address } }).then(({ status }) => status)
+  assert.equal(await from('2001:db8:0:7::1'), 200)
+  for (const same of [
+    '2001:db8:0:7::2',
+    '2001:DB8:0:7:ffff::',
+    '2001:0db8:0000:0007:1:2:3:4',
+    '2001:db8::7:0:0:1.2.3.4',
+    '2001:db8:0:7::9%eth0',
+  ])
+    assert.equal(await from(same), 429, same)
+  for (const other of ['2001:db8:0:8::1', '2001:db8::1', 'fe80::1', '::1']) assert.equal(await from(other), 200, other)
+  assert.equal(await from('9.9.9.1'), 200)
+  for (const same of ['::ffff:9.9.9.1', '::ffff:909:901', '0:0:0:0:0:ffff:0909:0901']) assert.equal(await from(same), 429, same)
+  assert.equal(await from('::ffff:9.9.9.2'), 200)
+
+  hub.clock.advance(60_000)
+  const guess = (address: string): Promise<number> =>
+    call('/v1/agents', { headers: { authorization: WRONG, 'x-forwarded-for': address } }).then(({ status }) => status)
+  await call('/v1/agents')
+  for (let i = 0; i < 10; i++) await guess(`2001:db8:0:7::${i}`)
+  const shut = await call('/v1/agents', { headers: { 'x-forwarded-for': '2001:db8:0:7:a:b:c:d' } })
+  assert.equal((await problem(shut, 429))['code'], 'LOCKED_OUT')
+  assert.equal((await call('/v1/agents', { headers: { 'x-forwarded-for': '2001:db8:0:8::1' } })).status, 200)
+})
+
 test('ten wrong credentials shut the address out for five minutes, before any is looked at', async (t) => {
   const { call, key, hub } = await startServer(t)
   // A page in a browser sends these; programs of this machine do not.
