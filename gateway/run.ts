@@ -110,7 +110,7 @@ async function compose(
   const channels = await createChannels(loaded, kinds)
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   const auditKey = await loadSecret(join(dir, '.openclaw', 'audit.key'), 'no entry of the audit until now can be verified')
-  const trail = new AuditTrail({ clock, log })
+  const trail = new AuditTrail({ clock, log, redact: (text) => redactor.text(text) })
   const store = (around.store ?? same)(new SqliteStore({ file, log, clock, auditKey: auditKey.export(), audit: trail }))
   trail.use(store.audit)
   const skills = new SkillSet({

@@ -43,7 +43,7 @@ const given = (run: (given: Given) => Promise<void>): (() => Promise<void>) =>
   withFolder(async ({ file, open }) => {
     const clock = new FakeClock()
     const log = new FakeLog()
-    const trail = new AuditTrail({ clock, log })
+    const trail = new AuditTrail({ clock, log, redact: (text) => text.replaceAll('s3cret-value', '***') })
     const store = await open({ auditKey: KEY, audit: trail })
     trail.use(store.audit)
     const checkpoints = join(file, '..', 'checkpoints')
@@ -144,6 +144,18 @@ const WRONG: { readonly [what: string]: { readonly sql: string; readonly fault: 
     sql: 'UPDATE audit SET seq = 9 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 9',
     fault: { seq: 2, reason: 'entry missing' },
   },
+  'an entry whose detail is no JSON any more': {
+    sql: `UPDATE audit SET detail = '{' WHERE seq = 2`,
+    fault: { seq: 2, reason: 'entry altered' },
+  },
+  'an entry whose time is none': {
+    sql: 'UPDATE audit SET at = 9000000000000000 WHERE seq = 2',
+    fault: { seq: 2, reason: 'entry altered' },
+  },
+  'an entry whose time is no number of JavaScript': {
+    sql: 'UPDATE audit SET at = 9223372036854775807 WHERE seq = 2',
+    fault: { seq: 2, reason: 'entry altered' },
+  },
   'everything, with a seal of their own': {
     sql: `INSERT INTO audit_seal SELECT tenant, seq, hash, at, hash FROM audit WHERE seq = 3; DELETE FROM audit WHERE seq <= 3`,
     fault: { seq: 3, reason: 'seal forged' },
@@ -218,5 +230,82 @@ test(
       log.lines.some(({ message, fields }) => message === 'Checkpoint of the audit.' && fields['seq'] === 3),
       true,
     )
+  }),
+)
+
+test(
+  'retention takes nothing away that is young, though the clock was wrong once',
+  given(async ({ trail, keeper, clock, rows }) => {
+    await trail.note('young', {}, 'default')
+    const now = clock.now()
+    clock.advance(-now)
+    await trail.note('in 1970, by the clock', {}, 'default')
+    clock.advance(now)
+    await trail.note('young too', {}, 'default')
+    assert.equal(await keeper.prune(), 0)
+    assert.deepEqual(
+      (await rows()).map(({ action }) => action),
+      ['young', 'in 1970, by the clock', 'young too'],
+    )
+  }),
+)
+
+test(
+  'entries go under a seal and the entry of it in one transaction: there is never one without the other',
+  given(async ({ store, trail, keeper, clock, rows }) => {
+    await trail.note('old', {}, 'default')
+    clock.advance(91 * DAY_MS)
+    // What would be written beside the seal is never written: the process dies in between.
+    trail.use({ ...store.audit, append: () => Promise.reject(new Error('killed')) })
+    await keeper.prune().catch(() => undefined)
+    assert.deepEqual(
+      (await rows()).map(({ seq, action, detail }) => [seq, action, detail]),
+      [[2, 'audit.sealed', { seq: 1, entries: 1 }]],
+    )
+    assert.equal((await keeper.verify('default')).ok, true)
+  }),
+)
+
+test(
+  'what an action that failed left running is not told as its success',
+  given(async ({ store, trail, rows }) => {
+    const goOn = Promise.withResolvers<void>()
+    let left: Promise<unknown> = Promise.resolve()
+    await assert.rejects(
+      trail.during(deed(), () => {
+        left = goOn.promise.then(() => store.agents.put(agent('agent-late')))
+        throw new Error('no')
+      }),
+    )
+    goOn.resolve()
+    await left
+    assert.deepEqual(
+      (await rows()).map(({ outcome }) => outcome),
+      ['failed'],
+    )
+  }),
+)
+
+test(
+  'no secret stands in an entry, whatever it was sent as',
+  given(async ({ trail, rows }) => {
+    const detail = { body: { url: 'https://x/?a=s3cret-value', list: ['s3cret-value'], password: 'anything', 's3cret-value': 1 } }
+    await trail.during(deed({ object: 's3cret-value', detail }), () => 1)
+    trail.denied(deed())
+    const [row] = await rows()
+    assert.equal(row?.object, '***')
+    assert.deepEqual(row.detail, { body: { url: 'https://x/?a=***', list: ['***'], password: '***', '***': 1 } })
+  }),
+)
+
+test(
+  'an owner whose name is no Unicode is in the audit like any other',
+  given(async ({ trail, keeper, rows }) => {
+    await trail.during(deed({ actor: { id: 'eve\ud800', credential: 'token-1', ip: null }, object: '\udc00' }), () => 1)
+    assert.deepEqual(
+      (await rows()).map(({ actor, object }) => [actor.id, object]),
+      [['eve\ufffd', '\ufffd']],
+    )
+    assert.equal((await keeper.verify('default')).ok, true)
   }),
 )
