@@ -335,6 +335,10 @@ test('no secret is told, and another tenant sees and changes nothing', async (t)
     const answer = await call(method, path, body, headers)
     assert.deepEqual([answer.status, answer.body['code']], [403, 'OPERATOR_ONLY'], `${method} ${path}`)
   }
+  const tries = ((await call('GET', '/v1/audit?outcome=denied', undefined, headers)).body['data'] as readonly JsonObject[]).map(
+    (entry) => entry['action'],
+  )
+  assert.deepEqual(tries, ['limits.delete', 'limits.replace', 'routes.delete', 'routes.replace'])
   for (const [path, status] of [
     ['/v1/agents/first', 404],
     ['/v1/channels/tg', 404],
