@@ -228,6 +228,8 @@ test('patches of an agent add up, null is the default again, and the file’s ot
   const gateway = await world(t)
   const { call, dir } = gateway
   assert.equal((await call('PATCH', '/v1/agents/first', { description: 'changed' })).body['description'], 'changed')
+  const patch = { 'content-type': 'application/merge-patch+json; charset=utf-8' }
+  assert.equal((await call('PATCH', '/v1/agents/first', { limits: { max_steps: 4 } }, patch)).status, 200)
   await call('PATCH', '/v1/agents/first', { limits: null })
   const after = await call('PATCH', '/v1/agents/first', { limits: { max_output_tokens: 99 } })
   const limits = after.body['limits'] as JsonObject
