@@ -34,12 +34,12 @@ export function overlaySuite(use: UseStore): void {
     test(
       'takes a row away once, and no other',
       use(async ({ store, crash }) => {
-        await store.overlay.put(ROUTES)
-        await store.overlay.put(AGENT)
-        assert.equal(await store.overlay.remove(ROUTES.path), true)
-        assert.equal(await store.overlay.remove(ROUTES.path), false)
+        const channel: OverlayRow = { path: '/channels/phone', value: { access: 'open' }, by: 'ops', at: T + 2 }
+        for (const row of [ROUTES, AGENT, channel]) await store.overlay.put(row)
+        assert.equal(await store.overlay.remove(channel.path), true)
+        assert.equal(await store.overlay.remove(channel.path), false)
         assert.equal(await store.overlay.remove('/agents/second'), false)
-        assert.deepEqual(await (await crash()).overlay.list(), [AGENT])
+        assert.deepEqual(await (await crash()).overlay.list(), [ROUTES, AGENT])
       }),
     )
   })
