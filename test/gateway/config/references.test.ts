@@ -169,6 +169,14 @@ test('settings that are read at the start alone are named when a secret in them 
   assert.deepEqual(heldBack(origins, []), [])
 })
 
+test('a token that lives for months is not renewed over and over by a command that reads the configuration once', async (t) => {
+  const { vault, block } = await startVault(t)
+  vault.token('long-lived', { ttlS: 60 * 86_400, maxS: 60 * 86_400 })
+  const fields = Array.from({ length: 8 }, (_, i) => `  a${i}: { description: "\${vault:database/creds/app${i}#username}" }\n`)
+  await load(t, { 'openclaw.yaml': `${block}agents:\n${fields.join('')}` }, { ...VAULT_ENV, VAULT_TOKEN: 'long-lived' })
+  assert.equal(vault.count(/renew-self/), 0)
+})
+
 test('a command that reads the configuration once gives back what Vault made for it', async (t) => {
   const { vault, block } = await startVault(t)
   await load(t, { 'openclaw.yaml': `${block}project: \${vault:database/creds/app#username}\n` }, VAULT_ENV)
