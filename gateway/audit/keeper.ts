@@ -65,9 +65,18 @@ export class AuditKeeper implements Lifecycle {
   }
 
   async #prune(): Promise<number> {
-    const { store, trail, key, clock, keepMs } = this.#options
+    const { store, trail, key, clock, log, keepMs } = this.#options
     let gone = 0
     for (const { tenant, seq, hash } of await store.outdated(clock.now() - keepMs)) {
+      // Else whoever can write the file would only have to make entries look old, and the gateway itself would cover up that they are gone.
+      const { fault } = await verifyChain({ store, key, tenant, checkpoints: [], until: seq })
+      if (fault !== null) {
+        log.error(
+          { tenant, seq: fault.seq, reason: fault.reason },
+          'The audit does not verify, so nothing of it is taken away. Run openclaw audit verify.',
+        )
+        continue
+      }
       const seal = { tenant, seq, hash, at: clock.now() }
       const entries = seq - ((await store.sealOf(tenant))?.seq ?? 0)
       gone += await trail.own('audit.sealed', { seq, entries }, tenant, () => store.seal({ ...seal, signature: sealSignature(key, seal) }))

@@ -8,6 +8,7 @@ import { DEFAULT_TENANT } from '#contract'
 import type { AuditDeed, AuditRow } from '#contract'
 import { AuditKeeper } from '../../../gateway/audit/keeper.ts'
 import { AuditTrail } from '../../../gateway/audit/trail.ts'
+import { verifyChain } from '../../../gateway/audit/verify.ts'
 import type { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FakeLog } from '../http/double.ts'
@@ -307,5 +308,38 @@ test(
       [['eve\ufffd', '\ufffd']],
     )
     assert.equal((await keeper.verify('default')).ok, true)
+  }),
+)
+
+test(
+  'nobody gets the gateway to take entries away by making them look old',
+  given(async ({ trail, keeper, tamper, rows, log }) => {
+    for (let i = 0; i < 4; i++) await trail.note('step', { i }, 'default')
+    tamper('UPDATE audit SET at = 1 WHERE seq <= 3')
+    assert.equal(await keeper.prune(), 0)
+    assert.equal((await rows()).length, 4)
+    assert.deepEqual((await keeper.verify('default')).fault, { seq: 1, reason: 'entry altered' })
+    assert.equal(
+      log.lines.some(({ level, fields }) => level === 'error' && fields['seq'] === 1 && fields['tenant'] === 'default'),
+      true,
+    )
+  }),
+)
+
+test(
+  'a seal in the midst of a verification is no fault',
+  given(async ({ store, trail, keeper, clock }) => {
+    await trail.note('old', {}, 'default')
+    clock.advance(91 * DAY_MS)
+    await trail.note('young', {}, 'default')
+    let isFirst = true
+    const after: typeof store.audit.after = async (...asked) => {
+      if (isFirst) await keeper.prune()
+      isFirst = false
+      return store.audit.after(...asked)
+    }
+    const sealOf: typeof store.audit.sealOf = (tenant) => store.audit.sealOf(tenant)
+    const verdict = await verifyChain({ store: { after, sealOf }, key: KEY, tenant: 'default', checkpoints: [] })
+    assert.deepEqual([verdict.ok, verdict.sealed, verdict.entries], [true, 1, 2])
   }),
 )

@@ -121,6 +121,9 @@ test('the block that says where Vault is cannot lie in it, and its faults are to
     (await faults(t, block('vault_addr: "http://vault.example:8200", vault_auth: {token: t}')))[0] ?? '',
     /vault_addr: plain HTTP beyond loopback, expected https/,
   )
+  const withPassword = (await faults(t, block('vault_addr: "https://ann:pw1@v", vault_auth: {token: t}')))[0] ?? ''
+  assert.match(withPassword, /vault_addr: an address with user, password or query, expected/)
+  assert.doesNotMatch(withPassword, /pw1/)
   assert.match(
     (await faults(t, block('vault_addr: "https://v", vault_auth: {method: approle}')))[0] ?? '',
     /vault_auth\.role_id: nothing, expected it because the method is approle/,

@@ -57,6 +57,16 @@ test('an entry tells who, from where, what, on what, by which request, and no se
   assert.equal(JSON.stringify(hub.deeds).includes(textOf(made['secret'])), false)
 })
 
+test('a trace that is none is not in an entry', async (t) => {
+  const { call, hub } = await startServer(t)
+  for (const traceparent of ['00-0af7651916cd43dd8448eb211c80319c-', `00-${'0'.repeat(32)}-b7ad6b7169203331-01`])
+    await call('/v1/keys/key-nobody', { method: 'DELETE', headers: { traceparent } })
+  assert.deepEqual(
+    hub.deeds.map(({ traceId }) => traceId),
+    [null, null],
+  )
+})
+
 test('whoever asks for what they may not do is in the audit, once for each route that changes something', async (t) => {
   const { url, hub, keyFor } = await startServer(t)
   const { secret } = await keyFor(SCOPES.filter((scope) => scope !== '*' && scope !== 'keys:write' && scope !== 'keys:read'))
