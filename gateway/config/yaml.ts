@@ -132,6 +132,10 @@ class Reader {
 
   #scalar(node: YamlScalar, path: string, place: Place): Node {
     const value = node.value as Scalar
+    if (value === null && node.anchor !== undefined) {
+      this.#fault(place, path, 'an anchor with nothing behind it, expected a value; a text that begins with "&" needs quotes')
+      return { kind: 'broken', place }
+    }
     if (typeof value !== 'string') return { kind: 'scalar', place, value, ...(node.source === undefined ? {} : { source: node.source }) }
     const filled = interpolate(value, this.#source.lookup)
     if (!filled.ok) {

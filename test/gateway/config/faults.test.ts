@@ -238,6 +238,7 @@ test('a secret is not repeated in a fault', async (t) => {
 const UNQUOTED: { readonly [what: string]: string } = {
   'a tag': 'llm: {providers: {openai: {api_key: !hunter2hunter2}}}\n',
   'an alias': 'llm: {providers: {openai: {api_key: *hunter2hunter2}}}\n',
+  'an anchor': 'project: &hunter2hunter2\n',
   'the head of a block': 'llm:\n  providers:\n    openai:\n      api_key: |hunter2hunter2\n',
   'a directive': '%hunter2hunter2\n---\nproject: x\n',
   'an escape': 'llm: {providers: {openai: {api_key: "x\\Uhunter2hunter2"}}}\n',
