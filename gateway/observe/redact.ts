@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue, LogFields } from '#contract'
 
 const MAX_SCANNED = 16_384
 const MAX_KEPT = 8_192
+const MAX_HALF = 1_024
 const MAX_DEPTH = 6
 const MAX_MEMBERS = 64
 const MAX_SECRETS = 1_000
@@ -72,8 +73,11 @@ export class Redactor {
     const scanned = text.slice(0, MAX_SCANNED).replace(ANSI, '').replace(CONTROL, ' ')
     const known = this.#secrets.size === 0 ? scanned : scanned.replace(this.#pattern(), SECRET_MASK)
     const safe = known.length < MIN_SECRET ? known : known.replace(LOOKS, mask)
-    const cut = Math.max(text.length - MAX_SCANNED, 0) + Math.max(safe.length - MAX_KEPT, 0)
-    return cut === 0 ? safe : `${safe.slice(0, MAX_KEPT)}… (${cut} more)`
+    const isCut = text.length > MAX_SCANNED
+    // Where it was cut there may be half a secret, which nothing knows.
+    const kept = safe.slice(0, Math.min(MAX_KEPT, isCut ? safe.length - MAX_HALF : MAX_KEPT))
+    const left = safe.length - kept.length + (isCut ? text.length - MAX_SCANNED : 0)
+    return left === 0 ? safe : `${kept}… (${left} more)`
   }
 
   /** Fields of a log line, as plain JSON. Their names are code's, not the world's. */

@@ -96,6 +96,14 @@ test('words, depth and breadth are bounded', () => {
   assert.ok(JSON.stringify(redactor.fields(fields)).length < 500)
 })
 
+test('half a secret is not kept where a long text is cut, however much of it was masked', () => {
+  const redactor = new Redactor()
+  redactor.add('the-secret-of-the-house')
+  const text = `Bearer ${'a'.repeat(12_000)} ${'b '.repeat(2_182)}`
+  assert.equal(text.length, 16_372)
+  assert.doesNotMatch(redactor.text(`${text}the-secret-of-the-house and more`), /the-secret/)
+})
+
 test('the scan of a hostile text takes no time', () => {
   const redactor = new Redactor()
   const started = performance.now()
