@@ -149,16 +149,14 @@ export class Endpoint {
     const { guard, meter, audit } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
-    const principal = admitted(proven, {
-      permission,
-      isGiven: headers.authorization !== undefined || headers.cookie !== undefined,
-      meter,
-      onDenied: (principal) => {
-        if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
-      },
-    })
+    const onDenied = (principal: Principal): void => {
+      if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
+    }
+    const isGiven = headers.authorization !== undefined || headers.cookie !== undefined
+    const principal = admitted(proven, { permission, isGiven, meter, onDenied })
     if (this.route.isForOperator !== true || isOperator(principal)) return principal
     meter.authFailures.inc(['tenant'])
+    onDenied(principal)
     throw operatorOnly()
   }
 

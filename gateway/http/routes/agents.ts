@@ -37,7 +37,7 @@ const DECLARATION: JsonObject = {
     version: { type: 'string', minLength: 1, maxLength: 64 },
     description: { type: 'string', maxLength: 1_000 },
     capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
-    prompt: { type: 'string' },
+    prompt: { type: 'string', writeOnly: true },
   },
   examples: [{ name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] }],
 }

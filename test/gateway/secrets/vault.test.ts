@@ -1,4 +1,11 @@
-/** Vault, asked over its own protocol: what it holds, who we are to it, and what becomes of values whose time ends. */
+/**
+ * Vault, asked over its own protocol: what it holds, who we are to it, and what becomes of values whose time ends.
+ *
+ * No real server could be had here. The fake was compared, member by member, with HashiCorp's API pages (developer.hashicorp.com/vault/api-docs:
+ * index with status codes and X-Vault-Request, auth/token, system/leases, system/internal-ui-mounts, secret/kv/kv-v1 and kv-v2) and OpenBao's
+ * (openbao.org/api-docs: auth/approle, auth/kubernetes, secret/kv); what they do not say (202 of a revocation that is queued, 400 of a lease or role
+ * that is unknown, 403 of a mount that may not be seen) with the sources of both.
+ */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,6 +14,7 @@ import type { TestContext } from 'node:test'
 import type { Log } from '#contract'
 import { VaultSource } from '../../../gateway/secrets/vault/vault.ts'
 import type { VaultSettings } from '../../../gateway/secrets/vault/vault.ts'
+import { vaultAt } from '../../../gateway/secrets/vault/client.ts'
 import { parsePath } from '../../../gateway/secrets/vault/path.ts'
 import { FakeVault } from '../../fakes/vault.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -77,6 +85,29 @@ test('KV version 1 is read too, and a field alone is one of the home path', asyn
   vault.putPlain('app', { token: 'plain' })
   vault.put('openclaw', { TOKEN: 'home' })
   assert.deepEqual(await round('old/app#token', '#TOKEN'), ['plain', 'home'])
+})
+
+test('fields of KV version 1 that are called as those of version 2 are fields', async (t) => {
+  const { vault, round } = await withVault(t)
+  vault.putPlain('app', { data: { token: 'inner' }, metadata: { a: 1 }, token: 'outer' })
+  assert.deepEqual(await round('old/app#token'), ['outer'])
+})
+
+test('only documented methods are used, and a revocation that is queued counts as done', async (t) => {
+  const { vault, source, round } = await withVault(t)
+  await round('database/creds/app#password')
+  await source.stop()
+  assert.deepEqual(vault.leases, [])
+  assert.equal(vault.count(/^POST sys\/leases\/revoke$/), 1)
+  await vaultAt(
+    { address: vault.url, namespace: null },
+    new AbortController().signal,
+  )({
+    method: 'POST',
+    path: 'sys/leases/revoke',
+    token: 'root-token',
+    body: { lease_id: vault.lease() },
+  })
 })
 
 test('what is not there, not allowed or no text is told by path, and Vault’s own words are not repeated', async (t) => {
