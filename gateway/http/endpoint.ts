@@ -94,11 +94,8 @@ export class Endpoint {
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
-        const by = door.credentials.classOf(request.headers)
-        if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
-        const proof = by === null ? door.certified(request) : door.credentials.prove(request.headers)
-        const proven = proof instanceof Promise ? await proof : proof
-        exchange.quota = counted(door, { ip: exchange.ip, proven, by })
+        const { proven, quota } = await (route.isProbe === true ? atProbe(door, exchange) : identify(door, exchange))
+        exchange.quota = quota
         exchange.principal = this.#admit(route.permission, proven, exchange, request.headers)
       }
       await this.#takeIn(exchange, request)
@@ -143,12 +140,12 @@ export class Endpoint {
 
   /** Who is let in; throws for all others. */
   #admit(permission: Permission | 'public', proven: Proven | null, request: HttpRequest, headers: IncomingHttpHeaders): Principal | null {
-    const { guard, meter, audit } = this.#door
+    const { guard, credentials, meter, audit } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
     const principal = admitted(proven, {
       permission,
-      isGiven: headers.authorization !== undefined || headers.cookie !== undefined,
+      isGiven: credentials.classOf(headers) !== null,
       meter,
       onDenied: (principal) => {
         if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
@@ -254,6 +251,30 @@ export class Endpoint {
   }
 }
 
+export interface Identified {
+  readonly proven: Proven | null
+  /** What is left to them, for the answer's header. */
+  readonly quota: QuotaFields
+}
+
+/** Who sent it, which is one more request of theirs. @throws ProtocolError when that is too many, or while the address is shut out */
+export async function identify(door: Door, from: { readonly request: IncomingMessage; readonly ip: string }): Promise<Identified> {
+  const { headers } = from.request
+  const by = door.credentials.classOf(headers)
+  if (by !== null) door.limits.checkLock(from.ip, by, headers)
+  const proven = by === null ? door.certified(from.request) : await door.credentials.prove(headers)
+  return { proven, quota: counted(door, { ip: from.ip, proven, by }) }
+}
+
+/**
+ * The same where the answer must come. Many may share the prober's address (a NAT, a proxy that is not trusted), so without a credential nobody is counted;
+ * a credential only adds to what is told, and one that cannot be looked at now adds nothing.
+ */
+async function atProbe(door: Door, exchange: Exchange): Promise<Identified> {
+  if (door.credentials.classOf(exchange.request.headers) === null) return { proven: door.certified(exchange.request), quota: [] }
+  return identify(door, exchange).catch(() => ({ proven: null, quota: [] }))
+}
+
 /** One more request, of the credential or else of the address; throws when that is too many. */
 function counted(
   { limits }: Door,
@@ -286,7 +307,7 @@ export interface Asking {
 export function admitted(proven: Proven | null, { permission, isGiven, meter, onDenied }: Asking): Principal {
   if (proven === null) {
     if (!isGiven) meter.authFailures.inc(['missing'])
-    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
+    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer <key>`.', {
       code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
       reason: 'unauthenticated',
     })
