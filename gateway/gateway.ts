@@ -200,6 +200,7 @@ export class Gateway implements Lifecycle {
       clock,
       roster: this.#roster,
       runningOf: (name) => this.#roster.list().reduce((sum, agent) => sum + (agent.name === name ? this.#dispatch.runningOf(agent) : 0), 0),
+      modelsOf: (agent) => parts.agents.models(agent),
       isUp: () => this.#phase === 'open' && store.health().ok,
       starts: parts.starts,
     })

@@ -1,6 +1,7 @@
 /** What is told of every agent that there is, whether it has ever done anything or not: a metric that is missing raises no alarm. */
-import type { Clock, Metrics } from '#contract'
+import type { AgentDefinition, Clock, Metrics } from '#contract'
 import type { Roster } from './roster.ts'
+import { TurnMetrics } from './turn-metrics.ts'
 
 export interface AgentMetricsParts {
   readonly metrics: Metrics
@@ -8,6 +9,8 @@ export interface AgentMetricsParts {
   readonly roster: Roster
   /** Turns of an agent that are under way. */
   readonly runningOf: (agent: string) => number
+  /** Which models stand behind an agent. */
+  readonly modelsOf: (agent: AgentDefinition) => readonly string[]
   /** Turns can be begun. */
   readonly isUp: () => boolean
   /** How often the gateway, and so every agent, was started in its folder; 0: not known yet. */
@@ -16,8 +19,12 @@ export interface AgentMetricsParts {
 
 /** Beyond it the registry drops series anyway. */
 const MAX_AGENTS = 2_048
+/** Counts of agents and of their models that are there at 0: a fraction of the registry's series, so that many agents crowd out nothing. */
+const MAX_BEGUN = 400
 
-export function measureAgents({ metrics, clock, roster, runningOf, isUp, starts }: AgentMetricsParts): void {
+export function measureAgents(parts: AgentMetricsParts): void {
+  const { metrics, clock, roster, runningOf, isUp, starts } = parts
+  const begin = beginning(parts)
   const since = new Map<string, number>()
   const look = (): void => {
     const names = new Set(roster.list().map(({ name }) => name))
@@ -47,6 +54,7 @@ export function measureAgents({ metrics, clock, roster, runningOf, isUp, starts 
   const told = new Set<string>()
   metrics.gauge({ name: 'openclaw_agents', help: 'Agents that there are.' }).collect((set) => {
     look()
+    begin()
     set(since.size)
     for (const name of since.keys()) {
       if (told.has(name) || told.size >= MAX_AGENTS || starts() === 0) continue
@@ -55,3 +63,23 @@ export function measureAgents({ metrics, clock, roster, runningOf, isUp, starts 
     }
   })
 }
+
+/**
+ * Counts that alerts ask for exist before the first time: `increase()` does not see a step from nothing to 1 (prometheus.io, "Avoid missing metrics"), so an
+ * agent's first failure, or first costs, would be in no alert.
+ */
+function beginning({ metrics, roster, modelsOf }: AgentMetricsParts): () => void {
+  const turns = new TurnMetrics(metrics)
+  const cost = metrics.counter(LLM_COST)
+  const begun = new Set<string>()
+  const isNew = (key: string): boolean => begun.size < MAX_BEGUN && !begun.has(key) && begun.add(key).has(key)
+  return () => {
+    for (const agent of roster.list()) {
+      if (isNew(agent.name)) for (const counter of [turns.runs, turns.failed]) counter.inc([agent.name], 0)
+      for (const model of modelsOf(agent)) if (isNew(`${agent.name} ${model}`)) cost.inc([agent.name, model], 0)
+    }
+  }
+}
+
+/** As those count it who call models. */
+const LLM_COST = { name: 'openclaw_llm_cost_usd_total', help: 'Cost of model calls in US dollars.', labels: ['agent', 'model'] }

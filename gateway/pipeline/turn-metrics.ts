@@ -27,6 +27,7 @@ export class TurnMetrics {
     })
     this.duration = metrics.histogram({ name: 'openclaw_agent_run_duration_seconds', help: 'Length of a turn.', labels: ['agent'] })
     this.retries = metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] })
+    this.retries.inc(['turn'], 0)
     this.#consumed = metrics.counter({
       name: 'openclaw_events_consumed_total',
       help: 'Messages that agents are done with.',
