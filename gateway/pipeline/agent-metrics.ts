@@ -17,6 +17,11 @@ export interface AgentMetricsParts {
   readonly starts: () => number
 }
 
+export type AgentStatus = 'idle' | 'running' | 'down'
+
+/** down: its gateway cannot begin turns now. */
+export const statusOf = (isUp: boolean, runningTurns: number): AgentStatus => (!isUp ? 'down' : runningTurns > 0 ? 'running' : 'idle')
+
 /** Beyond it the registry drops series anyway. */
 const MAX_AGENTS = 2_048
 /** Counts of agents and of their models that are there at 0: a fraction of the registry's series, so that many agents crowd out nothing. */
@@ -41,9 +46,9 @@ export function measureAgents(parts: AgentMetricsParts): void {
     .collect((set) => {
       look()
       for (const [name, at] of since) {
-        if (!isUp()) set(0, [name, 'down'])
+        const status = statusOf(isUp(), runningOf(name))
         // At once after the start it is up, and 0 would say that it is not.
-        else set(Math.max(1, clock.now() - at) / 1_000, [name, runningOf(name) > 0 ? 'running' : 'idle'])
+        set(status === 'down' ? 0 : Math.max(1, clock.now() - at) / 1_000, [name, status])
       }
     })
   const restarts = metrics.counter({
