@@ -106,11 +106,13 @@ function byPath(endpoints: readonly Endpoint[]): ReadonlyMap<string, readonly En
 interface Told {
   readonly id: string
   readonly quota: QuotaFields
+  /** What the page that asks may do, of these methods. */
+  permits(allow: string): { readonly [name: string]: string }
 }
 
 function notAllowed(request: IncomingMessage, response: ServerResponse, told: Told, allow: string): void {
-  // RFC 9110 §9.3.7. No word of CORS: pages of other origins get nothing.
-  if (request.method === 'OPTIONS') return writeEmpty(response, { ...told, status: 204, headers: { allow } })
+  // RFC 9110 §9.3.7. To a page that may ask, also what CORS wants to know; to all others no word of it.
+  if (request.method === 'OPTIONS') return writeEmpty(response, { ...told, status: 204, headers: { allow, ...told.permits(allow) } })
   throw new ProtocolError(`${request.method ?? 'This method'} is not allowed here.`, {
     code: 'METHOD_NOT_ALLOWED',
     slug: 'method-not-allowed',
@@ -145,8 +147,9 @@ async function answerOther(request: IncomingMessage, response: ServerResponse, {
   try {
     door.guard.checkHost(request)
     if (isFile?.(id) !== true) {
+      door.guard.welcome(request, response)
       known = await identify(door, { request, ip: door.addresses.of(request) })
-      respond({ id, quota: known.quota })
+      respond({ id, quota: known.quota, permits: (allow) => door.guard.permits(request.headers, allow) })
     }
   } catch (error) {
     writeProblem(response, id, { ...problemOf(error, id, door.redact), quota: known.quota })

@@ -93,7 +93,9 @@ export class Endpoint {
       if (this.#guessing !== null) door.limits.checkLock(exchange.ip, this.#guessing, request.headers)
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
-        if (!this.#isSafe) door.guard.checkOrigin(request.headers)
+        door.guard.welcome(request, response)
+        if (this.#guessing === 'cookie') door.guard.checkOwnOrigin(request.headers)
+        else if (!this.#isSafe) door.guard.checkOrigin(request.headers)
         const { proven, quota } = await (route.isProbe === true ? atProbe(door, exchange) : identify(door, exchange))
         exchange.quota = quota
         exchange.principal = this.#admit(route.permission, proven, exchange, request.headers)

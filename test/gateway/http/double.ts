@@ -460,6 +460,7 @@ export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Par
     host: '127.0.0.1',
     port: 0,
     publicHosts: [],
+    origins: [],
     insecureHttp: false,
     tls: null,
     trustedProxies: [],
