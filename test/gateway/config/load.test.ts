@@ -26,6 +26,7 @@ test('without a file and environment every setting has its default', async (t) =
       port: 8400,
       metricsPort: 9090,
       publicHosts: [],
+      origins: [],
       insecureHttp: false,
       tls: null,
       trustedProxies: [],
