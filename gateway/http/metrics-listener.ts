@@ -7,6 +7,7 @@ import { NotFoundError, describeError } from '#contract'
 import type { Lifecycle, Log } from '#contract'
 import { writeProblem, writeText } from './answer.ts'
 import { newRequestId } from './exchange.ts'
+import { isLoopbackHost } from './guard.ts'
 import { problemOf } from './problem.ts'
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -33,8 +34,12 @@ export class MetricsListener implements Lifecycle {
     if (this.#server !== null) return
     const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
       const id = newRequestId()
-      const isAsked = request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')
-      const text = isAsked ? this.#read() : Promise.reject(new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' }))
+      // A page may ask by a name of its own that was made to point here (DNS rebinding).
+      const isMeant = isLoopbackHost(request.headers.host ?? '')
+      const isAsked = isMeant && request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')
+      const text = isAsked
+        ? this.#read()
+        : Promise.reject(new NotFoundError('Only GET /metrics is here, by localhost or 127.0.0.1.', { code: 'NOT_FOUND' }))
       text.then(
         (text) => writeText(response, { id, status: 200, text, contentType: METRICS_TYPE, headers: {} }),
         (error: unknown) => writeProblem(response, id, problemOf(error, id)),
