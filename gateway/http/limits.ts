@@ -24,8 +24,11 @@ const MAX_KEPT = 20_000
 const MAX_FAILURES = 10
 const LOCK_MS = 300_000
 
-/** By what somebody tries to prove who they are: each is counted for itself. */
-export type CredentialClass = 'bearer' | 'cookie' | 'signed'
+/**
+ * By what somebody tries to prove who they are: each is counted for itself, signatures by their path. Platforms send for everybody from the same
+ * addresses, so that what one sends amiss must not shut out what another sends elsewhere.
+ */
+export type CredentialClass = 'bearer' | 'cookie' | `signed ${string}`
 
 interface Failures {
   count: number
