@@ -196,9 +196,10 @@ async function compose(
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
     } catch (error) {
+      const what = error instanceof InvalidError ? 'is faulty' : 'could not be taken over'
       log.error(
         { 'error.code': describeError(error).code },
-        `The edited configuration is faulty; the one before stays in force. ${explain(error)}`,
+        `The edited configuration ${what}; the one before stays in force. ${explain(error)}`,
       )
     }
   }

@@ -37,9 +37,8 @@ export function secretForms(given: string): readonly string[] {
 const UNESCAPED: readonly RegExp[] = [/[\w.~-]/, /[\w.~/-]/, /[\w.~!'()*-]/, /[\w.~!'()*;/?:@&=+$,#-]/, /[!$%&(-;=?-~]/]
 
 function inAddress(secret: string): readonly string[] {
-  const forms = UNESCAPED.map((kept) =>
-    [...secret].map((sign) => (kept.test(sign) ? sign : Buffer.from(sign).toString('hex').toUpperCase().replaceAll(/../g, '%$&'))).join(''),
-  )
+  const escape = (sign: string): string => Buffer.from(sign).toString('hex').toUpperCase().replaceAll(/../g, '%$&')
+  const forms = UNESCAPED.map((kept) => Array.from(secret, (sign) => (kept.test(sign) ? sign : escape(sign))).join(''))
   return forms.flatMap((form) => [
     form,
     form.replaceAll(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()),

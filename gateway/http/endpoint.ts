@@ -78,7 +78,8 @@ export class Endpoint {
     this.#door = door
     this.#isSafe = route.method === 'GET'
     this.#hasParams = route.path.includes('{')
-    this.#guessing = route.permission === 'signed' ? 'signed' : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
+    this.#guessing =
+      route.permission === 'signed' ? `signed ${route.path}` : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
   }
 
   async serve(

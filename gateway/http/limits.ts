@@ -8,6 +8,7 @@ import type { Clock, Metrics } from '#contract'
 import { Buckets } from './buckets.ts'
 import type { BucketPolicy, Taken } from './buckets.ts'
 import { isLoopbackAddress, networkOf } from './client-address.ts'
+import { isLoopbackHost } from './guard.ts'
 import { ProtocolError } from './problem.ts'
 
 export interface RateLimits {
@@ -23,8 +24,11 @@ const MAX_KEPT = 20_000
 const MAX_FAILURES = 10
 const LOCK_MS = 300_000
 
-/** By what somebody tries to prove who they are: each is counted for itself. */
-export type CredentialClass = 'bearer' | 'cookie' | 'signed'
+/**
+ * By what somebody tries to prove who they are: each is counted for itself, signatures by their path. Platforms send for everybody from the same
+ * addresses, so that what one sends amiss must not shut out what another sends elsewhere.
+ */
+export type CredentialClass = 'bearer' | 'cookie' | `signed ${string}`
 
 interface Failures {
   count: number
@@ -153,10 +157,16 @@ function tooMany(message: string, policy: string, code: string, seconds: number,
   })
 }
 
-/** A program on this machine with an old key does not shut its user out; a page in a browser may be anybody's (CVE-2026-25253). */
+/**
+ * A program on this machine with an old key does not shut its user out; a page in a browser may be anybody's (CVE-2026-25253), and so may
+ * whoever comes by a proxy here that nobody named: it tells so by a field, or by the name that it was asked for.
+ */
 const isOwnProgram = (ip: string, headers: IncomingHttpHeaders): boolean =>
   isLoopbackAddress(ip) &&
+  isLoopbackHost(headers.host ?? 'localhost') &&
   headers.origin === undefined &&
   headers['sec-fetch-site'] === undefined &&
-  headers['x-forwarded-for'] === undefined &&
-  headers.forwarded === undefined
+  PROXIED.every((name) => headers[name] === undefined)
+
+/** What proxies add. */
+const PROXIED = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-proto'] as const

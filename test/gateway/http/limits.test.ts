@@ -1,8 +1,11 @@
 /** How much anybody may ask, who counts as whom, and who is shut out for guessing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DeniedError } from '#contract'
+import type { Route } from '#contract'
 import { Buckets } from '../../../gateway/http/buckets.ts'
-import { problem, startServer } from './double.ts'
+import { echoRoute, problem, startServer } from './double.ts'
+import { exchange, lines } from './raw.ts'
 
 const WRONG = `Bearer ock_live_abcdefgh_${'x'.repeat(43)}`
 
@@ -100,7 +103,7 @@ test('the addresses of one IPv6 network are one caller, however they are spelt, 
 })
 
 test('ten wrong credentials shut the address out for five minutes, before any is looked at', async (t) => {
-  const { call, key, hub } = await startServer(t)
+  const { call, key, hub, url } = await startServer(t, { publicHosts: ['gateway.example'] })
   // A page in a browser sends these; programs of this machine do not.
   const page = { 'sec-fetch-site': 'cross-site' }
   const guess = (authorization = WRONG): Promise<Response> => call('/v1/agents', { headers: { ...page, authorization } })
@@ -109,7 +112,10 @@ test('ten wrong credentials shut the address out for five minutes, before any is
   assert.equal(shut.headers.get('retry-after'), '300')
   assert.equal((await problem(shut, 429))['code'], 'LOCKED_OUT')
   assert.equal((await call('/v1/agents')).status, 200, 'a program of this machine')
-  assert.equal((await call('/v1/agents', { headers: { 'x-forwarded-for': '9.9.9.9' } })).status, 429, 'but not one behind a proxy')
+  for (const proxied of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-proto'])
+    assert.equal((await call('/v1/agents', { headers: { [proxied]: '9.9.9.9' } })).status, 429, 'but not one behind a proxy')
+  const named = lines('GET /v1/agents HTTP/1.1', 'Host: gateway.example', `Authorization: Bearer ${key}`, 'Connection: close', '')
+  assert.match(await exchange(url, named), /^HTTP\/1\.1 429 /, 'nor one that was asked for by a public name')
   hub.clock.advance(299_000)
   assert.equal((await guess(`Bearer ${key}`)).status, 429)
   hub.clock.advance(1_000)
@@ -118,6 +124,27 @@ test('ten wrong credentials shut the address out for five minutes, before any is
   hub.clock.advance(60_000)
   assert.equal((await guess()).status, 401, 'failures of more than a minute ago are forgotten')
   assert.equal((await guess(`Bearer ${key}`)).status, 200)
+})
+
+test('signatures that do not fit shut out of where they were sent, and of nothing else', async (t) => {
+  const hook = (path: string): Route =>
+    echoRoute({
+      path,
+      aliases: [],
+      permission: 'signed',
+      handle: ({ headers }) => {
+        if (headers['x-signature'] === 'right') return { status: 202 }
+        throw new DeniedError('It does not fit.', { code: 'SIGNATURE_INVALID', reason: 'forbidden' })
+      },
+    })
+  const { call } = await startServer(t, { routes: [hook('/hooks/one'), hook('/hooks/two')] })
+  const send = async (path: string, signature: string): Promise<number> => {
+    const headers = { authorization: 'none', 'x-signature': signature, 'sec-fetch-site': 'cross-site' }
+    return (await call(path, { method: 'POST', headers })).status
+  }
+  for (let i = 0; i < 10; i++) assert.equal(await send('/hooks/one', 'wrong'), 403)
+  assert.equal(await send('/hooks/one', 'right'), 429)
+  assert.equal(await send('/hooks/two', 'right'), 202)
 })
 
 test('keys that are tried at the sign-in of the page are guesses too', async (t) => {

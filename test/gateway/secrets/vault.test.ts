@@ -11,10 +11,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Log } from '#contract'
+import type { JsonObject, Log } from '#contract'
 import { VaultSource } from '../../../gateway/secrets/vault/vault.ts'
 import type { VaultSettings } from '../../../gateway/secrets/vault/vault.ts'
 import { vaultAt } from '../../../gateway/secrets/vault/client.ts'
+import { Lease } from '../../../gateway/secrets/vault/lease.ts'
 import { parsePath } from '../../../gateway/secrets/vault/path.ts'
 import { FakeVault } from '../../fakes/vault.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -288,6 +289,32 @@ test('when its token cannot live longer it logs in anew, and what hung on the ol
   await changed(world)
   assert.equal(vault.count(/approle\/login/), 2)
   assert.equal(world.changes, 1)
+})
+
+test('a lease whose token is replaced while it is renewed goes on once, not twice', async () => {
+  const clock = new FakeClock()
+  const renewing = Promise.withResolvers<JsonObject>()
+  let reads = 0
+  const entry = { fields: { a: 'x' }, lease: { id: 'l', ttlMs: 600_000, isRenewable: true } }
+  const lease = new Lease(entry, {
+    path: 'database/creds/app',
+    clock,
+    log: () => null,
+    renew: () => renewing.promise,
+    read: async () => {
+      reads += 1
+      return entry
+    },
+    onChange: () => undefined,
+  })
+  clock.advance(400_000)
+  lease.replace()
+  // It gains nothing any more, which is a reason to read too.
+  renewing.resolve({ lease_duration: 1 })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([reads, clock.pending], [1, 1])
+  lease.stop()
+  assert.equal(clock.pending, 0)
 })
 
 test('a token that was revoked is replaced by a login, one that is only not allowed is not', async (t) => {
