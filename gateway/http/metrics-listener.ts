@@ -8,6 +8,7 @@ import { NotFoundError, describeError } from '#contract'
 import type { Lifecycle, Log } from '#contract'
 import { writeProblem, writeText } from './answer.ts'
 import { newRequestId } from './exchange.ts'
+import { isLoopbackHost } from './guard.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -53,7 +54,7 @@ export class MetricsListener implements Lifecycle {
   }
 
   async #answer({ url, method, headers }: IncomingMessage): Promise<string> {
-    if (!isOwnName(headers.host))
+    if (!isLoopbackHost(headers.host ?? ''))
       throw new ProtocolError('Metrics are told to this machine alone, by the name localhost or 127.0.0.1.', {
         code: 'HOST_NOT_ALLOWED',
         slug: 'misdirected-request',
@@ -72,7 +73,3 @@ export class MetricsListener implements Lifecycle {
     })
   }
 }
-
-/** By another name a page of somebody else's is here, which made that name point at us (DNS rebinding). Ports may differ: a tunnel has its own. */
-const isOwnName = (host: string | undefined): boolean =>
-  host === undefined || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(host)
