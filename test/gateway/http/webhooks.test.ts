@@ -11,6 +11,7 @@ import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Webhooks } from '../../../gateway/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { inwardUrls, openCanary } from '../../support/inward-url.ts'
 import { noMetrics } from '../../support/no-metrics.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { Hub, problem, startServer } from './double.ts'
@@ -114,6 +115,24 @@ test('what cannot be is refused with its place: unknown events, forbidden URLs, 
     const told = await problem(await call('/v1/webhooks', { method: 'POST', json: { ...GIVEN, ...change } }), 422)
     assert.deepEqual([told['code'], told['type']], [code, `https://openclaw.dev/problems/${slug}`], JSON.stringify(change))
   }
+})
+
+test('no URL that leads inside is taken, when a webhook is made or when it is changed', { timeout: 60_000 }, async (t) => {
+  const canary = await openCanary(t)
+  const { ask, call } = await started(t)
+  const path = `/v1/webhooks/${idIn((await ask('POST', '/v1/webhooks', GIVEN)).body)}`
+  for (const url of inwardUrls(canary.port)) {
+    for (const asked of [
+      call('/v1/webhooks', { method: 'POST', json: { ...GIVEN, url } }),
+      call(path, { method: 'PATCH', json: { url } }),
+    ]) {
+      const told = await problem(await asked, 422)
+      // An empty one is no URL by the schema already.
+      assert.equal(told['code'], url === '' ? 'SCHEMA_VIOLATION' : 'URL_NOT_ALLOWED', url)
+      assert.doesNotMatch(JSON.stringify(told), /secret|computeMetadata|goalstate/, url)
+    }
+  }
+  assert.deepEqual([(await ask('GET', path)).body['url'], canary.heard], [GIVEN.url, 0])
 })
 
 test('a change names the version that it changes, and deletes are final', async (t) => {
