@@ -55,6 +55,14 @@ class Replay(unittest.TestCase):
             verify(GIVEN, store, headers=headers)
             self.refused("replayed", lambda: verify(GIVEN, store, headers=headers))
 
+    def test_what_was_taken_by_one_signature_is_not_taken_again_by_the_other(self):
+        # Whoever has seen a delivery has both, and may leave one away.
+        for first, then in (("x-openclaw-", "webhook-"), ("webhook-", "x-openclaw-"), ("nothing", "x-openclaw-")):
+            store = webhooks.MemoryNonceStore(now=lambda: GIVEN["now"])
+            left = lambda away: {name: value for name, value in GIVEN["headers"].items() if not name.startswith(away)}  # noqa: E731
+            verify(GIVEN, store, headers=left(first))
+            self.refused("replayed", lambda: verify(GIVEN, store, headers=left(then)))
+
     def test_what_does_not_verify_uses_up_no_nonce(self):
         store = webhooks.MemoryNonceStore(now=lambda: GIVEN["now"])
         self.refused("no_match", lambda: verify(GIVEN, store, body=GIVEN["body"] + " "))

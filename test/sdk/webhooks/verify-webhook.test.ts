@@ -52,6 +52,21 @@ test('the very same request is taken once, an attempt that comes later is taken 
   }
 })
 
+test('a request that was taken by one of its signatures is not taken again by the other', async () => {
+  const at = 1_800_000_000_000
+  const { headers, body } = delivery(at, 'ab'.repeat(16))
+  // Whoever has seen a delivery has both, and may leave one away.
+  for (const [first, then] of [
+    ['x-openclaw-', 'webhook-'],
+    ['webhook-', 'x-openclaw-'],
+    ['nothing', 'x-openclaw-'],
+  ] as const) {
+    const options = { nonceStore: new MemoryNonceStore(10, () => at), now: () => at }
+    await verifyWebhook(body, without(headers, first), SECRET, options)
+    await assert.rejects(verifyWebhook(body, without(headers, then), SECRET, options), refused('replayed'))
+  }
+})
+
 test('a request that does not verify uses up no nonce', async () => {
   const { headers, body } = delivery(Date.now(), 'ab'.repeat(16))
   const nonceStore = new MemoryNonceStore()

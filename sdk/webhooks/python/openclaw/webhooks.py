@@ -101,7 +101,7 @@ def verify(
             "no_match", "No signature fits. Is it the secret of this webhook, and the body as it came?"
         )
     store = _nonces if nonce_store is None else nonce_store
-    if not store.insert(claim.nonce, claim.timestamp + tolerance + 1):
+    if not store.insert(claim.nonce(), claim.timestamp + tolerance + 1):
         raise SignatureVerificationError("replayed", "This very request came before.")
     if not body:
         return None
@@ -113,7 +113,8 @@ def verify(
 
 class _Claim(NamedTuple):
     timestamp: int
-    nonce: str
+    # Asked for when the signature fits: it may look into the body.
+    nonce: Callable[[], str]
     signatures: list[bytes]
     message: bytes
     key_of: Callable[[str], bytes]
@@ -142,7 +143,7 @@ def _claim_of(body: bytes, headers: Mapping[str, str]) -> _Claim:
             raise _malformed("X-OpenClaw-*")
         return _Claim(
             timestamp=int(timestamp),
-            nonce=f"openclaw:{nonce}",
+            nonce=lambda: f"openclaw:{nonce}",
             signatures=[bytes.fromhex(one) for one in signatures],
             message=body + timestamp.encode() + nonce.encode(),
             key_of=str.encode,
@@ -156,12 +157,20 @@ def _claim_of(body: bytes, headers: Mapping[str, str]) -> _Claim:
         raise _malformed("webhook-*")
     return _Claim(
         timestamp=int(timestamp),
-        # The id stays when an event is sent again, with another time.
-        nonce=f"standard:{identity}.{timestamp}",
+        nonce=lambda: _standard_nonce(body, identity, timestamp),
         signatures=[base64.b64decode(one) for one in signatures],
         message=f"{identity}.{timestamp}.".encode() + body,
         key_of=_standard_key,
     )
+
+
+def _standard_nonce(body: bytes, identity: str, timestamp: str) -> str:
+    stated, nonce = _stated_in(body)
+    # The gateway signs twice: whoever leaves one signature away sends the same request, not another.
+    if stated == timestamp and nonce is not None and _NONCE.fullmatch(nonce):
+        return f"openclaw:{nonce}"
+    # The id stays when an event is sent again, with another time.
+    return f"standard:{identity}.{timestamp}"
 
 
 def _stated_in(body: bytes) -> tuple[Optional[str], Optional[str]]:
