@@ -13,7 +13,8 @@ import type { Log, WebhookId } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { mediaFetch } from '../../../gateway/guarded/fetch.ts'
 import { KeySet } from '../../../gateway/http/token/key-set.ts'
-import { SecretBox, newSecret } from '../../../gateway/webhooks/secret-box.ts'
+import { SecretBox } from '../../../gateway/webhooks/secret-box.ts'
+import { newSecret } from '../../../gateway/webhooks/secret.ts'
 import { INWARD_ADDRESSES, inwardUrls, openCanary } from '../../support/inward-url.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { realClock } from '../../support/real-clock.ts'
@@ -29,7 +30,17 @@ const familyOf = (address: string): number => (address.includes(':') ? 6 : 4)
 async function planted(world: World, url: string): Promise<WebhookId> {
   const id = newWebhookId(world.clock.now())
   const secrets = [{ sealed: new SecretBox(SECRET).seal(newSecret(), id), expiresAt: null }]
-  const webhook = { id, tenant: 'default', url, description: null, events: ['*'], ordering: 'none', secrets, createdAt: 0 } as const
+  const webhook = {
+    id,
+    tenant: 'default',
+    url,
+    description: null,
+    events: ['*'],
+    ordering: 'none',
+    maxPerSecond: null,
+    secrets,
+    createdAt: 0,
+  } as const
   assert.equal(await world.store.webhooks.add(webhook, 1_000), true)
   return id
 }

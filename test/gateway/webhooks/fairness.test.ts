@@ -1,0 +1,83 @@
+/** What tenants with many webhooks that hang can take from others: nothing but what nobody else wants. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newWebhookId } from '#contract'
+import { SecretBox } from '../../../gateway/webhooks/secret-box.ts'
+import { newSecret } from '../../../gateway/webhooks/secret.ts'
+import { SECRET, World } from './given.ts'
+
+const EVENTS = 10
+
+async function hanging(world: World, tenant: string, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const id = newWebhookId(world.clock.now())
+    const secrets = [{ sealed: new SecretBox(SECRET).seal(newSecret(), id), expiresAt: null }]
+    const url = `http://hang-${n}.example/`
+    const webhook = {
+      id,
+      tenant,
+      url,
+      description: null,
+      events: ['*'],
+      ordering: 'none',
+      maxPerSecond: null,
+      secrets,
+      createdAt: 0,
+    } as const
+    assert.equal(await world.store.webhooks.add(webhook, 100), true)
+  }
+  for (let n = 0; n < EVENTS; n++)
+    await world.store.webhooks.emit({ tenant, type: 'agent.registered', data: { n }, now: world.clock.now() })
+}
+
+interface Begun {
+  readonly world: World
+  /** Resolves when so many attempts hang. */
+  readonly hang: (count: number) => Promise<void>
+}
+
+async function opened(context: Parameters<typeof World.open>[0]): Promise<Begun> {
+  let begun = 0
+  const watchers = new Map<number, () => void>()
+  const world = await World.open(context, {
+    guard: {
+      isHttpsOnly: false,
+      // Without an answer of the name server an attempt is under way and takes no socket.
+      resolve: async (host) => {
+        if (!host.startsWith('hang')) return [{ address: '127.0.0.1', family: 4 }]
+        watchers.get(++begun)?.()
+        return new Promise(() => undefined)
+      },
+    },
+  })
+  const hang: Begun['hang'] = (count) => (begun >= count ? Promise.resolve() : new Promise((resolve) => watchers.set(count, resolve)))
+  return { world, hang }
+}
+
+test('a tenant whose webhooks all hang leaves room for others', { timeout: 120_000 }, async (context) => {
+  const { world, hang } = await opened(context)
+  // More than one tenant may have, as if there were three of them.
+  await hanging(world, 'a', 100)
+  await hang(400)
+  await hanging(world, 'b', 100)
+  await hang(800)
+  await world.webhook({ url: world.receiver.url.replace('127.0.0.1', 'answers.example') })
+  for (let n = 0; n < EVENTS; n++) await world.emit(n)
+  await world.receiver.until(EVENTS)
+})
+
+test(
+  'where all places are taken by some who hang, the first that is free goes to who has fewest',
+  { timeout: 120_000 },
+  async (context) => {
+    const { world, hang } = await opened(context)
+    for (const tenant of ['a', 'b', 'c', 'd']) await hanging(world, tenant, 90)
+    await hang(1_000)
+    await world.webhook({ url: world.receiver.url.replace('127.0.0.1', 'answers.example') })
+    for (let n = 0; n < EVENTS; n++) await world.emit(n)
+    // They give up, and have more that waits than there are places.
+    world.clock.advance(5_000)
+    await hang(1_500)
+    await world.receiver.until(EVENTS)
+  },
+)
