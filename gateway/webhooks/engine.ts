@@ -21,6 +21,7 @@ import type {
   WebhookStore,
 } from '#contract'
 import { Alarm } from './alarm.ts'
+import { keptHeaders, keptResponse } from './kept-attempt.ts'
 import { Lanes } from './lanes.ts'
 import type { Turn } from './lanes.ts'
 import type { SecretBox } from './secret-box.ts'
@@ -193,7 +194,8 @@ export class WebhookEngine {
     const on = (): Parameters<typeof again>[1] => ({ attempts: number, now: clock.now(), random: random() })
     const nonce = randomBytes(16).toString('hex')
     const request = signedRequest({ event: delivery.event, number, at, nonce, secrets, privateKeys, userAgent, traceparent })
-    if (secrets.length === 0) return this.#ended(delivery, { span, at, request, answer: null, verdict: again(SECRET_LOST, on()) })
+    const made = { span, at, request, secrets }
+    if (secrets.length === 0) return this.#ended(delivery, { ...made, answer: null, verdict: again(SECRET_LOST, on()) })
     try {
       const answer = await outbound.send({
         method: 'POST',
@@ -207,14 +209,14 @@ export class WebhookEngine {
         signal: this.#abort.signal,
       })
       span.set({ 'http.response.status_code': answer.status })
-      return this.#ended(delivery, { span, at, request, answer, verdict: verdictOf(answer, on()) })
+      return this.#ended(delivery, { ...made, answer, verdict: verdictOf(answer, on()) })
     } catch (error) {
       if (this.#abort.signal.aborted) {
         span.end('CANCELLED')
         return null
       }
       const verdict = error instanceof OutboundFault ? verdictOfFault(error, on()) : again(describeError(error), on())
-      return this.#ended(delivery, { span, at, request, answer: null, verdict })
+      return this.#ended(delivery, { ...made, answer: null, verdict })
     }
   }
 
@@ -233,12 +235,14 @@ export class WebhookEngine {
       span,
       at,
       request,
+      secrets,
       answer,
       verdict,
     }: {
       readonly span: Span
       readonly at: number
       readonly request: SignedRequest
+      readonly secrets: readonly string[]
       readonly answer: OutboundAnswer | null
       readonly verdict: Verdict
     },
@@ -255,8 +259,8 @@ export class WebhookEngine {
         latencyMs: Math.round(now - at),
         status: answer?.status ?? null,
         error: verdict.error,
-        requestHeaders: request.headers,
-        response: answer === null || answer.body.length === 0 ? null : Buffer.from(answer.body).toString(),
+        requestHeaders: keptHeaders(request.headers),
+        response: answer === null ? null : keptResponse(answer, { headers: request.headers, secrets }),
         isCut: answer?.isCut ?? false,
       },
       next,
