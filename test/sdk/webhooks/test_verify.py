@@ -119,6 +119,18 @@ class Replay(unittest.TestCase):
         for secret in (None, [None], []):
             self.refused("secret_missing", lambda: verify(GIVEN, secret=secret))
 
+    def test_a_key_of_a_pair_is_no_secret_and_is_told_so(self):
+        pair = next(each for each in VECTORS["signing"] if "asymmetric" in each)
+        for key in (pair["public_key"], pair["private_key"]):
+            nonce = "ab" * 16
+            signature = hmac.new(key.encode(), b"{}1700000000" + nonce.encode(), hashlib.sha256).hexdigest()
+            headers = {"X-OpenClaw-Signature": signature, "X-OpenClaw-Timestamp": "1700000000", "X-OpenClaw-Nonce": nonce}
+            for secret in (key, [GIVEN["secret"][0], key]):
+                with self.assertRaises(webhooks.SignatureVerificationError) as caught:
+                    verify({"body": "{}", "headers": headers, "secret": secret, "now": 1700000000})
+                self.assertEqual(caught.exception.reason, "secret_missing")
+                self.assertIn("ed25519", str(caught.exception))
+
     def test_a_parsed_body_is_refused_with_a_word_on_what_to_do(self):
         with self.assertRaises(webhooks.SignatureVerificationError) as caught:
             webhooks.verify(json.loads(GIVEN["body"]), GIVEN["headers"], GIVEN["secret"])

@@ -71,7 +71,8 @@ def verify(
 ) -> Any:
     """Returns the event, None for an empty body. Its `id` is the same whenever it comes again: dedupe by it.
 
-    `secret`: one, or several while it is being changed. `tolerance`: seconds by which a request may be older or newer than
+    `secret`: one, or several while it is being changed. Signatures by a key pair (`v1a`) are passed over: ed25519 is not in
+    the standard library, and each delivery has one by HMAC as well. `tolerance`: seconds by which a request may be older or newer than
     now. `nonce_store`: which requests came before, anything with `insert` as `MemoryNonceStore` has it; where several
     processes receive, give one that they share. Raises SignatureVerificationError.
 
@@ -88,6 +89,12 @@ def verify(
     if not secrets or not all(isinstance(each, str) and each.strip() and _standard_key(each) for each in secrets):
         raise SignatureVerificationError(
             "secret_missing", "A secret is missing, blank, or has no base64 behind `whsec_`."
+        )
+    # Everybody may have a public key: as a key of HMAC it would let everybody sign.
+    if any(each.startswith(("whpk_", "whsk_")) for each in secrets):
+        raise SignatureVerificationError(
+            "secret_missing",
+            "A key of a pair is no secret, and ed25519 is not in Python's standard library: give the webhook's whsec_.",
         )
     body = raw_body.encode() if isinstance(raw_body, str) else bytes(raw_body)
     claim = _claim_of(body, {name.lower(): value for name, value in headers.items()})
