@@ -301,6 +301,28 @@ describe('what it becomes', () => {
     assert.deepEqual([trigger.host.handed[0]?.payload, trigger.host.handed[0]?.dead], [{ text: 'Write the report.' }, undefined])
   })
 
+  test('a map that says a place two hundred times makes no more of a body than is taken in one piece', async (context) => {
+    const body = JSON.stringify({ a: 'x'.repeat(500_000) })
+    const { host } = await become(context, { map: { text: '{/a}'.repeat(200) } }, body)
+    assert.deepEqual(host.handed[0]?.payload, { json: JSON.parse(body) as unknown })
+    const twice = await become(context, { map: { text: '{/a} {/a}' } }, body)
+    assert.equal((twice.host.handed[0]?.payload as { readonly text: string }).text.length, 1_000_001)
+  })
+
+  test('what is named like a part of every object is only ever what the sender wrote', async (context) => {
+    const map = {
+      text: '/constructor/name',
+      agent: '/who',
+      metadata: { own: '/__proto__/polluted', length: '/list/length', nested: '/nested' },
+    }
+    const body = '{"__proto__":{"polluted":true},"who":"__proto__","list":[1],"nested":{"__proto__":{"polluted":true}}}'
+    const { host } = await become(context, { map }, body)
+    const [message] = host.handed
+    assert.deepEqual([message?.agent, message?.payload], ['__proto__', { text: body }])
+    assert.deepEqual(message?.metadata, { own: true, headers: { 'webhook-id': 'msg_1' } })
+    assert.equal(({} as { polluted?: boolean }).polluted, undefined)
+  })
+
   test('two names that are too long are still two conversations', async (context) => {
     const lanes = await Promise.all(
       ['a', 'b'].map(
