@@ -98,7 +98,7 @@ export class Dialogue {
         this.#line.send(errorFrame(null, error))
         this.#line.close(1013, 'replies cannot be read now')
       })
-      .then(() => {
+      .finally(() => {
         this.#replaying--
         this.#line.answered()
       })

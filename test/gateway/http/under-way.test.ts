@@ -11,7 +11,7 @@ test('who is revoked while the body comes in is refused, and what was asked is n
   const { id, secret } = await keyFor(['messages:write'])
   const socket = await open(url)
   const head = [`Host: ${new URL(url).host}`, `Authorization: Bearer ${secret}`, 'Content-Type: application/json', 'Content-Length: 2']
-  socket.write(`${lines('POST /v1/messages HTTP/1.1', ...head, 'Expect: 100-continue', '')}`)
+  socket.write(lines('POST /v1/messages HTTP/1.1', ...head, 'Expect: 100-continue', ''))
   assert.match(String(await once(socket, 'data')), /^HTTP\/1\.1 100 /)
   socket.write('{')
   // Another request of it, so that the one before has been looked at when it is revoked.
