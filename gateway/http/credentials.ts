@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock, Counter, Principal } from '#contract'
 import { Endings } from './endings.ts'
 import type { Ending } from './endings.ts'
+import { isForeignPage } from './guard.ts'
 
 export interface Proof {
   readonly principal: Principal
@@ -216,6 +217,7 @@ export class Credentials {
 
   /** The page's cookie as `name=value`. It counts only on requests of our own pages: other ports of one host share cookies. */
   #ownCookie(headers: IncomingHttpHeaders): string | null {
+    if (isForeignPage(headers)) return null
     const site = headers['sec-fetch-site']
     if (site !== undefined && site !== 'same-origin' && site !== 'none') return null
     const prefix = `${this.#cookie.name}=`

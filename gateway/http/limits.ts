@@ -57,6 +57,7 @@ export class Limits {
       help: 'Requests that were refused because there were too many.',
       labels: ['policy'],
     })
+    for (const policy of ['ip', 'key', 'lockout']) counter.inc([policy], 0)
     this.#limited = (policy) => counter.inc([policy])
     metrics
       .gauge({ name: 'openclaw_rate_limit_buckets', help: 'Addresses and credentials whose requests are counted.', labels: ['policy'] })

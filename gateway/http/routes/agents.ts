@@ -25,6 +25,7 @@ export const AGENT: JsonObject = objectOf({
     turn_timeout_ms: COUNT,
     max_concurrent_turns: COUNT,
   }),
+  status: { enum: ['idle', 'running', 'down'], description: 'down: its gateway cannot begin turns, because it stops or cannot write.' },
   running_turns: COUNT,
 })
 
@@ -37,7 +38,7 @@ const DECLARATION: JsonObject = {
     version: { type: 'string', minLength: 1, maxLength: 64 },
     description: { type: 'string', maxLength: 1_000 },
     capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
-    prompt: { type: 'string' },
+    prompt: { type: 'string', writeOnly: true },
   },
   examples: [{ name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] }],
 }
@@ -129,7 +130,7 @@ export async function settingsOf(services: Services, tenant: string, { definitio
 }
 
 /** The prompt is left out: it may hold what only its author should read. */
-export function agentDocument({ definition, models, runningTurns }: AgentView): JsonObject {
+export function agentDocument({ definition, models, runningTurns, status }: AgentView): JsonObject {
   const { queue, limits } = definition
   return {
     id: definition.id,
@@ -148,6 +149,7 @@ export function agentDocument({ definition, models, runningTurns }: AgentView): 
       turn_timeout_ms: limits.turnTimeoutMs,
       max_concurrent_turns: limits.maxConcurrentTurns,
     },
+    status,
     running_turns: runningTurns,
   }
 }

@@ -52,9 +52,9 @@ test('each credential has its own allowance, told on every answer, and 429 says 
 
 test('without a valid credential the address is counted, known ones beside it are not', async (t) => {
   const { call } = await startServer(t, { rateLimits: { perIp: 2, perKey: 100 } })
-  assert.equal((await call('/healthz', { headers: { authorization: 'none' } })).status, 200)
+  assert.equal((await call('/version', { headers: { authorization: 'none' } })).status, 200)
   assert.equal((await call('/v1/agents', { headers: { authorization: 'none' } })).status, 401)
-  const refused = await problem(await call('/healthz', { headers: { authorization: 'none' } }), 429)
+  const refused = await problem(await call('/version', { headers: { authorization: 'none' } }), 429)
   assert.deepEqual(refused['violated-policies'], ['ip'])
   assert.equal((await call('/nothing', { headers: { authorization: 'none' } })).status, 429)
   assert.equal((await call('/v1/agents')).status, 200)
@@ -63,7 +63,7 @@ test('without a valid credential the address is counted, known ones beside it ar
 test('who is counted is who is connected, or whom a trusted proxy names; what others claim is worth nothing', async (t) => {
   const own = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 } })
   const from = (call: typeof own.call, forwarded: string): Promise<number> =>
-    call('/healthz', { headers: { authorization: 'none', 'x-forwarded-for': forwarded } }).then(({ status }) => status)
+    call('/version', { headers: { authorization: 'none', 'x-forwarded-for': forwarded } }).then(({ status }) => status)
   assert.equal(await from(own.call, '9.9.9.1'), 200)
   assert.equal(await from(own.call, '9.9.9.2'), 429)
   const behind = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, trustedProxies: ['127.0.0.0/8', '10.0.0.0/8'] })
@@ -77,7 +77,7 @@ test('who is counted is who is connected, or whom a trusted proxy names; what ot
 test('the addresses of one IPv6 network are one caller, however they are spelt, and IPv4 in their clothes is IPv4', async (t) => {
   const { call, hub } = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, trustedProxies: ['127.0.0.0/8'] })
   const from = (address: string): Promise<number> =>
-    call('/healthz', { headers: { authorization: 'none', 'x-forwarded-for': address } }).then(({ status }) => status)
+    call('/v1/openapi.json', { headers: { authorization: 'none', 'x-forwarded-for': address } }).then(({ status }) => status)
   assert.equal(await from('2001:db8:0:7::1'), 200)
   for (const same of [
     '2001:db8:0:7::2',

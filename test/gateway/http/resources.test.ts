@@ -87,7 +87,8 @@ test('agents are listed and found by name or id, without their prompt', async (t
   assert.ok(!list.includes('Be brief.'))
   assert.equal((JSON.parse(list) as { data: readonly unknown[] }).data.length, 2)
   assert.equal(await (await call('/api/agents')).text(), list)
-  assert.equal(((await (await call('/v1/agents/main')).json()) as JsonObject)['running_turns'], 0)
+  const { running_turns, status } = (await (await call('/v1/agents/main')).json()) as JsonObject
+  assert.deepEqual([running_turns, status], [0, 'idle'])
   assert.equal(((await (await call('/v1/agents/agent-9')).json()) as JsonObject)['name'], 'second')
   assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_UNKNOWN')
 })

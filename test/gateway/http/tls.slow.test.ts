@@ -50,6 +50,7 @@ async function given(t: TestContext, change: Partial<TlsSettings> & { mutual?: b
     hub,
     tls: { ...files, clientCa, isClientRequired: false, clients: mutual ? [worker()] : [], ...tls },
     upgrades: [upgradeRoute(() => undefined)],
+    origins: ['https://app.example.com'],
   })
   const { port } = new URL(started.url)
   return {
@@ -126,6 +127,14 @@ test('a certificate of a named client is a credential, and nothing else about it
     hub.deeds.some(({ actor }) => actor.id === 'worker' && actor.credential.startsWith('cert:')),
     true,
   )
+})
+
+test('a certificate, which a browser shows by itself, is no credential for a page of another origin, listed or not', async (t) => {
+  const { get, authority, url } = await given(t)
+  const named = by(await authority.issue('URI:spiffe://acme/worker'))
+  const from = async (origin: string): Promise<number> => (await get('/v1/agents', { ...named, headers: { origin } })).status
+  assert.deepEqual([await from('https://app.example.com'), await from('https://evil.example'), await from('null')], [401, 401, 401])
+  assert.equal(await from(url), 200, 'our own page')
 })
 
 test('a pin ties a client to one key, whoever signs another for its name', async (t) => {
