@@ -1,8 +1,9 @@
 /** The configuration in effect, where each value comes from, and the rate limits, which can be changed while the gateway runs. */
-import { isJsonObject, isoTime } from '#contract'
-import type { ConfigDesk, HttpReply, JsonObject, Route } from '#contract'
-import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
+import { isoTime } from '#contract'
+import type { JsonObject, Route } from '#contract'
+import { tagged } from '../conditional.ts'
 import { operatorOf } from './caller.ts'
+import { partRoutes } from './config-part.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -23,8 +24,6 @@ const CONFIG = objectOf({
 })
 const PER_MINUTE: JsonObject = { ...COUNT, maximum: 1_000_000_000, description: 'Requests a minute; 0: no limit.' }
 const LIMITS = objectOf({ per_ip: PER_MINUTE, per_key: PER_MINUTE, changed_by: TEXT_OR_NULL, changed_at: TIME_OR_NULL })
-
-const PART = { is: 'limits' } as const
 
 export function configRoutes({ services }: Hub): readonly Route[] {
   const { config } = services
@@ -47,26 +46,16 @@ export function configRoutes({ services }: Hub): readonly Route[] {
         return tagged(body, body)
       },
     },
-    {
-      method: 'GET',
+    ...partRoutes({
       path: '/v1/limits',
-      permission: 'config:read',
-      isForOperator: true,
-      summary: 'How many requests are taken',
-      tag: 'config',
-      responses: { 200: { description: 'The limits in effect.', schema: LIMITS } },
-      handle: (request) => {
-        operatorOf(request)
-        return limits(config)
+      part: { is: 'limits' },
+      config,
+      summaries: {
+        show: 'How many requests are taken',
+        put: 'Other limits, over those of openclaw.yaml, from the next request on; honours If-Match',
+        withdraw: 'The limits of openclaw.yaml again; honours If-Match',
       },
-    },
-    {
-      method: 'PUT',
-      path: '/v1/limits',
-      permission: 'config:write',
-      isForOperator: true,
-      summary: 'Other limits, over those of openclaw.yaml, from the next request on; honours If-Match',
-      tag: 'config',
+      shown: { description: 'The limits in effect; a variable of the environment comes before them.', schema: LIMITS },
       body: {
         type: 'object',
         required: ['per_ip', 'per_key'],
@@ -74,35 +63,6 @@ export function configRoutes({ services }: Hub): readonly Route[] {
         properties: { per_ip: PER_MINUTE, per_key: PER_MINUTE },
         examples: [{ per_ip: 100, per_key: 1_000 }],
       },
-      responses: {
-        ...CHANGE_PROBLEMS,
-        200: { description: 'The limits in effect; a variable of the environment still comes before them.', schema: LIMITS },
-      },
-      handle: async (request) => {
-        const { id } = operatorOf(request)
-        const value = isJsonObject(request.body) ? request.body : {}
-        await config.change(PART, { value, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
-        return limits(config)
-      },
-    },
-    {
-      method: 'DELETE',
-      path: '/v1/limits',
-      permission: 'config:write',
-      isForOperator: true,
-      summary: 'The limits of openclaw.yaml again; honours If-Match',
-      tag: 'config',
-      responses: { ...CHANGE_PROBLEMS, 204: { description: 'They are.' } },
-      handle: async (request) => {
-        const { id } = operatorOf(request)
-        await config.change(PART, { value: null, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
-        return withdrawn(config.read(PART)?.value ?? null)
-      },
-    },
+    }),
   ]
-}
-
-function limits(config: ConfigDesk): HttpReply {
-  const { value, changed } = config.read(PART) ?? { value: {}, changed: null }
-  return tagged(value, { ...value, changed_by: changed?.by ?? null, changed_at: isoTime(changed?.at ?? null) })
 }

@@ -1,8 +1,8 @@
 /** Routes: which agent gets which message, changed while the gateway runs, and tried without a message. */
-import { isJsonObject, isoTime } from '#contract'
-import type { ConfigDocument, HttpRequest, JsonObject, JsonValue, Metadata, Route } from '#contract'
-import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
+import { isJsonObject } from '#contract'
+import type { HttpRequest, JsonObject, JsonValue, Metadata, Route } from '#contract'
 import { operatorOf } from './caller.ts'
+import { partRoutes } from './config-part.ts'
 import { TEXT, TEXT_OR_NULL, TIME_OR_NULL, objectOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -68,56 +68,23 @@ const VERDICT: JsonObject = objectOf({
   },
 })
 
-const PART = { is: 'routes' } as const
-
 export function routingRoutes({ services }: Hub): readonly Route[] {
   const { config } = services
   return [
-    {
-      method: 'GET',
+    ...partRoutes({
       path: '/v1/routes',
-      permission: 'config:read',
-      isForOperator: true,
-      summary: 'Which agent gets which message',
-      tag: 'config',
-      responses: { 200: { description: 'The rules in effect.', schema: ROUTES } },
-      handle: (request) => {
-        operatorOf(request)
-        return shown(config.read(PART))
+      part: { is: 'routes' },
+      config,
+      summaries: {
+        show: 'Which agent gets which message',
+        put: 'Other rules, all of them, over those of openclaw.yaml, from the next message on; honours If-Match',
+        withdraw: 'The rules of openclaw.yaml again; honours If-Match',
       },
-    },
-    {
-      method: 'PUT',
-      path: '/v1/routes',
-      permission: 'config:write',
-      isForOperator: true,
-      summary: 'Other rules, all of them, over those of openclaw.yaml, from the next message on; honours If-Match',
-      tag: 'config',
+      shown: { description: 'The rules in effect.', schema: ROUTES },
       body: CHANGE,
       // As many rules as the schema lets in, each of a few members.
       maxMembers: 100_000,
-      responses: { ...CHANGE_PROBLEMS, 200: { description: 'The rules in effect.', schema: ROUTES } },
-      handle: async (request) => {
-        const { id } = operatorOf(request)
-        const value = isJsonObject(request.body) ? request.body : {}
-        await config.change(PART, { value, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
-        return shown(config.read(PART))
-      },
-    },
-    {
-      method: 'DELETE',
-      path: '/v1/routes',
-      permission: 'config:write',
-      isForOperator: true,
-      summary: 'The rules of openclaw.yaml again; honours If-Match',
-      tag: 'config',
-      responses: { ...CHANGE_PROBLEMS, 204: { description: 'They are.' } },
-      handle: async (request) => {
-        const { id } = operatorOf(request)
-        await config.change(PART, { value: null, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
-        return withdrawn(config.read(PART)?.value ?? null)
-      },
-    },
+    }),
     {
       method: 'POST',
       path: '/v1/routes/test',
@@ -130,11 +97,6 @@ export function routingRoutes({ services }: Hub): readonly Route[] {
       handle: (request) => ({ status: 200, body: verdict(services, request) }),
     },
   ]
-}
-
-function shown(now: ConfigDocument | null): ReturnType<typeof tagged> {
-  const { value, changed } = now ?? { value: {}, changed: null }
-  return tagged(value, { ...value, changed_by: changed?.by ?? null, changed_at: isoTime(changed?.at ?? null) })
 }
 
 function verdict(services: Hub['services'], request: HttpRequest): JsonObject {
