@@ -4,6 +4,7 @@
  * path: whatever can be known before the first request is computed before it.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { DeniedError, NotFoundError, isOperator, may } from '#contract'
 import type {
   AuditDesk,
@@ -22,7 +23,7 @@ import type {
 import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, checkBounds, hasBody, parseJson, readBody } from './body.ts'
-import type { Call } from './call.ts'
+import type { Call, Caller } from './call.ts'
 import type { ClientAddresses } from './client-address.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
@@ -45,7 +46,7 @@ export interface Door {
   readonly addresses: ClientAddresses
   readonly credentials: Credentials
   /** Who the connection's own certificate proves. */
-  certified(request: IncomingMessage): Proven | null
+  certified(socket: Socket): Proven | null
   readonly schemas: Schemas
   readonly kept: KeptAnswers
   readonly audit: AuditDesk
@@ -96,7 +97,7 @@ export class Endpoint {
         if (!this.#isSafe) door.guard.checkOrigin(request.headers)
         const by = door.credentials.classOf(request.headers)
         if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
-        const proof = by === null ? door.certified(request) : door.credentials.prove(request.headers)
+        const proof = by === null ? door.certified(request.socket) : door.credentials.prove(request.headers)
         const proven = proof instanceof Promise ? await proof : proof
         exchange.quota = counted(door, { ip: exchange.ip, proven, by })
         exchange.principal = this.#admit(route.permission, proven, exchange, request.headers)
@@ -114,15 +115,23 @@ export class Endpoint {
   }
 
   /**
-   * The same for whoever did not come over HTTP. There is no page that could be tricked, so Host, Origin and cookie are no matter; throws what HTTP answers
-   * as a problem. Events that are the answer are for the caller to run, by `stream`.
+   * The same for whoever did not come over HTTP, in two halves. First who it is, before anything of what they ask is read. There is no page that could be
+   * tricked, so Host, Origin and cookie are no matter; throws what HTTP answers as a problem.
    */
-  async call(call: Call): Promise<HttpReply> {
-    const { permission } = this.route
+  async enter(call: Call): Promise<void> {
     try {
-      if (permission === 'signed') throw new NotFoundError('This is reached over HTTP only.', { code: 'NOT_FOUND' })
-      const { authorization } = call.headers
-      call.principal = this.#admit(permission, await proveBearer(this.#door, call.ip, authorization), call, { authorization })
+      this.#admitCall(call, await proveCaller(this.#door, call.caller, call.ip))
+    } catch (error) {
+      this.#record(call, problemOf(error, call.id).status, error)
+      throw error
+    }
+  }
+
+  /** Then what they ask. Events that are the answer are for the caller to run, by `stream`. */
+  async call(call: Call): Promise<HttpReply> {
+    try {
+      // What they said took its time to come: who they are may have ended meanwhile.
+      this.#admitCall(call, await provenBy(this.#door, call.caller))
       const query = await this.#queryOf(call.asked)
       if (query !== null) call.query = query
       if (call.given !== undefined) checkBounds(call.given, this.route.maxMembers)
@@ -134,6 +143,12 @@ export class Endpoint {
       this.#record(call, problemOf(error, call.id).status, error)
       throw error
     }
+  }
+
+  #admitCall(call: Call, proven: Proven | null): void {
+    const { permission } = this.route
+    if (permission === 'signed') throw new NotFoundError('This is reached over HTTP only.', { code: 'NOT_FOUND' })
+    call.principal = this.#admit(permission, proven, call, { authorization: call.headers['authorization'] })
   }
 
   #answer(request: HttpRequest): Promise<HttpReply> | HttpReply {
@@ -264,15 +279,19 @@ function counted(
   return limits.stranger(ip)
 }
 
-/** Who a bearer token proves, looked at and counted as every request is. */
-export async function proveBearer(door: Door, ip: string, authorization: string | undefined): Promise<Proven | null> {
+/** Who stands before another door, looked at and counted as every request is. */
+export async function proveCaller(door: Door, caller: Caller, ip: string): Promise<Proven | null> {
+  const { authorization } = caller.headers
   const by = authorization === undefined ? null : 'bearer'
-  const headers = { authorization }
-  if (by !== null) door.limits.checkLock(ip, by, headers)
-  const proven = await door.credentials.prove(headers)
+  if (by !== null) door.limits.checkLock(ip, by, { authorization, 'x-forwarded-for': caller.forwardedFor })
+  const proven = await provenBy(door, caller)
   counted(door, { ip, proven, by })
   return proven
 }
+
+/** A token that is given counts alone, also where it is worth less than the connection's certificate. */
+const provenBy = (door: Door, { headers: { authorization }, socket }: Caller): Proven | null | Promise<Proven | null> =>
+  authorization === undefined ? door.certified(socket) : door.credentials.prove({ authorization })
 
 export interface Asking {
   readonly permission: Permission

@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { ConflictError } from '#contract'
 import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from '#contract'
@@ -210,9 +211,10 @@ export class HttpServer implements Lifecycle {
       failures: meter.authFailures,
     })
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
-    const certified = ({ socket }: IncomingMessage): Proven | null => {
+    const certified = (socket: Socket): Proven | null => {
       const proven = certificates.prove(socket)
-      return proven === null ? null : credentials.adopt(proven)
+      // A connection may be kept for longer than its certificate holds.
+      return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
     const door: Door = {

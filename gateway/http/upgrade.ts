@@ -3,6 +3,7 @@
  * so the origin must be ours), who it is, whether they may. Then the socket is the channel's.
  */
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { DeniedError, NotFoundError, may } from '#contract'
 import type { Principal, UpgradeRoute } from '#contract'
@@ -27,7 +28,7 @@ export interface UpgradeOptions {
   readonly limits: Limits
   readonly addresses: ClientAddresses
   /** Who the connection's own certificate proves. */
-  readonly certified: (request: IncomingMessage) => Proven | null
+  readonly certified: (socket: Socket) => Proven | null
 }
 
 export class Upgrades {
@@ -111,7 +112,7 @@ export class Upgrades {
   }
 
   #proven(request: IncomingMessage, by: string | null): Proven | null | Promise<Proven | null> {
-    return by === null ? this.#certified(request) : this.#credentials.prove(request.headers)
+    return by === null ? this.#certified(request.socket) : this.#credentials.prove(request.headers)
   }
 
   async #authenticate(token: string, { headers }: IncomingMessage, ip: string): Promise<Principal | null> {
