@@ -27,6 +27,9 @@ export interface Settings extends Partial<GrpcServerOptions> {
 }
 
 export async function start(t: TestContext, { hub = new Hub(), routes, overHttp = {}, ...change }: Settings = {}): Promise<World> {
+  // Before the HTTP server, which looks for timers that are left.
+  let stop = (): Promise<void> => Promise.resolve()
+  t.after(() => stop())
   const { server, key } = await startServer(t, { hub, ...(routes !== undefined && { routes }), ...overHttp })
   const grpc = new GrpcServer({ ...optionsOf(hub, change), calls: server.calls })
   await grpc.start()
@@ -36,12 +39,12 @@ export async function start(t: TestContext, { hub = new Hub(), routes, overHttp 
     clients.push(client)
     return client
   }
-  t.after(async () => {
+  stop = async () => {
     for (const { service } of clients) service.close()
     const stopped = grpc.stop()
     hub.clock.advance(60_000)
     await stopped
-  })
+  }
   return { hub, key, client: clientWith(), clientWith, grpc, http: server, stopHttp: () => server.stop() }
 }
 

@@ -162,6 +162,25 @@ test('a client that is taken out of the configuration is out at once, on the con
   assert.match(await ask(), /401/)
 })
 
+test('a certificate that expires on an open connection proves nothing any more', async (t) => {
+  const { url, authority, hub } = await given(t)
+  // TLS goes by the machine's clock, which is behind the gateway's here.
+  const days = Math.ceil((hub.clock.now() - Date.now()) / 86_400_000) + 1
+  const { cert, key } = await authority.issue('URI:spiffe://acme/worker', days)
+  const { port } = new URL(url)
+  const socket = connect({ port: Number(port), host: '127.0.0.1', rejectUnauthorized: false, cert, key })
+  t.after(() => void socket.destroy())
+  socket.setEncoding('utf8')
+  const ask = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      socket.once('data', (text: string) => resolve(text.split('\r\n', 1)[0] ?? '')).once('error', reject)
+      socket.write(`GET /v1/agents HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
+    })
+  assert.match(await ask(), /200/)
+  hub.clock.advance(2 * 86_400_000)
+  assert.match(await ask(), /401/)
+})
+
 test('new files are taken while it runs, and files that do not fit change nothing', async (t) => {
   const hub = new Hub()
   const { get, authority, own } = await given(t, { hub, mutual: false })
