@@ -2,7 +2,7 @@
  * The port behind which every model stands: one request, one completion, text as it comes. What a provider's wire looks
  * like, how often it is asked and what it costs is told elsewhere (wires beside this file, router.ts, prices.ts).
  */
-import type { JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
+import type { AnswerFormat, JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
 
 export interface Model {
   /**
@@ -19,8 +19,10 @@ export interface Prompt {
   /** Paired: each call is followed by its answers. No two tools of one name. */
   readonly messages: readonly Message[]
   readonly tools: readonly Tool[]
-  /** none: the tools are told, because the messages speak of them, but must not be called. */
-  readonly toolChoice: 'auto' | 'none'
+  /** none: the tools are told, because the messages speak of them, but must not be called. required: one of them, `tool`: that one must be. */
+  readonly toolChoice: 'auto' | 'none' | 'required' | { readonly tool: string }
+  /** In what form the text has to be; without one: in any. */
+  readonly format?: AnswerFormat
   readonly maxOutputTokens: number
 }
 

@@ -15,6 +15,7 @@ import {
   newMessageId,
   readIdempotencyKey,
 } from '#contract'
+import { checkDemands } from './demand.ts'
 import type {
   Accepted,
   ChannelHost,
@@ -50,6 +51,7 @@ export const idAs = (prefix: string, message: string): string => prefix + messag
 export async function accept(host: ChannelHost, request: HttpRequest, ask: Ask): Promise<Stored> {
   const { principal, headers, body } = request
   if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
+  await checkDemands(host, principal.tenant, ask)
   const now = host.clock.now()
   const namespace = namespaceOf(principal)
   const key = keyOf(headers['idempotency-key'])
@@ -87,6 +89,8 @@ function metadataOf(
     instructions: turn.instructions,
     tools: turn.tools.map((tool) => ({ ...tool })),
     maxOutputTokens: turn.maxOutputTokens,
+    ...(turn.choice !== 'auto' && { choice: turn.choice }),
+    ...(turn.format !== null && { format: { ...turn.format } }),
   }
   return {
     session_id: peer,

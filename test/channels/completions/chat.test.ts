@@ -298,7 +298,13 @@ describe('chat completions', { timeout: 60_000 }, () => {
     ['a parameter of nobody', { colour: 'red' }, 400, 'invalid_value', 'colour'],
     ['several answers', { n: 2 }, 400, 'unsupported_parameter', 'n'],
     ['an answer by schema', { response_format: { type: 'json_object' } }, 400, 'unsupported_parameter', 'response_format'],
-    ['a choice made for the agent', { tools: [TOOL], tool_choice: 'required' }, 400, 'unsupported_parameter', 'tool_choice'],
+    [
+      'a choice of some tools',
+      { tools: [TOOL], tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [] } },
+      400,
+      'unsupported_parameter',
+      'tool_choice',
+    ],
     ['a tool that is no function', { tools: [{ type: 'web_search' }] }, 400, 'unsupported_parameter', 'tools[0]'],
     [
       'a picture',
