@@ -150,7 +150,7 @@ export class Gateway implements Lifecycle {
         update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
-        acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
+        acceptAll: (...given) => this.#ingress.acceptAll(...given),
         document: (tenant, id) => this.#document(tenant, id),
         cancel: (tenant, id) => this.#dispatch.cancel(tenant, id),
         abilities: (tenant, name) => {
