@@ -41,6 +41,8 @@ export interface Ask {
   /** The client means to go on from here. */
   readonly isKept: boolean
   readonly turn: ClientTurn
+  /** Where the client says in what form it wants the answer. */
+  readonly formatAt: string
 }
 
 export type Stored = Exclude<Accepted, { status: 'conflict' | 'refused' }>

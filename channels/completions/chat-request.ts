@@ -58,6 +58,8 @@ const RULES: Rules = {
   },
 }
 
+const FORMAT = 'response_format'
+
 export interface ChatRequest {
   readonly ask: Ask
   readonly model: string
@@ -83,6 +85,7 @@ export function chatRequest(body: JsonValue | undefined, session: string | null)
       labels: labelsIn(given['metadata']),
       conversation: session === null ? { is: 'new' } : { is: 'named', name: session },
       isKept: true,
+      formatAt: FORMAT,
       turn: {
         messages: fresh,
         instructions,
@@ -91,7 +94,7 @@ export function chatRequest(body: JsonValue | undefined, session: string | null)
           given['tool_choice'],
           ({ function: named }) => (isJsonObject(named) ? named['name'] : undefined),
         ),
-        format: formatIn(given['response_format'], 'response_format', (format) => format['json_schema']),
+        format: formatIn(given['response_format'], FORMAT, (format) => format['json_schema']),
         maxOutputTokens: limitIn(given['max_completion_tokens'] ?? given['max_tokens'], 'max_completion_tokens'),
       },
     },

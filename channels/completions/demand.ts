@@ -8,16 +8,16 @@ import type { Ask } from './ask.ts'
 import { unsupported, wrong } from './read.ts'
 
 /** Throws for what cannot be had. An agent that is not there is told when it is asked. */
-export async function checkDemands(host: ChannelHost, tenant: string, { agent, turn: { choice, format } }: Ask): Promise<void> {
+export async function checkDemands(host: ChannelHost, tenant: string, { agent, formatAt, turn: { choice, format } }: Ask): Promise<void> {
   if (choice === 'auto' && format === null) return
   const abilities = host.abilities(tenant, agent)
   if (abilities === null) return
   if (choice !== 'auto' && !abilities.includes('forced-call'))
     throw unsupported('tool_choice', 'the models of this agent cannot be made to call: auto or none')
   if (format === null) return
-  if (!abilities.includes('json-schema')) throw unsupported('response_format', 'the models of this agent answer with text')
+  if (!abilities.includes('json-schema')) throw unsupported(formatAt, 'the models of this agent answer with text')
   const fault = await host.schemas.fault(format.schema)
-  if (fault !== null) throw wrong(`response_format/schema${fault.pointer.slice(1)}`, fault.detail)
+  if (fault !== null) throw wrong(`${formatAt}/schema${fault.pointer.slice(1)}`, fault.detail)
 }
 
 /** An answer that was cut, or refused, says so itself. */

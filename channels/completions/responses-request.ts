@@ -57,6 +57,8 @@ const RULES: Rules = {
   },
 }
 
+const FORMAT = 'text/format'
+
 export interface ResponsesRequest {
   readonly ask: Ask
   readonly isStream: boolean
@@ -94,6 +96,7 @@ export function responsesRequest(body: JsonValue | undefined): ResponsesRequest 
       labels,
       conversation: conversationOf(previous, given['conversation']),
       isKept,
+      formatAt: FORMAT,
       turn: {
         messages,
         instructions: [own ?? '', instructions].filter((text) => text !== '').join('\n\n'),
@@ -102,7 +105,7 @@ export function responsesRequest(body: JsonValue | undefined): ResponsesRequest 
           given['tool_choice'],
           ({ name }) => name,
         ),
-        format: formatIn(text['format'], 'text/format', (format) => format),
+        format: formatIn(text['format'], FORMAT, (format) => format),
         maxOutputTokens: limitIn(given['max_output_tokens'], 'max_output_tokens'),
       },
     },

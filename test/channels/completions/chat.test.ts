@@ -375,7 +375,7 @@ describe('chat completions', { timeout: 60_000 }, () => {
     const models = await client.models.list()
     assert.deepEqual(
       models.data.map(({ id }) => id).toSorted((a, b) => a.localeCompare(b)),
-      ['openclaw/main', 'openclaw/shared', 'openclaw/short'],
+      ['openclaw/echo', 'openclaw/main', 'openclaw/mixed', 'openclaw/shared', 'openclaw/short', 'openclaw/skilled'],
     )
     assert.equal((await client.models.retrieve('openclaw/main')).owned_by, 'openclaw')
     assert.equal((await apiError(client.models.retrieve('openclaw/nobody'))).status, 404)
