@@ -2,7 +2,8 @@
  * The port behind which every model stands: one request, one completion, text as it comes. What a provider's wire looks
  * like, how often it is asked and what it costs is told elsewhere (wires beside this file, router.ts, prices.ts).
  */
-import type { AnswerFormat, JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
+import { isWithinBounds } from '#contract'
+import type { AnswerFormat, Fault, JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
 
 export interface Model {
   /**
@@ -91,9 +92,16 @@ export const toolOf = (skill: SkillDescriptor): Tool => ({
 /** Arguments as a model wrote them; nothing at all means no arguments. */
 export function parseArguments(text: string): { readonly input: JsonValue; readonly fault: string | null } {
   if (text.trim() === '') return { input: {}, fault: null }
+  let input: JsonValue
   try {
-    return { input: JSON.parse(text) as JsonValue, fault: null }
+    input = JSON.parse(text) as JsonValue
   } catch {
     return { input: null, fault: 'the arguments are not valid JSON' }
   }
+  // They are kept, handed on and written out again: what cannot be ends a turn, whatever it has cost.
+  const faults: Fault[] = []
+  if (isWithinBounds(input, '', faults, MAX_ARGUMENT_MEMBERS)) return { input, fault: null }
+  return { input: null, fault: `the arguments are refused: ${faults[0]?.detail ?? ''}` }
 }
+
+const MAX_ARGUMENT_MEMBERS = 50_000

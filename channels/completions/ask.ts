@@ -15,7 +15,6 @@ import {
   newMessageId,
   readIdempotencyKey,
 } from '#contract'
-import { checkDemands } from './demand.ts'
 import type {
   Accepted,
   ChannelHost,
@@ -53,7 +52,6 @@ export const idAs = (prefix: string, message: string): string => prefix + messag
 export async function accept(host: ChannelHost, request: HttpRequest, ask: Ask): Promise<Stored> {
   const { principal, headers, body } = request
   if (principal === null) throw new DeniedError('Say who you are.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
-  await checkDemands(host, principal.tenant, ask)
   const now = host.clock.now()
   const namespace = namespaceOf(principal)
   const key = keyOf(headers['idempotency-key'])

@@ -9,7 +9,7 @@ import { accept, idAs } from './ask.ts'
 import type { Ask, Stored } from './ask.ts'
 import { ChatStream, chatCompletion } from './chat-answer.ts'
 import { chatRequest } from './chat-request.ts'
-import { heldTo } from './demand.ts'
+import { checkDemands, heldTo } from './demand.ts'
 import { follow } from './follow.ts'
 import type { Speech } from './follow.ts'
 import { nameIn } from './read.ts'
@@ -99,6 +99,7 @@ class CompletionsChannel implements Channel {
     const session = nameIn(request.headers['x-openclaw-session-key'], 'headers/x-openclaw-session-key')
     const { ask, model, isStream, hasUsage } = chatRequest(request.body, session)
     const host = this.#opened()
+    await checkDemands(host, tenantOf(request), ask)
     const accepted = await accept(host, request, ask)
     const id = idAs('chatcmpl-', accepted.envelope.id)
     const created = secondsOf(accepted)
@@ -113,6 +114,7 @@ class CompletionsChannel implements Channel {
   async #respond(request: HttpRequest): Promise<HttpReply> {
     const { ask, isStream, echo } = responsesRequest(request.body)
     const host = this.#opened()
+    await checkDemands(host, tenantOf(request), ask)
     const accepted = await accept(host, request, ask)
     const head = { id: idAs('resp_', accepted.envelope.id), createdAt: secondsOf(accepted), echo }
     return this.#answer(host, request, accepted, {

@@ -2,8 +2,8 @@
  * Reading of what both requests have in common: members, texts and their faults. What changes an answer and cannot be had is refused by name; what only
  * tunes it is the agent's own matter, and is passed over.
  */
-import { InvalidError, NotFoundError, isJsonObject } from '#contract'
-import type { AnswerFormat, ClientChoice, ClientTool, JsonObject, JsonValue, SkillCall } from '#contract'
+import { InvalidError, NotFoundError, isJsonObject, isWithinBounds } from '#contract'
+import type { AnswerFormat, ClientChoice, ClientTool, Fault, JsonObject, JsonValue, SkillCall } from '#contract'
 
 const PREFIX = 'openclaw/'
 export const MAX_MESSAGES = 5_000
@@ -78,8 +78,16 @@ export function callFrom({
 }): SkillCall {
   if (typeof id !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(id)) throw wrong(at, 'needs an id of 1 to 64 letters, digits, _ and -')
   if (typeof name !== 'string' || !NAME.test(name)) throw wrong(at, 'needs the name of a function')
+  const given = argumentsIn(input, at)
+  const faults: Fault[] = []
+  if (!isWithinBounds(given, '', faults)) throw wrong(at, `has arguments that are refused: ${faults[0]?.detail ?? ''}`)
+  return { id, skill: name, input: given }
+}
+
+function argumentsIn(input: JsonValue | undefined, at: string): JsonValue {
+  if (typeof input !== 'string' || input.trim() === '') return {}
   try {
-    return { id, skill: name, input: typeof input !== 'string' || input.trim() === '' ? {} : (JSON.parse(input) as JsonValue) }
+    return JSON.parse(input) as JsonValue
   } catch {
     throw wrong(at, 'needs arguments that are JSON')
   }

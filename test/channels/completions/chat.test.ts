@@ -320,6 +320,23 @@ describe('chat completions', { timeout: 60_000 }, () => {
       'invalid_value',
       'messages[0].tool_call_id',
     ],
+    ...(
+      [
+        ['nested without end', '['.repeat(200_000) + ']'.repeat(200_000)],
+        ['that poison objects', '{"a":{"__proto__":{"polluted":true}}}'],
+      ] as const
+    ).map(([what, given]): (typeof refusals)[number] => [
+      `a call with arguments ${what}`,
+      {
+        messages: [
+          { role: 'assistant', content: null, tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: given } }] },
+          { role: 'tool', tool_call_id: 'c', content: 'r' },
+        ],
+      },
+      400,
+      'invalid_value',
+      'messages[0].tool_calls[0]',
+    ]),
     ['words put into its mouth', { messages: [{ role: 'assistant', content: 'I' }] }, 400, 'invalid_value', 'messages'],
     ['a limit of nothing', { max_tokens: 0 }, 400, 'invalid_value', 'max_completion_tokens'],
   ]
@@ -331,6 +348,16 @@ describe('chat completions', { timeout: 60_000 }, () => {
       assert.ok(error.message.length > 10)
     })
   }
+
+  test('arguments of a model that are nested without end are told to it, and the turn goes on', async () => {
+    world.model.add(
+      { do: 'calls', calls: [{ name: 'get_weather', arguments: '['.repeat(100_000) + ']'.repeat(100_000) }] },
+      { do: 'text', text: 'never mind' },
+    )
+    const completion = await ask('dive', { tools: [TOOL] })
+    assert.equal(completion.choices[0]?.message.content, 'never mind')
+    assert.match(JSON.stringify(world.prompts().at(-1)), /arguments are refused: Nested more than 32 deep/)
+  })
 
   test('what only tunes a model is passed over', async () => {
     await ask('tuned', {
