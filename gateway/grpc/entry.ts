@@ -3,7 +3,7 @@
  * come. Strangers are only told how the gateway is and what it speaks, a few at a time from one address.
  */
 import type { Socket } from 'node:net'
-import type { Metadata, ServerInterceptor } from '@grpc/grpc-js'
+import type { Metadata, ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js'
 import type { Clock, Permission, Principal } from '#contract'
 import type { Caller } from '../http/call.ts'
 import type { Calls, Entered } from '../http/calls.ts'
@@ -15,7 +15,7 @@ import type { Wire } from './status.ts'
 
 /** What of the library is needed here. */
 export interface EntryWire extends Wire {
-  readonly ServerInterceptingCall: typeof import('@grpc/grpc-js').ServerInterceptingCall
+  readonly ServerInterceptingCall: typeof ServerInterceptingCall
 }
 
 /** A call that was let in. */

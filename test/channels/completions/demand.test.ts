@@ -100,7 +100,7 @@ describe('what is demanded of an answer', { timeout: 60_000 }, () => {
     })
     const error = await apiError(
       (async () => {
-        for await (const _chunk of stream);
+        for await (const _ of stream);
       })(),
     )
     assert.equal(error.code, 'answer_unfit')

@@ -1,7 +1,7 @@
 /** gRPC over TLS: the same certificates, the same clients as over HTTP, by the library's own client. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { copyFile, readFile } from 'node:fs/promises'
-import { connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -175,19 +175,14 @@ test('a certificate that expires on an open connection proves nothing any more',
 
 test('new files are taken while a stream is open: it goes on, and new connections get the new certificate', async (t) => {
   const { client, clientWith, by, authority, hub, grpc: server } = await given(t)
-  const serial = (): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const session = connectHttp2(`https://${server.address}`, { rejectUnauthorized: false })
-      session.once('connect', (_session, socket) => {
-        resolve(
-          'getPeerCertificate' in socket
-            ? String((socket as { getPeerCertificate(): { serialNumber: string } }).getPeerCertificate().serialNumber)
-            : '',
-        )
-        session.destroy()
-      })
-      session.once('error', reject)
-    })
+  const serial = async (): Promise<string> => {
+    const { port } = new URL(`https://${server.address}`)
+    const socket = connect({ port: Number(port), host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] })
+    await once(socket, 'secureConnect')
+    const { serialNumber } = socket.getPeerCertificate()
+    socket.destroy()
+    return serialNumber
+  }
   const stream = clientWith(by()).service.Subscribe({}, client.meta())
   const events = readAll(stream)
   await new Promise<void>((resolve) => stream.once('metadata', () => resolve()))
