@@ -4,10 +4,11 @@
  */
 import type { Socket } from 'node:net'
 import type { Metadata, ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js'
-import type { Clock, Permission, Principal } from '#contract'
+import type { Clock, Principal } from '#contract'
 import type { Caller } from '../http/call.ts'
 import type { Calls, Entered } from '../http/calls.ts'
 import { ProtocolError } from '../http/problem.ts'
+import type { Doors } from './door.ts'
 import type { Ends } from './listener.ts'
 import { forwardedFor, headersOf } from './metadata.ts'
 import { statusOf } from './status.ts'
@@ -27,9 +28,6 @@ export interface Entry {
   readonly entered: Entered | null
   readonly principal: Principal | null
 }
-
-/** Path of the method → who is let in: whoever may ask for a row, or has a permission. */
-export type Doors = ReadonlyMap<string, { readonly row: string } | { readonly permission: Permission }>
 
 export interface EntriesOptions {
   readonly calls: Calls

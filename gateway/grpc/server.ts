@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { Server, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
 import type { HealthImplementation } from 'grpc-health-check'
 import { ConflictError, NotFoundError } from '#contract'
-import type { Clock, DialogueRoute, Lifecycle, Log, Metrics, Permission } from '#contract'
+import type { Clock, DialogueRoute, Lifecycle, Log, Metrics } from '#contract'
 import type { Calls, Entered } from '../http/calls.ts'
 import { bracketed, checkBinding } from '../http/guard.ts'
 import { TlsFiles } from '../http/tls.ts'
@@ -15,8 +15,9 @@ import { chat } from './chat.ts'
 import type { ChatStream } from './chat.ts'
 import { SERVICE, loadDefinition, messageOf } from './definition.ts'
 import type { Read } from './definition.ts'
+import { doors } from './door.ts'
 import { Entries } from './entry.ts'
-import type { Doors, Entry } from './entry.ts'
+import type { Entry } from './entry.ts'
 import { GrpcListener } from './listener.ts'
 import { keyHeader } from './metadata.ts'
 import { methods, objectOf } from './method.ts'
@@ -234,16 +235,6 @@ interface Asking {
   readonly wire: Wire
   readonly method: Method
   readonly entry: Entry
-}
-
-const EVENTS = 'GET /v1/events/stream'
-
-function doors(dialogue: DialogueRoute | null): Doors {
-  const rows = Object.entries(methods).map(([name, { row }]) => [name, { row }] as const)
-  // Without a channel that holds conversations nobody is told so but who might hold one.
-  const permission: Permission = dialogue?.permission ?? 'messages:write'
-  const all = [...rows, ['Subscribe', { row: EVENTS }] as const, ['Chat', { permission }] as const]
-  return new Map(all.map(([name, door]) => [`/${SERVICE}/${name}`, door]))
 }
 
 function enteredBy({ entered }: Entry): Entered {
