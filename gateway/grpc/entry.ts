@@ -36,6 +36,7 @@ export interface EntriesOptions {
   readonly connectionOf: (ends: Ends) => Socket | null
 }
 
+const PROBES = '/grpc.health.v1.Health/'
 /** As long as a request over HTTP may take to arrive. */
 const ARRIVE_MS = 30_000
 /** Open at once from one address by those who gave no credential that holds. As for sockets. */
@@ -105,7 +106,7 @@ export class Entries {
   async #admit(path: string, caller: Caller, signal: AbortSignal): Promise<Pick<Entry, 'entered' | 'principal'>> {
     const { calls, doors } = this.#options
     const door = doors.get(path)
-    if (door === undefined) return { entered: null, principal: await calls.greet(caller) }
+    if (door === undefined) return { entered: null, principal: await calls.greet(caller, path.startsWith(PROBES)) }
     if ('row' in door) return { entered: await calls.enter(door.row, caller, signal), principal: null }
     return { entered: null, principal: await calls.admit(caller, door.permission) }
   }

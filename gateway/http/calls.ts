@@ -61,8 +61,13 @@ export class Calls {
     return admitted(proven, { permission, isGiven: caller.headers['authorization'] !== undefined, meter })
   }
 
-  /** Who asks for what is told to everybody; null: they did not say. Counts as one request, and rejects when that is too many. */
-  async greet(caller: Caller): Promise<Principal | null> {
+  /**
+   * Who asks for what is told to everybody; null: they did not say. Counts as one request, and rejects when that is too many; but no probe of a
+   * stranger does, because many may share the prober's address.
+   */
+  async greet(caller: Caller, isProbe: boolean): Promise<Principal | null> {
+    if (isProbe && caller.headers['authorization'] === undefined)
+      return this.#door.certified({ socket: caller.socket, headers: {} })?.principal ?? null
     return (await proveCaller(this.#door, caller, this.addressOf(caller)))?.principal ?? null
   }
 
@@ -81,6 +86,6 @@ export class Calls {
   }
 
   problem(error: unknown): Problem {
-    return problemOf(error, newRequestId())
+    return problemOf(error, newRequestId(), this.#door.redact)
   }
 }
