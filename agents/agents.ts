@@ -1,5 +1,5 @@
 /** The runner that the hub is given: commands first, then the loop, with the models the agent names or the default ones. */
-import type { AgentDefinition, AgentRunner, Clock, Ending, Log, Metrics, Turn } from '#contract'
+import type { Ability, AgentDefinition, AgentRunner, Clock, Ending, Log, Metrics, Turn } from '#contract'
 import { runCommand } from './command.ts'
 import { runTurn } from './loop.ts'
 import { chooseDefault, probeOllama, wantsProbe } from './models/choice.ts'
@@ -59,6 +59,11 @@ export class Agents implements AgentRunner {
 
   models(agent: AgentDefinition): readonly string[] {
     return agent.models.length > 0 ? agent.models : chooseDefault(this.#models, this.#options.env, this.#ollama)
+  }
+
+  abilities(agent: AgentDefinition): readonly Ability[] {
+    const [first = [], ...others] = this.models(agent).map((name) => this.#router.abilities(name))
+    return first.filter((ability) => others.every((each) => each.includes(ability)))
   }
 
   /** Other keys, addresses, prices and defaults, from the next call on. */

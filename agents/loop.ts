@@ -3,7 +3,7 @@
  * call another, so that a run after a crash recalls what is done and goes on from there. Nothing here depends on time or chance.
  */
 import { hash } from 'node:crypto'
-import type { ClientTurn, Ending, Message, SkillCall, Turn } from '#contract'
+import type { AnswerFormat, ClientChoice, ClientTurn, Ending, Message, SkillCall, Turn } from '#contract'
 import { FIRST_STEP, clientTurnOf, messagesOf, toolText } from '#contract'
 import { compact } from './compaction.ts'
 import { fit, named, paired, tokensOf, tokensOfText } from './context.ts'
@@ -41,7 +41,8 @@ export async function runTurn(turn: Turn, options: LoopOptions): Promise<Ending>
 async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promise<Ending> {
   const { limits } = turn.agent
   const given = turn.envelopes.flatMap((envelope) => clientTurnOf(envelope) ?? [])
-  const tools = toolsOf(turn, given)
+  const { choice = 'auto', format = null } = given.at(-1) ?? {}
+  const tools = toolsOf(turn, given, choice)
   const own = turn.agent.prompt.trim() === '' ? USUAL_PROMPT : turn.agent.prompt
   const system = [own, ...given.map(({ instructions }) => instructions)].filter((text) => text !== '').join('\n\n')
   const fixedTokens = tokensOfText(system) + tokensOfText(JSON.stringify(tools))
@@ -58,8 +59,9 @@ async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promi
   }
   for (let n = 1; ; n++) {
     turn.signal.throwIfAborted()
-    const isLast = n >= limits.maxSteps
-    const prompt = { system: isLast && n > 1 ? `${system}\n\n${LAST_CALL}` : system, tools, isLast, given }
+    // A call that is asked for ends the turn by itself, so the only step may be spent on it.
+    const isLast = n >= limits.maxSteps && (n > 1 || choice === 'auto')
+    const prompt = { system: isLast && n > 1 ? `${system}\n\n${LAST_CALL}` : system, tools, isLast, given, choice, format }
     const result = await think(turn, { ...options, n, memory, speech, prompt })
     memory.current.push(...result.messages)
     if (result.ending !== null) return result.ending
@@ -71,10 +73,13 @@ async function converse(turn: Turn, speech: Speech, options: LoopOptions): Promi
   }
 }
 
-/** The client's own come first: a call is never made here that the client means to make. */
-function toolsOf(turn: Turn, given: readonly ClientTurn[]): readonly Tool[] {
+/**
+ * The client's own come first: a call is never made here that the client means to make. Where it wants one to be made, the model is offered nothing
+ * beside them, or a skill would be taken for it.
+ */
+function toolsOf(turn: Turn, given: readonly ClientTurn[], choice: ClientChoice): readonly Tool[] {
   const tools = new Map<string, Tool>()
-  for (const tool of [...given.flatMap((each) => each.tools), ...turn.skills.map(toolOf)])
+  for (const tool of [...given.flatMap((each) => each.tools), ...(choice === 'auto' ? turn.skills.map(toolOf) : [])])
     if (!tools.has(tool.name)) tools.set(tool.name, tool)
   return [...tools.values()]
 }
@@ -115,6 +120,8 @@ interface Thought extends LoopOptions {
     readonly tools: Prompt['tools']
     readonly isLast: boolean
     readonly given: readonly ClientTurn[]
+    readonly choice: ClientChoice
+    readonly format: AnswerFormat | null
   }
 }
 
@@ -146,7 +153,8 @@ async function callModel(turn: Turn, thought: Thought): Promise<StepResult> {
           system: prompt.system,
           messages: messagesWith(joined.flatMap(messagesOf)),
           tools: prompt.tools,
-          toolChoice: prompt.isLast ? 'none' : 'auto',
+          toolChoice: prompt.isLast ? 'none' : prompt.choice,
+          ...(prompt.format !== null && { format: prompt.format }),
           maxOutputTokens: Math.min(turn.agent.limits.maxOutputTokens, ...prompt.given.flatMap((each) => each.maxOutputTokens ?? [])),
         },
         idempotencyKey,

@@ -152,6 +152,12 @@ export class Gateway implements Lifecycle {
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
         acceptAll: (...given) => this.#ingress.acceptAll(...given),
         document: (tenant, id) => this.#document(tenant, id),
+        cancel: (tenant, id) => this.#dispatch.cancel(tenant, id),
+        abilities: (tenant, name) => {
+          const agent = this.#roster.find(tenant, name)
+          return agent === null ? null : agents.abilities(agent)
+        },
+        schemas: skills.schemas,
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),
         onLine: (channel, isConnected, reason) =>

@@ -263,6 +263,7 @@ const withRunner = (skills: Skills, runner: SkillRunner): Skills => ({
   catalogue: skills.catalogue,
   runs: skills.runs,
   archives: skills.archives,
+  schemas: skills.schemas,
   start: () => skills.start(),
   drain: (ms) => skills.drain(ms),
   stop: () => skills.stop(),

@@ -9,6 +9,7 @@ import type {
   Log,
   Metrics,
   SandboxReport,
+  SchemaDesk,
   SkillArchives,
   SkillCatalogue,
   SkillRunner,
@@ -59,6 +60,7 @@ export class SkillSet implements Skills {
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
   readonly archives: SkillArchives
+  readonly schemas: SchemaDesk
   readonly #options: SkillSetOptions
   readonly #catalogue: Catalogue
   readonly #engine: Once<Engine>
@@ -97,6 +99,11 @@ export class SkillSet implements Skills {
     this.archives = {
       read: async (archive) => (await archivist()).read(archive),
       write: async (...skill) => (await archivist()).write(...skill),
+    }
+    const schemas = once(async () => new (await import('./descriptor/schema-desk.ts')).Schemas())
+    this.schemas = {
+      fault: async (schema) => (await schemas()).fault(schema),
+      check: async (schema, value) => (await schemas()).check(schema, value),
     }
   }
 

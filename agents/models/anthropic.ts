@@ -12,6 +12,7 @@ import type { AnswerReader, Wire } from './wire.ts'
 
 export const anthropic: Wire = {
   path: 'messages',
+  abilities: ['forced-call'],
   headers: (apiKey) => ({ 'anthropic-version': '2023-06-01', ...(apiKey === null ? {} : { 'x-api-key': apiKey }) }),
   encode,
   read: (request, onText) => new MessageReader(request.name, onText),
@@ -30,7 +31,7 @@ function encode(request: ModelRequest): string {
       ? {}
       : {
           tools: request.tools.map((tool) => ({ name: tool.name, description: tool.description, input_schema: tool.inputs })),
-          tool_choice: { type: request.toolChoice },
+          tool_choice: choiceOf(request.toolChoice),
         }),
   })
 }
@@ -38,6 +39,11 @@ function encode(request: ModelRequest): string {
 interface Entry {
   readonly role: 'user' | 'assistant'
   readonly content: JsonObject[]
+}
+
+function choiceOf(choice: ModelRequest['toolChoice']): JsonObject {
+  if (choice === 'required') return { type: 'any' }
+  return typeof choice === 'string' ? { type: choice } : { type: 'tool', name: choice.tool }
 }
 
 /** Results of tools must all stand in the one user entry after their calls, so entries of one side are joined. */

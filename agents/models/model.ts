@@ -2,7 +2,8 @@
  * The port behind which every model stands: one request, one completion, text as it comes. What a provider's wire looks
  * like, how often it is asked and what it costs is told elsewhere (wires beside this file, router.ts, prices.ts).
  */
-import type { JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
+import { isWithinBounds } from '#contract'
+import type { AnswerFormat, Fault, JsonObject, JsonValue, Message, SkillDescriptor } from '#contract'
 
 export interface Model {
   /**
@@ -19,8 +20,10 @@ export interface Prompt {
   /** Paired: each call is followed by its answers. No two tools of one name. */
   readonly messages: readonly Message[]
   readonly tools: readonly Tool[]
-  /** none: the tools are told, because the messages speak of them, but must not be called. */
-  readonly toolChoice: 'auto' | 'none'
+  /** none: the tools are told, because the messages speak of them, but must not be called. required: one of them, `tool`: that one must be. */
+  readonly toolChoice: 'auto' | 'none' | 'required' | { readonly tool: string }
+  /** In what form the text has to be; without one: in any. */
+  readonly format?: AnswerFormat
   readonly maxOutputTokens: number
 }
 
@@ -89,9 +92,16 @@ export const toolOf = (skill: SkillDescriptor): Tool => ({
 /** Arguments as a model wrote them; nothing at all means no arguments. */
 export function parseArguments(text: string): { readonly input: JsonValue; readonly fault: string | null } {
   if (text.trim() === '') return { input: {}, fault: null }
+  let input: JsonValue
   try {
-    return { input: JSON.parse(text) as JsonValue, fault: null }
+    input = JSON.parse(text) as JsonValue
   } catch {
     return { input: null, fault: 'the arguments are not valid JSON' }
   }
+  // They are kept, handed on and written out again: what cannot be ends a turn, whatever it has cost.
+  const faults: Fault[] = []
+  if (isWithinBounds(input, '', faults, MAX_ARGUMENT_MEMBERS)) return { input, fault: null }
+  return { input: null, fault: `the arguments are refused: ${faults[0]?.detail ?? ''}` }
 }
+
+const MAX_ARGUMENT_MEMBERS = 50_000

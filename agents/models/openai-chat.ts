@@ -6,11 +6,12 @@ import type { JsonObject, JsonValue, Message } from '#contract'
 import { faultOfEvent } from './fault.ts'
 import { NO_TOKENS, parseArguments, toolName } from './model.ts'
 import type { Completion, ModelRequest, Tokens } from './model.ts'
-import { countAt, listAt, objectAt, parseObject, textAt, truncated } from './wire.ts'
+import { countAt, formatOf, listAt, objectAt, parseObject, textAt, truncated } from './wire.ts'
 import type { AnswerReader, Wire } from './wire.ts'
 
 export const openaiChat: Wire = {
   path: 'chat/completions',
+  abilities: ['forced-call', 'json-schema'],
   headers: (apiKey) => (apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
   encode,
   read: (_request, onText) => new ChatReader(onText),
@@ -35,8 +36,18 @@ function encode(request: ModelRequest, baseUrl: URL): string {
             type: 'function',
             function: { name: tool.name, description: tool.description, parameters: tool.inputs },
           })),
+          ...choiceOf(request.toolChoice),
         }),
+    ...(request.format !== undefined && {
+      response_format: { type: 'json_schema', json_schema: formatOf(request.format) },
+    }),
   })
+}
+
+/** Left out where the model may choose: servers that know nothing of it are many. */
+function choiceOf(choice: ModelRequest['toolChoice']): JsonObject {
+  if (choice === 'auto' || choice === 'none') return {}
+  return { tool_choice: choice === 'required' ? choice : { type: 'function', function: { name: choice.tool } } }
 }
 
 function encodeMessage(message: Message): JsonValue {

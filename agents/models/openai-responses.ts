@@ -6,11 +6,12 @@ import type { JsonObject, JsonValue } from '#contract'
 import { faultOfEvent } from './fault.ts'
 import { NO_TOKENS, parseArguments, toolName } from './model.ts'
 import type { Completion, ModelCall, ModelRequest, Tokens } from './model.ts'
-import { countAt, listAt, objectAt, parseObject, piecesOf, Places, textAt, truncated } from './wire.ts'
+import { countAt, formatOf, listAt, objectAt, parseObject, piecesOf, Places, textAt, truncated } from './wire.ts'
 import type { AnswerReader, Piece, Wire } from './wire.ts'
 
 export const openaiResponses: Wire = {
   path: 'responses',
+  abilities: ['forced-call', 'json-schema'],
   headers: (apiKey) => (apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
   encode,
   read: (request, onText) => new ResponseReader(request.name, onText),
@@ -38,8 +39,9 @@ function encode(request: ModelRequest): string {
             parameters: tool.inputs,
             strict: false,
           })),
-          tool_choice: request.toolChoice,
+          tool_choice: typeof request.toolChoice === 'string' ? request.toolChoice : { type: 'function', name: request.toolChoice.tool },
         }),
+    ...(request.format !== undefined && { text: { format: { type: 'json_schema', ...formatOf(request.format) } } }),
   })
 }
 

@@ -2,7 +2,7 @@
  * Gets one completion out of a chain of models. The only retry loop for model calls in the process: clients make one
  * attempt, the loop above repeats nothing. Time and chance are passed in.
  */
-import type { Clock, Log, Metrics, Usage } from '#contract'
+import type { Ability, Clock, Log, Metrics, Usage } from '#contract'
 import { Breaker } from './breaker.ts'
 import { BuiltinModel } from './builtin.ts'
 import { endpointOf, isLocal, splitName } from './config.ts'
@@ -101,6 +101,12 @@ export class Router {
       faults.push(result)
     }
     throw exhausted(faults)
+  }
+
+  /** What that model can be held to. */
+  abilities(name: string): readonly Ability[] {
+    const endpoint = endpointOf(this.#config, this.#options.env, splitName(name).provider)
+    return endpoint === null || endpoint === 'builtin' ? [] : endpoint.wire.abilities
   }
 
   /** From the next call on. Calls under way end as they began; a provider that is told something else is tried at once. */

@@ -3,13 +3,15 @@
  * http.ts. One file beside this one per wire, one line in config.ts.
  */
 import { isJsonObject } from '#contract'
-import type { JsonObject, JsonValue, Message, SkillCall } from '#contract'
+import type { Ability, AnswerFormat, JsonObject, JsonValue, Message, SkillCall } from '#contract'
 import { ModelFault } from './fault.ts'
 import type { Completion, ModelRequest } from './model.ts'
 
 export interface Wire {
   /** Below the provider's base URL. */
   readonly path: string
+  /** What it has words for. */
+  readonly abilities: readonly Ability[]
   /** What proves who we are, and other fixed headers. */
   headers(apiKey: string | null): { readonly [name: string]: string }
   /** The request's body, asking for a stream. */
@@ -47,6 +49,14 @@ export const objectAt = (value: JsonValue | undefined): JsonObject => (isJsonObj
 export const listAt = (value: JsonValue | undefined): readonly JsonValue[] => (Array.isArray(value) ? value : NONE)
 export const textAt = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '')
 export const countAt = (value: JsonValue | undefined): number => (typeof value === 'number' && value > 0 ? Math.floor(value) : 0)
+
+/** As both of OpenAI's wires write it. */
+export const formatOf = ({ name, description, schema, isStrict }: AnswerFormat): JsonObject => ({
+  name,
+  ...(description !== null && { description }),
+  schema,
+  ...(isStrict !== null && { strict: isStrict }),
+})
 
 /**
  * An assistant's entry in the order in which its model made it. What is its model's own (`own`) stands in `Message.extra`

@@ -40,6 +40,8 @@ export interface Ask {
   /** The client means to go on from here. */
   readonly isKept: boolean
   readonly turn: ClientTurn
+  /** Where the client says in what form it wants the answer. */
+  readonly formatAt: string
 }
 
 export type Stored = Exclude<Accepted, { status: 'conflict' | 'refused' }>
@@ -87,6 +89,8 @@ function metadataOf(
     instructions: turn.instructions,
     tools: turn.tools.map((tool) => ({ ...tool })),
     maxOutputTokens: turn.maxOutputTokens,
+    ...(turn.choice !== 'auto' && { choice: turn.choice }),
+    ...(turn.format !== null && { format: { ...turn.format } }),
   }
   return {
     session_id: peer,

@@ -2,7 +2,21 @@
 import { isJsonObject } from '#contract'
 import type { JsonValue, Message } from '#contract'
 import type { Ask } from './ask.ts'
-import { MAX_MESSAGES, agentOf, callFrom, flagIn, labelsIn, limitIn, membersOf, nameIn, offered, textIn, toolsFrom, wrong } from './read.ts'
+import {
+  MAX_MESSAGES,
+  agentOf,
+  callFrom,
+  flagIn,
+  formatIn,
+  labelsIn,
+  limitIn,
+  membersOf,
+  nameIn,
+  offered,
+  textIn,
+  toolsFrom,
+  wrong,
+} from './read.ts'
 import type { Rules } from './read.ts'
 
 const RULES: Rules = {
@@ -13,6 +27,7 @@ const RULES: Rules = {
     'stream_options',
     'tools',
     'tool_choice',
+    'response_format',
     'max_tokens',
     'max_completion_tokens',
     'user',
@@ -37,12 +52,13 @@ const RULES: Rules = {
     n: { values: [1], why: 'one answer is given' },
     logprobs: { values: [false], why: 'they are not known' },
     parallel_tool_calls: { values: [true], why: 'the agent may make several calls at once' },
-    response_format: { values: [{ type: 'text' }], why: 'agents answer with text' },
     modalities: { values: [['text']], why: 'agents answer with text' },
     stop: { values: [[]], why: 'the agent says when it has ended' },
     logit_bias: { values: [{}], why: 'the agent chooses its words' },
   },
 }
+
+const FORMAT = 'response_format'
 
 export interface ChatRequest {
   readonly ask: Ask
@@ -69,13 +85,16 @@ export function chatRequest(body: JsonValue | undefined, session: string | null)
       labels: labelsIn(given['metadata']),
       conversation: session === null ? { is: 'new' } : { is: 'named', name: session },
       isKept: true,
+      formatAt: FORMAT,
       turn: {
         messages: fresh,
         instructions,
-        tools: offered(
+        ...offered(
           toolsFrom(given['tools'], (tool) => tool['function']),
           given['tool_choice'],
+          ({ function: named }) => (isJsonObject(named) ? named['name'] : undefined),
         ),
+        format: formatIn(given['response_format'], FORMAT, (format) => format['json_schema']),
         maxOutputTokens: limitIn(given['max_completion_tokens'] ?? given['max_tokens'], 'max_completion_tokens'),
       },
     },

@@ -6,9 +6,10 @@ import type { Capabilities, Channel, ChannelHost, ChannelKind, EventSink, HttpRe
 import { answerOf, failureReply, notNow } from './answer.ts'
 import type { Answer, Failed } from './answer.ts'
 import { accept, idAs } from './ask.ts'
-import type { Stored } from './ask.ts'
+import type { Ask, Stored } from './ask.ts'
 import { ChatStream, chatCompletion } from './chat-answer.ts'
 import { chatRequest } from './chat-request.ts'
+import { checkDemands, heldTo } from './demand.ts'
 import { follow } from './follow.ts'
 import type { Speech } from './follow.ts'
 import { nameIn } from './read.ts'
@@ -23,6 +24,7 @@ export const completions: ChannelKind = {
 
 /** How one of the two forms tells an answer. */
 interface Form {
+  readonly ask: Ask
   readonly isStream: boolean
   whole(answer: Answer): JsonObject
   stream(sink: EventSink): Teller
@@ -97,10 +99,12 @@ class CompletionsChannel implements Channel {
     const session = nameIn(request.headers['x-openclaw-session-key'], 'headers/x-openclaw-session-key')
     const { ask, model, isStream, hasUsage } = chatRequest(request.body, session)
     const host = this.#opened()
+    await checkDemands(host, tenantOf(request), ask)
     const accepted = await accept(host, request, ask)
     const id = idAs('chatcmpl-', accepted.envelope.id)
     const created = secondsOf(accepted)
     return this.#answer(host, request, accepted, {
+      ask,
       isStream,
       whole: (answer) => chatCompletion({ id, model, created }, answer),
       stream: (sink) => new ChatStream(sink, { id, model, created, hasUsage }),
@@ -110,9 +114,11 @@ class CompletionsChannel implements Channel {
   async #respond(request: HttpRequest): Promise<HttpReply> {
     const { ask, isStream, echo } = responsesRequest(request.body)
     const host = this.#opened()
+    await checkDemands(host, tenantOf(request), ask)
     const accepted = await accept(host, request, ask)
     const head = { id: idAs('resp_', accepted.envelope.id), createdAt: secondsOf(accepted), echo }
     return this.#answer(host, request, accepted, {
+      ask,
       isStream,
       whole: (answer) => responseOf(head, answer),
       stream: (sink) => new ResponseStream(sink, head),
@@ -122,8 +128,11 @@ class CompletionsChannel implements Channel {
   async #answer(host: ChannelHost, request: HttpRequest, accepted: Stored, form: Form): Promise<HttpReply> {
     if (form.isStream) return { status: 200, events: (sink) => this.#tell(host, request, { sink, accepted, form }) }
     const { document } = await this.#waited(request.signal, (signal) => follow(host, { accepted, tenant: tenantOf(request), signal }))
-    if (document === null) throw notNow(this.#name)
-    const answer = answerOf(document)
+    if (document === null) {
+      await this.#left(host, request, accepted)
+      throw notNow(this.#name)
+    }
+    const answer = await answered(host, form.ask, document)
     if ('status' in answer) return failureReply(answer, accepted.envelope.id)
     const headers = {
       'x-openclaw-message': accepted.envelope.id,
@@ -144,7 +153,17 @@ class CompletionsChannel implements Channel {
       follow(host, { accepted, tenant: tenantOf(request), signal, onText }),
     )
     // Whoever is still there was sent away by our own stop: an end without an end says that there is more.
-    if (document !== null) teller.end(answerOf(document), speech)
+    if (document !== null) teller.end(await answered(host, form.ask, document), speech)
+    else await this.#left(host, request, accepted)
+  }
+
+  /**
+   * The client went away, and not we. Who gave a key has said that they may come back for the answer, and one key is one turn for ever: it goes on. To
+   * all others it could never be told.
+   */
+  async #left(host: ChannelHost, request: HttpRequest, { envelope }: Stored): Promise<void> {
+    if (this.#host === null || request.headers['idempotency-key'] !== undefined) return
+    await host.cancel(tenantOf(request), envelope.id)
   }
 
   async #waited<Result>(gone: AbortSignal, run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -161,6 +180,11 @@ class CompletionsChannel implements Channel {
     if (this.#host !== null && !this.#isPaused) return this.#host
     throw notNow(this.#name)
   }
+}
+
+async function answered(host: ChannelHost, { turn }: Ask, document: JsonObject): Promise<Answer | Failed> {
+  const answer = answerOf(document)
+  return 'status' in answer ? answer : heldTo(host, turn, answer)
 }
 
 /** Whose the conversation is; `accept` has seen to it that somebody asked. */

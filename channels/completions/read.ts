@@ -2,8 +2,8 @@
  * Reading of what both requests have in common: members, texts and their faults. What changes an answer and cannot be had is refused by name; what only
  * tunes it is the agent's own matter, and is passed over.
  */
-import { InvalidError, NotFoundError, isJsonObject } from '#contract'
-import type { ClientTool, JsonObject, JsonValue, SkillCall } from '#contract'
+import { InvalidError, NotFoundError, isJsonObject, isWithinBounds } from '#contract'
+import type { AnswerFormat, ClientChoice, ClientTool, Fault, JsonObject, JsonValue, SkillCall } from '#contract'
 
 const PREFIX = 'openclaw/'
 export const MAX_MESSAGES = 5_000
@@ -15,7 +15,7 @@ export const wrong = (param: string, detail: string): InvalidError =>
     faults: [{ pointer: `#/${param}`, detail }],
   })
 
-const unsupported = (param: string, detail: string): InvalidError =>
+export const unsupported = (param: string, detail: string): InvalidError =>
   new InvalidError(`${param.replaceAll('/', '.')} is not supported here: ${detail}`, {
     code: 'UNSUPPORTED_PARAMETER',
     faults: [{ pointer: `#/${param}`, detail }],
@@ -78,8 +78,16 @@ export function callFrom({
 }): SkillCall {
   if (typeof id !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(id)) throw wrong(at, 'needs an id of 1 to 64 letters, digits, _ and -')
   if (typeof name !== 'string' || !NAME.test(name)) throw wrong(at, 'needs the name of a function')
+  const given = argumentsIn(input, at)
+  const faults: Fault[] = []
+  if (!isWithinBounds(given, '', faults)) throw wrong(at, `has arguments that are refused: ${faults[0]?.detail ?? ''}`)
+  return { id, skill: name, input: given }
+}
+
+function argumentsIn(input: JsonValue | undefined, at: string): JsonValue {
+  if (typeof input !== 'string' || input.trim() === '') return {}
   try {
-    return { id, skill: name, input: typeof input !== 'string' || input.trim() === '' ? {} : (JSON.parse(input) as JsonValue) }
+    return JSON.parse(input) as JsonValue
   } catch {
     throw wrong(at, 'needs arguments that are JSON')
   }
@@ -109,11 +117,39 @@ export function toolsFrom(tools: JsonValue | undefined, functionOf: (tool: JsonO
   })
 }
 
-/** none: the client's tools are not offered in this turn. */
-export function offered(tools: readonly ClientTool[], choice: JsonValue | undefined): readonly ClientTool[] {
-  if (choice === undefined || choice === 'auto') return tools
-  if (choice === 'none') return []
-  throw unsupported('tool_choice', 'the agent chooses: auto or none')
+/** What is offered of the client's tools, and what of it has to be called. `nameOf`: where in a choice the name of a function stands. */
+export function offered(
+  tools: readonly ClientTool[],
+  choice: JsonValue | undefined,
+  nameOf: (choice: JsonObject) => JsonValue | undefined,
+): { readonly tools: readonly ClientTool[]; readonly choice: ClientChoice } {
+  if (choice === undefined || choice === 'auto') return { tools, choice: 'auto' }
+  if (choice === 'none') return { tools: [], choice: 'auto' }
+  if (choice === 'required' && tools.length > 0) return { tools, choice }
+  if (choice === 'required') throw wrong('tool_choice', 'needs tools that can be called')
+  const name = isJsonObject(choice) && choice['type'] === 'function' ? nameOf(choice) : undefined
+  if (typeof name !== 'string') throw unsupported('tool_choice', 'it may be auto, none, required or a function')
+  if (!tools.some((tool) => tool.name === name)) throw wrong('tool_choice', 'must name one of the tools')
+  return { tools, choice: { tool: name } }
+}
+
+/** `format`: what names the form of the answer; `schemaOf`: where in it the schema and its name stand. */
+export function formatIn(
+  format: JsonValue | undefined,
+  at: string,
+  schemaOf: (format: JsonObject) => JsonValue | undefined,
+): AnswerFormat | null {
+  if (format === undefined || format === null) return null
+  const type = isJsonObject(format) ? format['type'] : undefined
+  if (type === 'text') return null
+  if (!isJsonObject(format) || type !== 'json_schema') throw unsupported(at, 'it may be text or json_schema')
+  const given = schemaOf(format)
+  const { name, description = null, schema, strict = null } = isJsonObject(given) ? given : {}
+  if (typeof name !== 'string' || !NAME.test(name)) throw wrong(at, 'needs a name of 1 to 64 letters, digits, _ and -')
+  if (!isJsonObject(schema)) throw wrong(at, 'needs a schema')
+  if (strict !== null && typeof strict !== 'boolean') throw wrong(at, 'may be strict: true or false')
+  if (description !== null && typeof description !== 'string') throw wrong(at, 'may have a description, which is text')
+  return { name, description, schema, isStrict: strict }
 }
 
 export function flagIn(body: JsonObject, name: string): boolean {

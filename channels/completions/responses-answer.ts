@@ -29,7 +29,6 @@ export function responseOf(head: ResponseHead, answer: Answer | Failed | null, t
     temperature: null,
     top_p: null,
     truncation: 'disabled',
-    text: { format: { type: 'text' } },
     usage: isAnswer ? usageOf(answer) : null,
   }
 }

@@ -2,7 +2,21 @@
 import { isJsonObject } from '#contract'
 import type { JsonObject, JsonValue, Message } from '#contract'
 import type { Ask } from './ask.ts'
-import { MAX_MESSAGES, agentOf, callFrom, flagIn, labelsIn, limitIn, membersOf, nameIn, offered, textIn, toolsFrom, wrong } from './read.ts'
+import {
+  MAX_MESSAGES,
+  agentOf,
+  callFrom,
+  flagIn,
+  formatIn,
+  labelsIn,
+  limitIn,
+  membersOf,
+  nameIn,
+  offered,
+  textIn,
+  toolsFrom,
+  wrong,
+} from './read.ts'
 import type { Rules } from './read.ts'
 
 const RULES: Rules = {
@@ -13,6 +27,7 @@ const RULES: Rules = {
     'stream',
     'tools',
     'tool_choice',
+    'text',
     'max_output_tokens',
     'user',
     'metadata',
@@ -36,12 +51,13 @@ const RULES: Rules = {
   only: {
     background: { values: [false], why: 'send it with an Idempotency-Key, and ask again with the same' },
     parallel_tool_calls: { values: [true], why: 'the agent may make several calls at once' },
-    text: { values: [{}, { format: { type: 'text' } }], why: 'agents answer with text' },
     prompt: { values: [], why: 'the agent has its own' },
     max_tool_calls: { values: [], why: 'the limits of the agent hold' },
     context_management: { values: [], why: 'the agent sees to its memory' },
   },
 }
+
+const FORMAT = 'text/format'
 
 export interface ResponsesRequest {
   readonly ask: Ask
@@ -56,6 +72,7 @@ export function responsesRequest(body: JsonValue | undefined): ResponsesRequest 
   const { messages, instructions } = said(given['input'], nameIn(given['user'], 'user'))
   const own = given['instructions']
   if (own !== undefined && typeof own !== 'string') throw wrong('instructions', 'must be text')
+  const text = textOptions(given['text'])
   const isKept = given['store'] === undefined || flagIn(given, 'store')
   const labels = labelsIn(given['metadata'])
   const previous = nameIn(given['previous_response_id'], 'previous_response_id')
@@ -68,6 +85,7 @@ export function responsesRequest(body: JsonValue | undefined): ResponsesRequest 
       previous_response_id: previous,
       tools: given['tools'] ?? [],
       tool_choice: given['tool_choice'] ?? 'auto',
+      text: { format: text['format'] ?? { type: 'text' } },
       metadata: labels,
       store: isKept,
       user: given['user'] ?? null,
@@ -78,17 +96,29 @@ export function responsesRequest(body: JsonValue | undefined): ResponsesRequest 
       labels,
       conversation: conversationOf(previous, given['conversation']),
       isKept,
+      formatAt: FORMAT,
       turn: {
         messages,
         instructions: [own ?? '', instructions].filter((text) => text !== '').join('\n\n'),
-        tools: offered(
+        ...offered(
           toolsFrom(given['tools'], (tool) => tool),
           given['tool_choice'],
+          ({ name }) => name,
         ),
+        format: formatIn(text['format'], FORMAT, (format) => format),
         maxOutputTokens: limitIn(given['max_output_tokens'], 'max_output_tokens'),
       },
     },
   }
+}
+
+/** How long it should be is the agent's matter. */
+function textOptions(text: JsonValue | undefined): JsonObject {
+  if (text === undefined) return {}
+  if (!isJsonObject(text)) throw wrong('text', 'must be an object')
+  for (const name of Object.keys(text))
+    if (name !== 'format' && name !== 'verbosity') throw wrong(`text/${name.slice(0, 64)}`, 'is not a known parameter')
+  return text
 }
 
 function conversationOf(previous: string | null, conversation: JsonValue | undefined): Ask['conversation'] {

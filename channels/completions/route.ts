@@ -9,7 +9,14 @@ const tools: JsonObject = {
   maxItems: 128,
   description: 'Functions that the client runs.',
 }
-const choice: JsonObject = { enum: ['auto', 'none', null] }
+const choice: JsonObject = {
+  type: ['string', 'object', 'null'],
+  description: 'auto, none, required, or one function. The last two where the models of the agent can be held to it.',
+}
+const format: JsonObject = {
+  type: ['object', 'null'],
+  description: 'Text, or JSON of a schema where the models of the agent can be held to it; an answer that does not fit is an error.',
+}
 const labels: JsonObject = { type: ['object', 'null'], additionalProperties: { type: 'string' }, maxProperties: 16 }
 const flag: JsonObject = { type: ['boolean', 'null'] }
 const count: JsonObject = { type: ['integer', 'null'], minimum: 1 }
@@ -51,6 +58,7 @@ export const chatRoute: Omit<Route, 'handle'> = {
       stream_options: { type: ['object', 'null'] },
       tools,
       tool_choice: choice,
+      response_format: format,
       max_tokens: count,
       max_completion_tokens: count,
       user: text,
@@ -81,6 +89,7 @@ export const responsesRoute: Omit<Route, 'handle'> = {
       stream: flag,
       tools,
       tool_choice: choice,
+      text: format,
       max_output_tokens: count,
       user: text,
       metadata: labels,

@@ -155,10 +155,15 @@ export interface Turn {
   skill(call: SkillCall): Promise<SkillOutcome>
 }
 
+/** What not every model can be held to: calling a tool (`ClientTurn.choice`), answering in JSON of a schema (`ClientTurn.format`). */
+export type Ability = 'forced-call' | 'json-schema'
+
 export interface AgentRunner {
   /** Runs one turn to its end. Rejects as `StepSpec.run` does. An ending given with a step must be returned too. */
   run(turn: Turn): Promise<Ending>
   /** What stands behind an agent, for `GET /v1/agents` and the start-up block, e.g. `builtin/echo`. */
   models(agent: AgentDefinition): readonly string[]
+  /** Of all models that may answer for it. */
+  abilities(agent: AgentDefinition): readonly Ability[]
   stop(): Promise<void>
 }

@@ -3,6 +3,7 @@
  * and describes itself, its markup included. No retries, no sleeping, no splitting, no access rules, no sessions: those
  * live once, in the hub.
  */
+import type { Ability } from './agent.ts'
 import type { Dialect } from './dialect.ts'
 import type { Envelope, JsonObject, JsonValue, MediaRef, Metadata, Payload } from './envelope.ts'
 import type { FlowFeed } from './feed.ts'
@@ -10,6 +11,7 @@ import type { DeliveryId, MessageId } from './ids.ts'
 import type { Failure, ReplyView } from './message.ts'
 import type { DialogueRoute, Route, UpgradeRoute } from './route.ts'
 import type { Clock, Log, Metrics } from './runtime.ts'
+import type { SchemaDesk } from './schema-desk.ts'
 
 export interface Channel {
   readonly capabilities: Capabilities
@@ -75,6 +77,14 @@ export interface ChannelHost {
   replies(lane: string, afterSeq: number, limit: number): Promise<readonly ReplyView[]>
   /** What the API shows of a message, with its replies and steps; null: the tenant has no such message. */
   document(tenant: string, id: MessageId): Promise<JsonObject | null>
+  /**
+   * Whoever handed that message in is gone and cannot come back for the answer. Unless somebody else waits for it, its turn ends before another model
+   * or skill is called, or never begins: the message is done then, with the reason `CANCELLED`. A crash before that forgets it, and the message is answered.
+   */
+  cancel(tenant: string, id: MessageId): Promise<void>
+  /** What the models of an agent can be held to; null: the tenant has no such agent. */
+  abilities(tenant: string, agent: string): readonly Ability[] | null
+  readonly schemas: SchemaDesk
   status(state: ChannelState, reason?: string): void
   /** Resolves after the time to let pass before the `attempt`th reconnect (from 1): full jitter, 1 s doubled up to 60 s. Rejects when aborted. */
   backoff(attempt: number, signal: AbortSignal): Promise<void>

@@ -15,6 +15,22 @@ export interface ClientTurn {
   readonly tools: readonly ClientTool[]
   /** Fewer than the agent may write; null: as the agent may. */
   readonly maxOutputTokens: number | null
+  /** auto: the agent decides. Else the model has to call one of the client's tools, or that one, and is offered no others. */
+  readonly choice: ClientChoice
+  /** In what form the words of the answer have to be; null: in any. */
+  readonly format: AnswerFormat | null
+}
+
+export type ClientChoice = 'auto' | 'required' | { readonly tool: string }
+
+/** JSON that fits a schema. What promises it to the client checks it: models are asked, and may fail. */
+export interface AnswerFormat {
+  /** `[A-Za-z0-9_-]{1,64}` */
+  readonly name: string
+  readonly description: string | null
+  readonly schema: JsonObject
+  /** Whether the model may only say what fits; null: as its provider does when nothing is said. */
+  readonly isStrict: boolean | null
 }
 
 export interface ClientTool {
@@ -31,14 +47,23 @@ export const CLIENT_TURN = 'client_turn'
 export function clientTurnOf({ metadata }: Pick<Envelope, 'metadata'>): ClientTurn | null {
   const value = metadata[CLIENT_TURN]
   if (!isJsonObject(value)) return null
-  const { messages, instructions, tools, maxOutputTokens } = value
+  const { messages, instructions, tools, maxOutputTokens, choice, format } = value
   return {
     messages: listOf(messages).map(messageOf),
     instructions: textOf(instructions),
     tools: listOf(tools).map(toolOf),
     maxOutputTokens: typeof maxOutputTokens === 'number' ? maxOutputTokens : null,
+    choice: isJsonObject(choice) ? { tool: textOf(choice['tool']) } : choice === 'required' ? choice : 'auto',
+    format: isJsonObject(format) ? formatOf(format) : null,
   }
 }
+
+const formatOf = ({ name, description, schema, isStrict }: JsonObject): AnswerFormat => ({
+  name: textOf(name),
+  description: typeof description === 'string' ? description : null,
+  schema: isJsonObject(schema) ? schema : {},
+  isStrict: typeof isStrict === 'boolean' ? isStrict : null,
+})
 
 /** What an envelope adds to the memory of its session. */
 export function messagesOf(envelope: Envelope): readonly Message[] {

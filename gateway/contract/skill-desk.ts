@@ -2,6 +2,7 @@
 import type { JsonObject, JsonValue } from './envelope.ts'
 import type { RunId } from './ids.ts'
 import type { Lifecycle } from './runtime.ts'
+import type { SchemaDesk } from './schema-desk.ts'
 import type { SkillDescriptor, SkillEvent, SkillLanguage, SkillOutcome, SkillRunner } from './skill.ts'
 import type { RunRecord } from './store/runs.ts'
 import type { SkillRecord, SkillTrack } from './store/skills.ts'
@@ -12,6 +13,8 @@ export interface Skills extends Lifecycle {
   readonly catalogue: SkillCatalogue
   readonly runs: SkillRuns
   readonly archives: SkillArchives
+  /** What holds schemas of authors holds those of others too. */
+  readonly schemas: SchemaDesk
   /** What isolates skills here, and what does not. */
   runtime(): Promise<readonly SandboxReport[]>
   /** Takes up no more runs of the API and lets those under way end within the bound; the runner goes on for turns that end. */

@@ -8,8 +8,7 @@ import type { HttpRequest } from '#contract'
 
 const TAKEN = /^(?:authorization|idempotency-key|traceparent|x-(?!forwarded|real-)[a-z0-9_.-]+)$/
 
-/** `key`: an idempotency key that stood in the message. */
-export function headersOf(metadata: Metadata, key?: string): HttpRequest['headers'] {
+export function headersOf(metadata: Metadata): HttpRequest['headers'] {
   const headers: { [name: string]: string } = {}
   for (const name of Object.keys(metadata.getMap())) {
     if (!TAKEN.test(name) || name.endsWith('-bin')) continue
@@ -17,16 +16,21 @@ export function headersOf(metadata: Metadata, key?: string): HttpRequest['header
     const [value] = metadata.get(name)
     if (typeof value === 'string') headers[name] = value
   }
-  if (key === undefined || key === '') return headers
-  const given = headers['idempotency-key']
-  if (given !== undefined && given !== key) throw mismatch()
-  return { ...headers, 'idempotency-key': key }
+  return headers
 }
 
-/** `127.0.0.1:4711`, `[::1]:4711`, maybe with `ipv4:` before it. */
-export const addressOf = (peer: string): string => {
-  const [, six, four] = /(?:\[([^\]]+)\]|(\d+\.\d+\.\d+\.\d+)):\d+$/.exec(peer) ?? []
-  return (six ?? four ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+/** What stood in the message beside the metadata. */
+export function keyHeader(metadata: Metadata, key: string | undefined): HttpRequest['headers'] {
+  if (key === undefined || key === '') return {}
+  const [given] = metadata.get('idempotency-key')
+  if (given !== undefined && given !== key) throw mismatch()
+  return { 'idempotency-key': key }
+}
+
+/** What proxies wrote; no handler sees it. */
+export function forwardedFor(metadata: Metadata): string | undefined {
+  const [value] = metadata.get('x-forwarded-for')
+  return typeof value === 'string' ? value : undefined
 }
 
 const mismatch = (): InvalidError =>

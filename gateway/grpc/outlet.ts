@@ -1,33 +1,47 @@
 /**
  * The server's side of one stream: writes in order, counts what the client has not read, and ends once. A client that does not read is dropped at
- * 1 MiB instead of filling the memory; it comes back and says what it saw last.
+ * 1 MiB instead of filling the memory; it comes back and says what it saw last. Whoever does not even read that it is over loses the connection.
  */
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js'
 import { UnavailableError } from '#contract'
+import type { Clock } from '#contract'
 import type { Problem } from '../http/problem.ts'
 import { statusOf } from './status.ts'
 import type { Wire } from './status.ts'
 
 type Stream = ServerWritableStream<unknown, object> | ServerDuplexStream<unknown, object>
 
+/** What an outlet needs of where it stands. */
+export interface OutletParts {
+  readonly wire: Wire
+  readonly problem: (error: unknown) => Problem
+  readonly clock: Clock
+  /** Ends the connection, with all streams on it. */
+  readonly cut: () => void
+}
+
 const FULL_BYTES = 262_144
 const MAX_UNREAD_BYTES = 1_048_576
+/** How long what was written may stay unread when it is over: it would be kept for as long as the connection stays open. */
+const LINGER_MS = 30_000
 
 export class Outlet {
   readonly signal: AbortSignal
   readonly #stream: Stream
-  readonly #wire: Wire
-  readonly #problem: (error: unknown) => Problem
+  readonly #parts: OutletParts
   readonly #abort = new AbortController()
   #unreadBytes = 0
+  #cancelTimer = (): void => undefined
 
-  constructor(stream: Stream, wire: Wire, problem: (error: unknown) => Problem) {
+  constructor(stream: Stream, parts: OutletParts) {
     this.#stream = stream
-    this.#wire = wire
-    this.#problem = problem
+    this.#parts = parts
     this.signal = this.#abort.signal
-    // Also at the deadline: the library cancels then.
-    stream.on('cancelled', () => this.#abort.abort())
+    // Also at the deadline, and when the last of it was read: the library cancels then.
+    stream.on('cancelled', () => {
+      this.#cancelTimer()
+      this.#abort.abort()
+    })
     stream.on('error', () => this.#abort.abort())
   }
 
@@ -58,12 +72,18 @@ export class Outlet {
   end(): void {
     if (this.signal.aborted) return
     this.#abort.abort()
+    this.#linger()
     this.#stream.end()
   }
 
   fail(error: unknown): void {
     if (this.signal.aborted) return
     this.#abort.abort()
-    this.#stream.emit('error', statusOf(this.#wire, this.#problem(error)))
+    this.#linger()
+    this.#stream.emit('error', statusOf(this.#parts.wire, this.#parts.problem(error)))
+  }
+
+  #linger(): void {
+    if (this.#unreadBytes > 0) this.#cancelTimer = this.#parts.clock.after(LINGER_MS, this.#parts.cut)
   }
 }

@@ -2,17 +2,24 @@
  * gRPC ingress: listens, and hands calls to the rows of the route table. Loaded only where it is configured. Who may do what, what is
  * kept and what goes wrong is decided where HTTP decides it (`gateway/http/`).
  */
+import type { Socket } from 'node:net'
 import type { Server, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
 import type { HealthImplementation } from 'grpc-health-check'
-import { ConflictError, NotFoundError, describeError } from '#contract'
-import type { Clock, DialogueRoute, HttpRequest, Lifecycle, Log, Metrics } from '#contract'
-import type { Calls } from '../http/calls.ts'
+import { ConflictError, NotFoundError } from '#contract'
+import type { Clock, DialogueRoute, Lifecycle, Log, Metrics } from '#contract'
+import type { Calls, Entered } from '../http/calls.ts'
 import { bracketed, checkBinding } from '../http/guard.ts'
+import { TlsFiles } from '../http/tls.ts'
+import type { TlsSettings } from '../http/tls.ts'
 import { chat } from './chat.ts'
 import type { ChatStream } from './chat.ts'
 import { SERVICE, loadDefinition, messageOf } from './definition.ts'
 import type { Read } from './definition.ts'
-import { addressOf, headersOf } from './metadata.ts'
+import { doors } from './door.ts'
+import { Entries } from './entry.ts'
+import type { Entry } from './entry.ts'
+import { GrpcListener } from './listener.ts'
+import { keyHeader } from './metadata.ts'
 import { methods, objectOf } from './method.ts'
 import type { Method } from './method.ts'
 import { Outlet } from './outlet.ts'
@@ -26,7 +33,10 @@ export interface GrpcServerOptions {
   readonly port: number
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecure: boolean
+  /** As HTTP has it; null: in the clear. */
+  readonly tls: TlsSettings | null
   readonly maxMessageBytes: number
+  readonly maxConnections: number
   readonly calls: Calls
   /** The conversation that a channel lends; null: there is no Chat. */
   readonly dialogue: DialogueRoute | null
@@ -40,11 +50,15 @@ export interface GrpcServerOptions {
 interface Running {
   readonly server: Server
   readonly health: HealthImplementation
+  readonly listener: GrpcListener
+  readonly keys: TlsFiles | null
   readonly port: number
 }
 
 /** Of one connection. */
 const MAX_STREAMS = 100
+/** Beyond that a connection begins no more calls until what it was answered is read. */
+const MAX_SESSION_MEGABYTES = 64
 /** A whole message of the store may be an answer. */
 const MAX_ANSWER_BYTES = 16_777_216
 const KEEP_ALIVE_MS = 30_000
@@ -75,8 +89,10 @@ export class GrpcServer implements Lifecycle {
 
   async start(): Promise<void> {
     if (this.#running !== null) return
-    const { host, port, insecure, maxMessageBytes } = this.#options
-    checkBinding(host, insecure, 'grpc.host')
+    const { host, port, insecure, tls, maxMessageBytes, maxConnections, calls, clock, log } = this.#options
+    checkBinding(host, insecure || tls !== null, 'grpc.host')
+    const keys = tls === null ? null : new TlsFiles({ settings: tls, clock, log: log.child({ listener: 'grpc' }) })
+    const secured = (await keys?.read()) ?? null
     const [grpc, definition, { ReflectionService }, { HealthImplementation, protoPath }, { load }] = await Promise.all([
       import('@grpc/grpc-js'),
       loadDefinition(),
@@ -84,7 +100,10 @@ export class GrpcServer implements Lifecycle {
       import('grpc-health-check'),
       import('@grpc/proto-loader'),
     ])
+    const entries = new Entries({ calls, doors: doors(this.#options.dialogue), clock, connectionOf: (ends) => listener.connectionOf(ends) })
     const server = new grpc.Server({
+      interceptors: [entries.interceptor(grpc)],
+      'grpc-node.max_session_memory': MAX_SESSION_MEGABYTES,
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': MAX_ANSWER_BYTES,
       'grpc.max_concurrent_streams': MAX_STREAMS,
@@ -93,13 +112,17 @@ export class GrpcServer implements Lifecycle {
       // Not without channelz: then the library (1.14) does not know its connections, and cannot cut them at the end.
       'grpc.max_connection_idle_ms': IDLE_MS,
     })
-    server.addService(definition.service, this.#handlers(grpc))
+    server.addService(definition.service, this.#handlers(grpc, entries))
     const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' })
     health.addToServer(server)
     new ReflectionService({ ...definition.package, ...(await load(protoPath)) }).addToServer(server)
-    // The one place where TLS will come in.
-    const bound = await bind(server, `${bracketed(host)}:${port}`, grpc.ServerCredentials.createInsecure())
-    this.#running = { server, health, port: bound }
+    // To the library every connection is a plain one: TLS was spoken before.
+    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+    const onConnection = (socket: Socket): void => injector.injectConnection(socket)
+    const listener = new GrpcListener({ host, port, tls: secured, maxConnections, onConnection })
+    const bound = await listener.listen()
+    keys?.watch((context) => listener.replace(context))
+    this.#running = { server, health, listener, keys, port: bound }
     this.#isStopping = false
   }
 
@@ -112,47 +135,41 @@ export class GrpcServer implements Lifecycle {
     return this.#stopped
   }
 
-  async #close({ server, health }: Running): Promise<void> {
+  async #close({ server, health, listener, keys }: Running): Promise<void> {
     this.#isStopping = true
+    keys?.stop()
     for (const service of ['', SERVICE]) health.setStatus(service, 'NOT_SERVING')
     for (const each of this.#chats) each.fail(drained())
     const closed = Promise.withResolvers<void>()
+    listener.close()
     server.tryShutdown(() => closed.resolve())
     const cancel = this.#options.clock.after(this.#options.stopMs ?? STOP_MS, () => {
       server.forceShutdown()
+      listener.destroyAll()
       closed.resolve()
     })
     await closed.promise
     cancel()
   }
 
-  #handlers(wire: Wire): Parameters<Server['addService']>[1] {
+  #handlers(wire: Wire, entries: Entries): Parameters<Server['addService']>[1] {
     const unary = Object.entries(methods).map(([name, method]) => [
       name,
-      (call: ServerUnaryCall<Read, object>, answer: sendUnaryData<object>) => void this.#answer(wire, method, call, answer),
+      (call: ServerUnaryCall<Read, object>, answer: sendUnaryData<object>) =>
+        void this.#answer({ wire, method, entry: entries.of(call.metadata) }, call, answer),
     ])
     return {
       ...Object.fromEntries(unary),
-      Subscribe: (stream: ServerWritableStream<Read, object>) => void this.#subscribe(wire, stream),
-      Chat: (stream: ChatStream) => void this.#chat(wire, stream),
+      Subscribe: (stream: ServerWritableStream<Read, object>) => void this.#subscribe(wire, entries.of(stream.metadata), stream),
+      Chat: (stream: ChatStream) => this.#chat(wire, entries.of(stream.metadata), stream),
     }
   }
 
-  async #answer(wire: Wire, method: Method, call: ServerUnaryCall<Read, object>, answer: sendUnaryData<object>): Promise<void> {
-    const gone = new AbortController()
-    // Also at the deadline: the library cancels then.
-    call.on('cancelled', () => gone.abort(new Error('The client went away.')))
+  async #answer({ wire, method, entry }: Asking, call: ServerUnaryCall<Read, object>, answer: sendUnaryData<object>): Promise<void> {
     try {
       this.#checkOpen()
       const { key, ...asked } = method.ask(messageOf(call.request))
-      const headers = headersOf(call.metadata, key)
-      const { reply } = await this.#options.calls.call({
-        row: method.row,
-        headers,
-        ...asked,
-        ip: addressOf(call.getPeer()),
-        signal: gone.signal,
-      })
+      const { reply } = await enteredBy(entry).call({ headers: keyHeader(call.metadata, key), ...asked })
       if (!('body' in reply) || reply.status >= 400) throw new Error(`${method.row} answered in a form that gRPC has none for.`)
       const metadata = new wire.Metadata()
       for (const name of ['idempotency-replayed'] as const) {
@@ -165,17 +182,12 @@ export class GrpcServer implements Lifecycle {
     }
   }
 
-  async #subscribe(wire: Wire, stream: ServerWritableStream<Read, object>): Promise<void> {
-    const { calls } = this.#options
-    const outlet = new Outlet(stream, wire, (error) => calls.problem(error))
+  async #subscribe(wire: Wire, entry: Entry, stream: ServerWritableStream<Read, object>): Promise<void> {
+    const outlet = this.#outlet(wire, entry, stream)
     try {
       this.#checkOpen()
-      const message = messageOf(stream.request)
-      const headers: HttpRequest['headers'] = {
-        ...headersOf(stream.metadata),
-        ...(message['_after'] !== undefined && { 'last-event-id': String(message['after']) }),
-      }
-      const answered = await calls.call({ row: 'GET /v1/events/stream', headers, ip: addressOf(stream.getPeer()), signal: outlet.signal })
+      const { after, _after: isGiven } = messageOf(stream.request)
+      const answered = await enteredBy(entry).call(isGiven === undefined ? {} : { headers: { 'last-event-id': String(after) } })
       if (!outlet.isOpen) return
       const told = answered.stream(new Subscription(outlet, () => this.#isStopping))
       // From now on nothing is missed, and the client can see that.
@@ -186,14 +198,13 @@ export class GrpcServer implements Lifecycle {
     }
   }
 
-  async #chat(wire: Wire, stream: ChatStream): Promise<void> {
+  #chat(wire: Wire, entry: Entry, stream: ChatStream): void {
     const { calls, dialogue: route } = this.#options
-    const outlet = new Outlet(stream, wire, (error) => calls.problem(error))
+    const outlet = this.#outlet(wire, entry, stream)
     try {
       this.#checkOpen()
-      if (route === null) throw new NotFoundError('No channel here holds conversations.', { code: 'NOT_FOUND' })
-      const principal = await calls.admit({ headers: headersOf(stream.metadata), ip: addressOf(stream.getPeer()) }, route.permission)
-      if (!outlet.isOpen) return
+      const { principal } = entry
+      if (route === null || principal === null) throw new NotFoundError('No channel here holds conversations.', { code: 'NOT_FOUND' })
       chat(stream, outlet, { route, principal, waitOf: () => calls.waitOf(principal) })
       const forget = calls.onEnd(principal, () => outlet.fail(ended()))
       this.#chats.add(outlet)
@@ -210,26 +221,23 @@ export class GrpcServer implements Lifecycle {
     }
   }
 
+  #outlet(wire: Wire, { socket }: Entry, stream: ConstructorParameters<typeof Outlet>[0]): Outlet {
+    const { calls, clock } = this.#options
+    return new Outlet(stream, { wire, problem: (error) => calls.problem(error), clock, cut: () => socket.destroy() })
+  }
+
   #checkOpen(): void {
     if (this.#isStopping) throw drained()
   }
 }
 
-function bind(server: Server, address: string, credentials: Parameters<Server['bindAsync']>[1]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error === null) resolve(port)
-      else {
-        reject(
-          new ConflictError(
-            `Cannot listen for gRPC on ${address}: ${describeError(error).message}. Set \`grpc.port\` to another (0: any free one).`,
-            {
-              code: 'LISTEN_FAILED',
-              cause: error,
-            },
-          ),
-        )
-      }
-    })
-  })
+interface Asking {
+  readonly wire: Wire
+  readonly method: Method
+  readonly entry: Entry
+}
+
+function enteredBy({ entered }: Entry): Entered {
+  if (entered === null) throw new Error('This method is no row of the table.')
+  return entered
 }

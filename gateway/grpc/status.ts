@@ -13,13 +13,28 @@ export interface Wire {
 
 export function statusOf(wire: Wire, { status, headers, body }: Problem): ServiceError {
   const code = typeof body['code'] === 'string' ? body['code'] : 'INTERNAL'
-  const details = typeof body['detail'] === 'string' ? body['detail'] : ''
+  const details = shortened(typeof body['detail'] === 'string' ? body['detail'] : '')
   const metadata = new wire.Metadata()
   metadata.set('openclaw-code', code)
-  metadata.set('openclaw-problem-bin', Buffer.from(JSON.stringify(body)))
+  metadata.set('openclaw-problem-bin', documentOf(body, details))
   const retryAfter = headers['retry-after']
   if (retryAfter !== undefined) metadata.set('retry-after', retryAfter)
   return Object.assign(new Error(details), { code: codeOf(wire.status, status, code), details, metadata })
+}
+
+/** Clients end a connection, with all that is on it, for trailers of more than 8 KiB. */
+const MAX_DETAILS = 300
+const MAX_DOCUMENT_BYTES = 4_096
+
+/** The library percent-encodes it, and throws for half a character: in a place where nobody could catch that. */
+const shortened = (detail: string): string => (detail.length > MAX_DETAILS ? `${detail.slice(0, MAX_DETAILS)}…` : detail).toWellFormed()
+
+/** Whole where it fits; else without the list of faults. */
+function documentOf(body: Problem['body'], detail: string): Buffer {
+  const whole = Buffer.from(JSON.stringify(body))
+  if (whole.byteLength <= MAX_DOCUMENT_BYTES) return whole
+  const { errors: _tooMany, ...rest } = body
+  return Buffer.from(JSON.stringify({ ...rest, detail }))
 }
 
 function codeOf(codes: Wire['status'], status: number, code: string): status {

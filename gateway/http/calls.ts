@@ -5,12 +5,18 @@
 import { NotFoundError } from '#contract'
 import type { EventSink, HttpReply, Permission, Principal } from '#contract'
 import { Call } from './call.ts'
-import type { Asked } from './call.ts'
-import { admitted, proveBearer, runStream } from './endpoint.ts'
+import type { Asked, Caller } from './call.ts'
+import { admitted, proveCaller, runStream } from './endpoint.ts'
 import type { Door, Endpoint, OpenStream } from './endpoint.ts'
 import { newRequestId } from './exchange.ts'
 import { problemOf } from './problem.ts'
 import type { Problem } from './problem.ts'
+
+/** Somebody who may ask for one row. */
+export interface Entered {
+  /** Rejects with what `problem` can read. */
+  call(asked: Asked): Promise<Answered>
+}
 
 export interface Answered {
   readonly reply: HttpReply
@@ -27,27 +33,46 @@ export class Calls {
     this.#door = door
   }
 
-  /** Rejects with what `problem` can read. */
-  async call(asked: Asked): Promise<Answered> {
-    const endpoint = this.#endpoints.get(asked.row)
+  /** Lets in whoever may ask for that row (`POST /v1/messages`), before anything of what they ask is read; counts as one request. Rejects for all others. */
+  async enter(row: string, caller: Caller, signal: AbortSignal): Promise<Entered> {
+    const endpoint = this.#endpoints.get(row)
     if (endpoint === undefined) throw new NotFoundError('This gateway has nothing of the kind.', { code: 'NOT_FOUND' })
-    const call = new Call(asked)
-    const reply = await endpoint.call(call)
+    const call = new Call(caller, { ip: this.addressOf(caller), signal })
+    await endpoint.enter(call)
     return {
-      reply,
-      stream: async (sink) => {
-        const events: (to: EventSink) => Promise<void> = 'events' in reply ? reply.events : () => Promise.resolve()
-        await runStream(this.#door, call.principal, events, () => sink)
+      call: async (asked) => {
+        call.ask(asked)
+        const reply = await endpoint.call(call)
+        return {
+          reply,
+          stream: async (sink) => {
+            const events: (to: EventSink) => Promise<void> = 'events' in reply ? reply.events : () => Promise.resolve()
+            await runStream(this.#door, call.principal, events, () => sink)
+          },
+        }
       },
     }
   }
 
   /** Who may hold a conversation that is no single request. Rejects for all others. */
-  async admit({ headers, ip }: Pick<Asked, 'headers' | 'ip'>, permission: Permission): Promise<Principal> {
+  async admit(caller: Caller, permission: Permission): Promise<Principal> {
     const { meter } = this.#door
-    const { authorization } = headers
-    const proven = await proveBearer(this.#door, ip, authorization)
-    return admitted(proven, { permission, isGiven: authorization !== undefined, meter })
+    const proven = await proveCaller(this.#door, caller, this.addressOf(caller))
+    return admitted(proven, { permission, isGiven: caller.headers['authorization'] !== undefined, meter })
+  }
+
+  /**
+   * Who asks for what is told to everybody; null: they did not say. Counts as one request, and rejects when that is too many; but no probe of a
+   * stranger does, because many may share the prober's address.
+   */
+  async greet(caller: Caller, isProbe: boolean): Promise<Principal | null> {
+    if (isProbe && caller.headers['authorization'] === undefined)
+      return this.#door.certified({ socket: caller.socket, headers: {} })?.principal ?? null
+    return (await proveCaller(this.#door, caller, this.addressOf(caller)))?.principal ?? null
+  }
+
+  addressOf({ socket, forwardedFor }: Caller): string {
+    return this.#door.addresses.of({ socket, headers: { 'x-forwarded-for': forwardedFor } })
   }
 
   /** Calls `gone` once when the credential ends, until the returned function is called. */

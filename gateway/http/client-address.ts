@@ -2,9 +2,16 @@
  * Where a request comes from. The socket says it, unless a proxy that the operator named stands between: then the last address in
  * `X-Forwarded-For` that no such proxy has. What anybody else writes there is a claim and counts for nothing.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { BlockList, isIP } from 'node:net'
+import type { Socket } from 'node:net'
 import { InvalidError } from '#contract'
+
+/** A request, or what stands for one at another door. */
+export interface Connected {
+  readonly socket: Socket
+  readonly headers: IncomingHttpHeaders
+}
 
 export class ClientAddresses {
   readonly #proxies = new BlockList()
@@ -30,7 +37,7 @@ export class ClientAddresses {
   }
 
   /** '': the connection is gone. */
-  of(request: IncomingMessage): string {
+  of(request: Connected): string {
     const peer = plain(request.socket.remoteAddress ?? '')
     if (!this.#hasProxies || !this.#isProxy(peer)) return peer
     // Several header lines are one list (RFC 9110 §5.3), and Node has joined them.

@@ -22,8 +22,8 @@ import type {
 import { deniedDeed, isAudited } from './audited.ts'
 import { beginStream, writeBytes, writeEmpty, writeProblem, writeText } from './answer.ts'
 import { ClientGone, checkBodyHeaders, checkBounds, hasBody, parseJson, readBody } from './body.ts'
-import type { Call } from './call.ts'
-import type { ClientAddresses } from './client-address.ts'
+import type { Call, Caller } from './call.ts'
+import type { ClientAddresses, Connected } from './client-address.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { EventStream } from './event-stream.ts'
 import { Exchange } from './exchange.ts'
@@ -45,7 +45,7 @@ export interface Door {
   readonly addresses: ClientAddresses
   readonly credentials: Credentials
   /** Who the connection's own certificate proves. */
-  certified(request: IncomingMessage): Proven | null
+  certified(request: Connected): Proven | null
   readonly schemas: Schemas
   readonly kept: KeptAnswers
   readonly audit: AuditDesk
@@ -115,15 +115,24 @@ export class Endpoint {
   }
 
   /**
-   * The same for whoever did not come over HTTP. There is no page that could be tricked, so Host, Origin and cookie are no matter; throws what HTTP answers
-   * as a problem. Events that are the answer are for the caller to run, by `stream`.
+   * The same for whoever did not come over HTTP, in two halves. First who it is, before anything of what they ask is read. There is no page that could be
+   * tricked, so Host, Origin and cookie are no matter; throws what HTTP answers as a problem.
    */
-  async call(call: Call): Promise<HttpReply> {
-    const { permission } = this.route
+  async enter(call: Call): Promise<void> {
     try {
+      const { permission } = this.route
       if (permission === 'signed') throw new NotFoundError('This is reached over HTTP only.', { code: 'NOT_FOUND' })
-      const { authorization } = call.headers
-      call.principal = this.#admit(permission, await proveBearer(this.#door, call.ip, authorization), call, { authorization })
+      const proven = await proveCaller(this.#door, call.caller, call.ip)
+      call.principal = this.#admit(permission, proven, call, { authorization: call.headers['authorization'] })
+    } catch (error) {
+      this.#record(call, problemOf(error, call.id).status, error)
+      throw error
+    }
+  }
+
+  /** Then what they ask. Events that are the answer are for the caller to run, by `stream`. */
+  async call(call: Call): Promise<HttpReply> {
+    try {
       const query = await this.#queryOf(call.asked)
       if (query !== null) call.query = query
       if (call.given !== undefined) checkBounds(call.given, this.route.maxMembers)
@@ -290,15 +299,19 @@ function counted(
   return limits.stranger(ip)
 }
 
-/** Who a bearer token proves, looked at and counted as every request is. */
-export async function proveBearer(door: Door, ip: string, authorization: string | undefined): Promise<Proven | null> {
+/** Who stands before another door, looked at and counted as every request is. */
+export async function proveCaller(door: Door, caller: Caller, ip: string): Promise<Proven | null> {
+  const { authorization } = caller.headers
   const by = authorization === undefined ? null : 'bearer'
-  const headers = { authorization }
-  if (by !== null) door.limits.checkLock(ip, by, headers)
-  const proven = await door.credentials.prove(headers)
+  if (by !== null) door.limits.checkLock(ip, by, { authorization, 'x-forwarded-for': caller.forwardedFor })
+  const proven = await provenBy(door, caller)
   counted(door, { ip, proven, by })
   return proven
 }
+
+/** A token that is given counts alone, also where it is worth less than the connection's certificate. */
+const provenBy = (door: Door, { headers: { authorization }, socket }: Caller): Proven | null | Promise<Proven | null> =>
+  authorization === undefined ? door.certified({ socket, headers: {} }) : door.credentials.prove({ authorization })
 
 export interface Asking {
   readonly permission: Permission

@@ -10,7 +10,7 @@ import type { Clock, KeyId, Lifecycle, Log, Metrics, Route, UpgradeRoute } from 
 import { buildApp } from './app.ts'
 import { Certificates, type CertificateClient } from './certificate.ts'
 import { Calls } from './calls.ts'
-import { ClientAddresses } from './client-address.ts'
+import { ClientAddresses, type Connected } from './client-address.ts'
 import { ConsoleFiles } from './console-files.ts'
 import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
@@ -212,7 +212,7 @@ export class HttpServer implements Lifecycle {
       failures: meter.authFailures,
     })
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
-    const certified = ({ socket, headers }: IncomingMessage): Proven | null => {
+    const certified = ({ socket, headers }: Connected): Proven | null => {
       // A browser shows it by itself, as it sends the cookie.
       const proven = isForeignPage(headers) ? null : certificates.prove(socket)
       // A connection can outlive its certificate, which TLS looked at once.

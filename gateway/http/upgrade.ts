@@ -12,7 +12,7 @@ import type { Credentials, Proven } from './credentials.ts'
 import { requestIdOf } from './exchange.ts'
 import type { Guard } from './guard.ts'
 import { networkOf } from './client-address.ts'
-import type { ClientAddresses } from './client-address.ts'
+import type { ClientAddresses, Connected } from './client-address.ts'
 import type { Limits } from './limits.ts'
 import type { Meter } from './meter.ts'
 import { problemOf } from './problem.ts'
@@ -28,7 +28,7 @@ export interface UpgradeOptions {
   readonly limits: Limits
   readonly addresses: ClientAddresses
   /** Who the connection's own certificate proves. */
-  readonly certified: (request: IncomingMessage) => Proven | null
+  readonly certified: (request: Connected) => Proven | null
 }
 
 export class Upgrades {

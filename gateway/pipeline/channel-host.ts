@@ -35,6 +35,9 @@ export interface HostParts {
   /** For what platforms say of a failure. */
   readonly redact: Redact
   readonly document: (tenant: string, id: MessageId) => Promise<JsonObject | null>
+  readonly cancel: ChannelHost['cancel']
+  readonly abilities: ChannelHost['abilities']
+  readonly schemas: ChannelHost['schemas']
 }
 
 export interface Hosted {
@@ -45,7 +48,7 @@ export interface Hosted {
 }
 
 export function hostOf(hosted: Hosted, parts: HostParts, status: (state: ChannelState, reason: string | null) => void): ChannelHost {
-  const { store, feed, clock, log, metrics, accept, acceptAll, update, document, fetch, random, redact } = parts
+  const { store, feed, clock, log, metrics, accept, acceptAll, update, document, cancel, abilities, schemas, fetch, random, redact } = parts
   const { name } = hosted
   return {
     name,
@@ -73,6 +76,9 @@ export function hostOf(hosted: Hosted, parts: HostParts, status: (state: Channel
     backoff: (attempt, signal) => pause(clock, backoffMs(RECONNECT, attempt, random), signal),
     fetch,
     document,
+    cancel,
+    abilities,
+    schemas,
     readState: (key) => store.channelState.read(name, key),
     writeState: (changes) => store.channelState.write(name, changes),
     replies: (lane, afterSeq, limit) => store.inbox.repliesOfLane(name, lane, afterSeq, limit),

@@ -14,7 +14,20 @@ import {
   newTurnId,
   traceFields,
 } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, JsonObject, Log, Metrics, Redact, SessionKey, Tracer } from '#contract'
+import type {
+  AgentDefinition,
+  AgentRunner,
+  ClaimedTurn,
+  Failure,
+  JsonObject,
+  Log,
+  MessageId,
+  Metrics,
+  Redact,
+  SessionKey,
+  Tracer,
+} from '#contract'
+import { Forsaken } from './forsaken.ts'
 import { Allowances } from './allowance.ts'
 import type { Wait } from './allowance.ts'
 import { Lanes } from './lanes.ts'
@@ -57,7 +70,7 @@ const MAX_CRASHES = 3
 
 /** Why a running turn was stopped by us. */
 class Stop extends Error {
-  readonly why: 'interrupt' | 'drain' | 'deadline' | 'fenced'
+  readonly why: 'interrupt' | 'cancelled' | 'drain' | 'deadline' | 'fenced'
   constructor(why: Stop['why']) {
     super(`The turn was stopped: ${why}.`)
     this.why = why
@@ -87,6 +100,7 @@ export class Dispatch {
   readonly #metrics: TurnMetrics
   readonly #typing: Typing
   readonly #allowances = new Allowances()
+  readonly #forsaken = new Forsaken()
 
   constructor(parts: DispatchParts, options: DispatchOptions) {
     this.#parts = parts
@@ -157,6 +171,17 @@ export class Dispatch {
   ready(session: SessionKey, agent: AgentDefinition): void {
     if (agent.queue.mode === 'interrupt') this.#running.get(session)?.stop.abort(new Stop('interrupt'))
     this.#lanes.hint(session, agentKey(agent))
+  }
+
+  /** Whoever asked for this is gone. A turn that is about it and others goes on; one that waits or has not begun ends when it is claimed. */
+  async cancel(tenant: string, id: MessageId): Promise<void> {
+    const { feed, store } = this.#parts
+    if (feed.isAwaited(id)) return
+    this.#forsaken.add(id)
+    const message = await store.inbox.get(tenant, id)
+    if (message === null || message.status === 'done' || message.status === 'dead' || feed.isAwaited(id)) return this.#forsaken.delete(id)
+    for (const { turn, stop } of this.#running.values())
+      if (turn.taken.some((each) => each.id === id) && this.#forsaken.holdsAll(turn.taken)) stop.abort(new Stop('cancelled'))
   }
 
   async #work(session: SessionKey, key: string): Promise<boolean> {
@@ -253,6 +278,7 @@ export class Dispatch {
     if (claimed.resumed) turn.say(null)
     const stopTyping = this.#typing.begin({ ...turn.destination, maxMs: agent.limits.turnTimeoutMs })
     try {
+      if (this.#forsaken.holdsAll(turn.taken)) throw new Stop('cancelled')
       await turn.finish(await agents.run(turn))
       if (turn.waitingUntil === null)
         this.#metrics.done(turn, { startedAt, now: clock.now(), isCollected: channels.isCollected(turn.destination.channel) })
@@ -266,6 +292,7 @@ export class Dispatch {
       cancelDeadline()
       this.#parts.pressure.ended()
       this.#running.delete(claimed.session)
+      if (turn.ended !== null) for (const { id } of turn.taken) this.#forsaken.delete(id)
       this.#metrics.duration.observe((clock.now() - startedAt) / 1_000, [agent.name])
       const due = turn.ended === null ? null : turn.waitingUntil
       if (due !== null) this.#lookout.wake(due)
@@ -281,8 +308,11 @@ export class Dispatch {
       log.warn({ turn: turn.id }, 'Somebody else owns the session by now; this work was dropped.')
       return false
     }
-    if (error instanceof Stop && error.why === 'interrupt') {
-      const reason = { code: 'INTERRUPTED', message: 'A newer message ended this turn.' }
+    if (error instanceof Stop && (error.why === 'interrupt' || error.why === 'cancelled')) {
+      const reason =
+        error.why === 'interrupt'
+          ? { code: 'INTERRUPTED', message: 'A newer message ended this turn.' }
+          : { code: 'CANCELLED', message: 'Whoever asked went away before the answer, and nobody else waited for it.' }
       await turn.endAs({ status: 'done', deliveries: [], messages: [], reset: false, reason })
       return true
     }

@@ -72,6 +72,11 @@ export class Feed implements FlowFeed {
     return this.#byMessage.has(id) || (this.#byLane.size > 0 && this.#byLane.has(laneKey(channel, lane)))
   }
 
+  /** Whether anybody waits for what becomes of this message. */
+  isAwaited(id: MessageId): boolean {
+    return this.#byMessage.has(id)
+  }
+
   onMessage(id: MessageId, listen: Listen): () => void {
     return subscribe(this.#byMessage, id, listen)
   }

@@ -3,7 +3,7 @@
  * stranger's: depth and number are bounded before, the work by what `schema-cost.ts` let pass, and that on
  * long texts by a budget.
  */
-import type { Fault, JsonValue, SkillDescriptor } from '#contract'
+import type { Fault, JsonObject, JsonValue, SkillDescriptor } from '#contract'
 import { compileSchema } from './ajv.ts'
 import type { Compiled } from './ajv.ts'
 import { jsonFault } from './json.ts'
@@ -39,13 +39,13 @@ export class Validators {
   }
 
   /** What is wrong with a value, at most ten faults; none: nothing. */
-  async check(
-    skill: { readonly digest: string; readonly descriptor: SkillDescriptor },
-    side: Side,
-    value: JsonValue,
-  ): Promise<readonly Fault[]> {
-    const schema = skill.descriptor[side]
-    const kept = this.#keep(`${side} ${skill.digest}`, () => ({
+  check(skill: { readonly digest: string; readonly descriptor: SkillDescriptor }, side: Side, value: JsonValue): Promise<readonly Fault[]> {
+    return this.checkBy(`${side} ${skill.digest}`, skill.descriptor[side], value)
+  }
+
+  /** `key`: the same for the same schema, and for no other. */
+  async checkBy(key: string, schema: JsonObject, value: JsonValue): Promise<readonly Fault[]> {
+    const kept = this.#keep(key, () => ({
       values: Math.min(MAX_VALUES, Math.floor(MAX_WORK / Math.max(1, looksOf(schema)))),
       first: compileSchema(schema, { every: false }),
       every: null,

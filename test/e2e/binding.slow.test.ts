@@ -9,6 +9,7 @@ import { request } from 'node:https'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { Authority } from '../support/authority.ts'
 import { spawnGateway } from '../support/gateway-process.ts'
 import type { GatewayOptions, Scope } from '../support/gateway-process.ts'
@@ -46,15 +47,22 @@ test('with a certificate that is not there it does not fall back to plain HTTP',
   assert.match(said, /none\.(pem|key)/)
 })
 
-test('gRPC is no way around: beyond loopback it needs the same yes, and a certificate of the HTTP server is none', LIMIT, async (t) => {
+test('gRPC is no way around: beyond loopback it needs TLS or the same yes, and with TLS nothing else is heard', LIMIT, async (t) => {
   const alone = await refused(t, { config: { grpc: { enabled: true, host: '0.0.0.0', port: 0 } } })
   assert.match(alone.said, /Refusing to listen on 0\.0\.0\.0/)
   const authority = await Authority.create(t)
   const { certFile, keyFile } = await authority.issue('DNS:localhost,IP:127.0.0.1')
-  const beside = await refused(t, {
-    config: { server: { tls: { cert: certFile, key: keyFile } }, grpc: { enabled: true, host: '0.0.0.0', port: 0 } },
+  const { child } = spawnGateway(t, {
+    config: { server: { port: 0, tls: { cert: certFile, key: keyFile } }, grpc: { enabled: true, host: BEYOND, port: 0 } },
   })
-  assert.match(beside.said, /Refusing to listen on 0\.0\.0\.0/)
+  const [, port] = await child.said(/grpc +\S*:(\d+)/, 60_000)
+  const secured = connectTls({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['h2'] })
+  await once(secured, 'secureConnect')
+  assert.deepEqual([secured.getProtocol(), secured.alpnProtocol], ['TLSv1.3', 'h2'])
+  secured.destroy()
+  const clear = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+  clear.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+  await once(clear.resume(), 'close')
 })
 
 test(

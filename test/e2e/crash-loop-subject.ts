@@ -11,6 +11,7 @@ const deadly = (agents: AgentRunner): AgentRunner => ({
     return new Promise(() => undefined)
   },
   models: (agent) => agents.models(agent),
+  abilities: (agent) => agents.abilities(agent),
   stop: () => agents.stop(),
 })
 

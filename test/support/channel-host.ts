@@ -54,6 +54,7 @@ export class MemoryHost implements ChannelHost {
   /** The channel's durable values. */
   readonly values: Map<string, Uint8Array> = new Map()
   readonly documents: Map<MessageId, JsonObject> = new Map()
+  readonly cancelled: MessageId[] = []
   reads = 0
   pages = 0
   failure: Error | null = null
@@ -172,6 +173,16 @@ export class MemoryHost implements ChannelHost {
     const page = (this.#replies.get(lane) ?? []).filter((reply) => reply.seq > afterSeq).slice(0, limit)
     await new Promise((resolve) => setImmediate(resolve))
     return page
+  }
+
+  readonly schemas: ChannelHost['schemas'] = { fault: async () => null, check: async () => [] }
+
+  async cancel(_tenant: string, id: MessageId): Promise<void> {
+    this.cancelled.push(id)
+  }
+
+  abilities(): null {
+    return null
   }
 
   document(_tenant: string, id: MessageId): Promise<JsonObject | null> {

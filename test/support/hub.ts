@@ -225,6 +225,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const agents: AgentRunner = {
     run: options.think ?? (async (turn) => reply(`re: ${textOf(turn)}`)),
     models: () => [],
+    abilities: () => [],
     stop: async () => undefined,
   }
   const roster = new Roster(options.agents ?? [agent()])
@@ -283,6 +284,9 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       random: () => 0.5,
       redact,
       document: async () => null,
+      cancel: (tenant, id) => dispatch.cancel(tenant, id),
+      abilities: () => null,
+      schemas: { fault: async () => null, check: async () => [] },
       onDelivery: (name, lane) => deliver.hint(name, lane),
       onOpen: () => deliver.scan(),
     },

@@ -181,6 +181,32 @@ const CONVERSATION: readonly Message[] = [
   { role: 'user', text: 'and?', sender: 'alice' },
 ]
 
+test('a call that is demanded, and the form of an answer, are written in the words of each wire', async () => {
+  const format = { name: 'person', description: null, schema: { type: 'object' }, isStrict: true }
+  const said = async (wire: Wire, fake: FakeOpenAI | FakeAnthropic): Promise<readonly unknown[]> => {
+    const { ask, requests } = await bench(wire, fake)
+    await ask({ toolChoice: 'required' })
+    await ask({ toolChoice: { tool: 'look' }, ...(wire.abilities.includes('json-schema') && { format }) })
+    return requests.map(({ body }) => [body['tool_choice'], body['response_format'] ?? body['text'] ?? null])
+  }
+  const written = { name: 'person', schema: { type: 'object' }, strict: true }
+  assert.deepEqual(await said(openaiChat, new FakeOpenAI()), [
+    ['required', null],
+    [
+      { type: 'function', function: { name: 'look' } },
+      { type: 'json_schema', json_schema: written },
+    ],
+  ])
+  assert.deepEqual(await said(openaiResponses, new FakeOpenAI()), [
+    ['required', null],
+    [{ type: 'function', name: 'look' }, { format: { type: 'json_schema', ...written } }],
+  ])
+  assert.deepEqual(await said(anthropic, new FakeAnthropic()), [
+    [{ type: 'any' }, null],
+    [{ type: 'tool', name: 'look' }, null],
+  ])
+})
+
 test('anthropic takes all results of one answer in one entry, marks what to cache, and keeps tools when they must not be used', async () => {
   const { ask, requests } = await bench(anthropic, new FakeAnthropic())
   await ask({ messages: CONVERSATION, toolChoice: 'none' })

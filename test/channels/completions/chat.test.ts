@@ -298,7 +298,13 @@ describe('chat completions', { timeout: 60_000 }, () => {
     ['a parameter of nobody', { colour: 'red' }, 400, 'invalid_value', 'colour'],
     ['several answers', { n: 2 }, 400, 'unsupported_parameter', 'n'],
     ['an answer by schema', { response_format: { type: 'json_object' } }, 400, 'unsupported_parameter', 'response_format'],
-    ['a choice made for the agent', { tools: [TOOL], tool_choice: 'required' }, 400, 'unsupported_parameter', 'tool_choice'],
+    [
+      'a choice of some tools',
+      { tools: [TOOL], tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [] } },
+      400,
+      'unsupported_parameter',
+      'tool_choice',
+    ],
     ['a tool that is no function', { tools: [{ type: 'web_search' }] }, 400, 'unsupported_parameter', 'tools[0]'],
     [
       'a picture',
@@ -314,6 +320,23 @@ describe('chat completions', { timeout: 60_000 }, () => {
       'invalid_value',
       'messages[0].tool_call_id',
     ],
+    ...(
+      [
+        ['nested without end', '['.repeat(200_000) + ']'.repeat(200_000)],
+        ['that poison objects', '{"a":{"__proto__":{"polluted":true}}}'],
+      ] as const
+    ).map(([what, given]): (typeof refusals)[number] => [
+      `a call with arguments ${what}`,
+      {
+        messages: [
+          { role: 'assistant', content: null, tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: given } }] },
+          { role: 'tool', tool_call_id: 'c', content: 'r' },
+        ],
+      },
+      400,
+      'invalid_value',
+      'messages[0].tool_calls[0]',
+    ]),
     ['words put into its mouth', { messages: [{ role: 'assistant', content: 'I' }] }, 400, 'invalid_value', 'messages'],
     ['a limit of nothing', { max_tokens: 0 }, 400, 'invalid_value', 'max_completion_tokens'],
   ]
@@ -325,6 +348,16 @@ describe('chat completions', { timeout: 60_000 }, () => {
       assert.ok(error.message.length > 10)
     })
   }
+
+  test('arguments of a model that are nested without end are told to it, and the turn goes on', async () => {
+    world.model.add(
+      { do: 'calls', calls: [{ name: 'get_weather', arguments: '['.repeat(100_000) + ']'.repeat(100_000) }] },
+      { do: 'text', text: 'never mind' },
+    )
+    const completion = await ask('dive', { tools: [TOOL] })
+    assert.equal(completion.choices[0]?.message.content, 'never mind')
+    assert.match(JSON.stringify(world.prompts().at(-1)), /arguments are refused: Nested more than 32 deep/)
+  })
 
   test('what only tunes a model is passed over', async () => {
     await ask('tuned', {
@@ -369,7 +402,7 @@ describe('chat completions', { timeout: 60_000 }, () => {
     const models = await client.models.list()
     assert.deepEqual(
       models.data.map(({ id }) => id).toSorted((a, b) => a.localeCompare(b)),
-      ['openclaw/main', 'openclaw/shared', 'openclaw/short'],
+      ['openclaw/echo', 'openclaw/main', 'openclaw/mixed', 'openclaw/shared', 'openclaw/short', 'openclaw/skilled'],
     )
     assert.equal((await client.models.retrieve('openclaw/main')).owned_by, 'openclaw')
     assert.equal((await apiError(client.models.retrieve('openclaw/nobody'))).status, 404)

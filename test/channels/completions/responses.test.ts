@@ -212,7 +212,7 @@ describe('responses', { timeout: 60_000 }, () => {
 
   const refusals: readonly (readonly [what: string, body: object, code: string, param: string])[] = [
     ['work in the background', { background: true }, 'unsupported_parameter', 'background'],
-    ['an answer by schema', { text: { format: { type: 'json_object' } } }, 'unsupported_parameter', 'text'],
+    ['an answer by schema', { text: { format: { type: 'json_object' } } }, 'unsupported_parameter', 'text.format'],
     ['a tool of OpenAI', { tools: [{ type: 'web_search' }] }, 'unsupported_parameter', 'tools[0]'],
     [
       'a picture',

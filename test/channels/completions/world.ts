@@ -31,10 +31,16 @@ export async function startWorld(): Promise<World> {
   const config = {
     server: { port: 0, metrics_port: 0 },
     log: { level: 'silent' },
-    llm: { providers: { fake: { api: 'chat', base_url: base, api_key: 'k' } }, defaults: { max_retries: 0 } },
+    llm: {
+      providers: { fake: { api: 'chat', base_url: base, api_key: 'k' }, claude: { api: 'messages', base_url: base, api_key: 'k' } },
+      defaults: { max_retries: 0 },
+    },
     agents: {
       main: { model: 'fake/m', skills: [], prompt: 'You are main.' },
       shared: { model: 'fake/m', skills: [], session: { scope: 'main' } },
+      skilled: { model: 'fake/m', skills: ['*'], limits: { max_steps: 1 } },
+      echo: { model: 'builtin/echo' },
+      mixed: { model: 'fake/m', fallback: ['claude/m'] },
       short: { model: 'fake/m', skills: [], limits: { max_output_tokens: 50 } },
     },
     fallback: 'main',

@@ -34,9 +34,16 @@ export interface Client {
   ): Promise<{ readonly reply: Message; readonly metadata: grpc.Metadata }>
 }
 
-export function clientOf(address: string, key: string): Client {
+export type Credentials = grpc.ChannelCredentials
+
+export function clientOf(
+  address: string,
+  key: string,
+  credentials: Credentials = grpc.credentials.createInsecure(),
+  options: grpc.ClientOptions = {},
+): Client {
   const { Gateway } = (loaded['openclaw'] as unknown as { v1: { Gateway: new (...args: unknown[]) => Service } }).v1
-  const service = new Gateway(address, grpc.credentials.createInsecure())
+  const service = new Gateway(address, credentials, options)
   const meta: Client['meta'] = (more = {}, other = key) => {
     const metadata = new grpc.Metadata()
     if (other !== null) metadata.set('authorization', `Bearer ${other}`)

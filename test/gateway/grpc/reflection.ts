@@ -11,11 +11,11 @@ export class GrpcReflection {
   readonly #reflection: grpc.Client
   readonly #health: grpc.Client
 
-  constructor(address: string) {
+  constructor(address: string, credentials: grpc.ChannelCredentials = grpc.credentials.createInsecure()) {
     const clientOf = (path: string, service: string): grpc.Client => {
       const definition = loadSync(path, { keepCase: true, enums: String })[service]
       const Client = grpc.makeClientConstructor(definition as unknown as grpc.ServiceDefinition, service)
-      return new Client(address, grpc.credentials.createInsecure())
+      return new Client(address, credentials)
     }
     this.#reflection = clientOf(REFLECTION, 'grpc.reflection.v1.ServerReflection')
     this.#health = clientOf(protoPath, 'grpc.health.v1.Health')

@@ -1,51 +1,15 @@
 /** The gRPC server over a hub of doubles: skills, errors of every kind, calls that are given up, readers that do not read, and the end. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { ConflictError, UnavailableError, asRunId } from '#contract'
 import type { DialogueLine, Route, SkillErrorCode, SkillOutcome } from '#contract'
 import { GrpcServer } from '../../../gateway/grpc/server.ts'
-import type { GrpcServerOptions } from '../../../gateway/grpc/server.ts'
-import { Hub, echoRoute, startServer } from '../http/double.ts'
-import { clientOf, endOf, readAll, refusalOf, refused, struct, value } from './client.ts'
-import type { Client, Message } from './client.ts'
+import { Hub, echoRoute } from '../http/double.ts'
+import { endOf, readAll, refusalOf, refused, struct, value } from './client.ts'
+import type { Message } from './client.ts'
 import { GrpcReflection } from './reflection.ts'
+import { optionsOf, start } from './world.ts'
 import { eventually } from '../../support/eventually.ts'
-
-interface World {
-  readonly hub: Hub
-  readonly client: Client
-  readonly grpc: GrpcServer
-  readonly stopHttp: () => Promise<void>
-}
-
-async function start(
-  t: TestContext,
-  { hub = new Hub(), routes, ...change }: Partial<GrpcServerOptions> & { readonly hub?: Hub; readonly routes?: readonly Route[] } = {},
-): Promise<World> {
-  const { server, key } = await startServer(t, { hub, ...(routes !== undefined && { routes }) })
-  const grpc = new GrpcServer({
-    host: '127.0.0.1',
-    port: 0,
-    insecure: false,
-    maxMessageBytes: 1_048_576,
-    calls: server.calls,
-    dialogue: null,
-    clock: hub.clock,
-    log: hub.log,
-    metrics: hub.metrics,
-    ...change,
-  })
-  await grpc.start()
-  const client = clientOf(grpc.address, key)
-  t.after(async () => {
-    client.service.close()
-    const stopped = grpc.stop()
-    hub.clock.advance(60_000)
-    await stopped
-  })
-  return { hub, client, grpc, stopHttp: () => server.stop() }
-}
 
 /** A row of the table whose handler a test holds. */
 const rowWith = (handle: Route['handle']): readonly Route[] => [echoRoute({ handle })]
@@ -256,31 +220,13 @@ test('what hangs at the end is cut when the time is up', async (t) => {
 
 test('beyond loopback it does not listen unencrypted unless somebody said so', async () => {
   const hub = new Hub()
-  const grpc = new GrpcServer({
-    host: '0.0.0.0',
-    port: 0,
-    insecure: false,
-    maxMessageBytes: 1_000,
-    // Nothing is called before it listens.
-    calls: null as never,
-    dialogue: null,
-    clock: hub.clock,
-    log: hub.log,
-    metrics: hub.metrics,
-  })
+  const grpc = new GrpcServer(optionsOf(hub, { host: '0.0.0.0' }))
   await assert.rejects(grpc.start(), { code: 'LISTEN_INSECURE' })
 })
 
 test('a port that is taken is told by name', async (t) => {
   const { grpc, hub } = await start(t)
-  const options = { host: '127.0.0.1', insecure: false, maxMessageBytes: 1_000, calls: null as never, dialogue: null }
-  const second = new GrpcServer({
-    ...options,
-    port: Number(grpc.address.split(':')[1]),
-    clock: hub.clock,
-    log: hub.log,
-    metrics: hub.metrics,
-  })
+  const second = new GrpcServer(optionsOf(hub, { port: Number(grpc.address.split(':')[1]) }))
   await assert.rejects(second.start(), { code: 'LISTEN_FAILED', message: /grpc\.port/ })
 })
 

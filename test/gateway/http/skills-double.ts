@@ -54,6 +54,8 @@ export class SkillsDouble implements Skills {
     },
   }
 
+  readonly schemas: Skills['schemas'] = { fault: async () => null, check: async () => [] }
+
   readonly catalogue: SkillCatalogue = {
     list: (tenant) => [...new Set(this.#of(tenant).map(({ id }) => id))].flatMap((id) => this.catalogue.find(tenant, id) ?? []),
     find: (tenant, id): SkillView | null => {

@@ -94,6 +94,9 @@ async function withChannels(dir: string, run: (world: World) => Promise<void>): 
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),
       redact: (text) => text.replaceAll('hunter22', '***'),
       document: async () => null,
+      cancel: async () => undefined,
+      abilities: () => null,
+      schemas: { fault: async () => null, check: async () => [] },
       update: async () => undefined,
       accept: async (_, message) => {
         accepted.push(message)

@@ -372,6 +372,39 @@ withHub(
 )
 
 {
+  const signals: AbortSignal[] = []
+  withHub(
+    'a turn that is about several messages goes on as long as anybody waits for one of them',
+    {
+      agents: [agent({ queue: { mode: 'collect', cap: 20, debounceMs: 0 } })],
+      think: (turn) => {
+        signals.push(turn.signal)
+        return new Promise((_, reject) => {
+          turn.signal.addEventListener('abort', () => reject(turn.signal.reason as Error))
+        })
+      },
+    },
+    async (hub) => {
+      const first = await hub.say('first')
+      await hub.became(first, 'running')
+      const [second, third] = [await hub.say('second'), await hub.say('third')]
+      await hub.dispatch.cancel(DEFAULT_TENANT, first)
+      await hub.became(first, 'done')
+      await hub.became(third, 'running')
+      assert.equal((await hub.message(second)).turn, (await hub.message(third)).turn)
+      await hub.dispatch.cancel('another', third)
+      await hub.dispatch.cancel(DEFAULT_TENANT, second)
+      assert.equal(signals.at(-1)?.aborted, false, 'neither half of it, nor by another tenant')
+      await hub.dispatch.cancel(DEFAULT_TENANT, third)
+      await hub.became(third, 'done')
+      for (const id of [first, second, third]) assert.equal((await hub.message(id)).reason?.code, 'CANCELLED')
+      const ledger = await hub.store.inbox.ledger()
+      assert.deepEqual([ledger.accepted, ledger.done, ledger.pending], [3, 3, 0])
+    },
+  )
+}
+
+{
   let runs = 0
   withHub(
     'stops a turn at its deadline and tries it again',
