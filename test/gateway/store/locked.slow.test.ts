@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import { accepted, claiming, message, session } from '../../contract/store/given.ts'
 import { eventually } from '../../support/eventually.ts'
-import { withFolder } from './given.ts'
+import { withThreads } from './given.ts'
 
 const LOCKED = { name: 'UnavailableError', code: 'STORE_LOCKED', retryable: true }
 
@@ -20,7 +20,7 @@ function lock(file: string): () => void {
 describe('a locked store', () => {
   test(
     'acknowledges nothing, keeps nothing of what it refused, and recovers without traffic',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 200 })
       const unlock = lock(file)
       const began = performance.now()
@@ -42,7 +42,7 @@ describe('a locked store', () => {
 
   test(
     'makes those wait who have the patience, and lets them go on in order',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 100 })
       await accepted(store, 'p', 'x')
       const unlock = lock(file)
@@ -57,7 +57,7 @@ describe('a locked store', () => {
 
   test(
     'can be stopped, and refuses what still waits',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 60_000 })
       const unlock = lock(file)
       const waiting = assert.rejects(store.inbox.accept(message('p', 'x')), LOCKED)
