@@ -13,5 +13,5 @@ export const inThisThread: StartSide = ({ name, data, onMessage, onEnd }) => {
   ours.once('close', onEnd)
   if (name === 'writer') serveWriter(its, data)
   else serveReader(its, data)
-  return (message) => ours.postMessage(message)
+  return (message) => ours.postMessage(message, [])
 }
