@@ -1,5 +1,5 @@
 /**
- * A store without threads: both its sides serve their ports in the test's own thread. What they do is the same, and a store costs a tenth;
+ * A store without threads: both its sides serve their ports in the test's own thread. What they do is the same, and a store costs a sixth;
  * starting threads was a third of what the quick tests cost. Not for a disk that refuses: the writer waits for it, and here the test with it.
  */
 import { MessageChannel } from 'node:worker_threads'

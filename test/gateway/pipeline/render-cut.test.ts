@@ -34,7 +34,7 @@ describe('parts of any document', () => {
   const limits = [10, 11, 17, 33, 64, 140, 1_000, 4_096]
   const dialects = { tags, stars, angles }
   const leaves = new Map<string, ReturnType<Parse>>()
-  /** Each document once, and it is cut in dozens of ways: reading took two thirds of the time. */
+  /** Each document is read once and cut in dozens of ways. Leaves are read-only. */
   const read: Parse = (text) => {
     const known = leaves.get(text) ?? parse(text)
     leaves.set(text, known)
