@@ -3,11 +3,13 @@
  * writer. Each question sees one state of the file, from its beginning to its end.
  */
 import { parentPort, workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { reads } from './commands.ts'
 import { storeFault, unavailable } from './fault.ts'
 import { call } from './group.ts'
 import type { Connection } from './group.ts'
 import { openReader } from './open.ts'
+import type { SideData } from './side.ts'
 import { failed, packAnswers, packError, succeeded, unpackJobs } from './wire.ts'
 import type { Answer, FromWorker, Job, ToWorker } from './wire.ts'
 
@@ -24,9 +26,8 @@ function answer(on: Connection, job: Job): Answer {
   }
 }
 
-if (parentPort !== null) {
-  const port = parentPort
-  const { file }: { readonly file: string } = workerData
+/** Opens the file and serves the other end of the port until it is told to stop. */
+export function serveReader(port: MessagePort, { file }: SideData): void {
   const say = (message: FromWorker): void => port.postMessage(message, [])
   try {
     const opened = openReader(file)
@@ -45,3 +46,5 @@ if (parentPort !== null) {
     port.close()
   }
 }
+
+if (parentPort !== null) serveReader(parentPort, workerData)

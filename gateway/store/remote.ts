@@ -1,17 +1,17 @@
 /**
- * One worker as the main thread sees it: commands in, promises out. Commands that are given together share a
+ * One side of the store as the main thread sees it: commands in, promises out. Commands that are given together share a
  * message; how many may be under way is bounded. Knows nothing of what the commands mean.
  */
 import { UnavailableError } from '#contract'
 import type { Clock } from '#contract'
-import { getCompileCacheDir } from 'node:module'
-import { Worker } from 'node:worker_threads'
 import type { StoreFault } from './fault.ts'
+import type { SideStart, StartSide } from './side.ts'
 import { packJobs, unpackAnswers, unpackError } from './wire.ts'
-import type { FromWorker, Job } from './wire.ts'
+import type { FromWorker, Job, ToWorker } from './wire.ts'
 
 export interface RemoteOptions {
-  readonly script: URL
+  readonly side: SideStart['name']
+  readonly start: StartSide
   readonly file: string
   /** Signs the audit; see `AuditStore`. */
   readonly auditKey: Uint8Array
@@ -55,7 +55,7 @@ export class Remote {
   readonly #chains = new Map<string, number>()
   readonly #ended: Promise<void>
   readonly #opened: Promise<readonly string[]>
-  #worker: Worker
+  readonly #post: (message: ToWorker) => void
   #batch: Job[] = []
   #lastId = 0
   #refusal: Error | null = null
@@ -66,25 +66,23 @@ export class Remote {
     const ending = Promise.withResolvers<void>()
     this.#opened = opening.promise
     this.#ended = ending.promise
-    const cache = getCompileCacheDir()
-    this.#worker = new Worker(options.script, {
-      workerData: { file: options.file, now: options.clock.now(), auditKey: options.auditKey },
-      // With the process's code cache the thread need not load the TypeScript stripper, which weighs 40 MB.
-      env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
-    })
-    this.#worker.on('message', (message: FromWorker) => {
-      if (message.opened === undefined) this.#answered(message)
-      else if ('failure' in message.opened) {
-        const error = unpackError(message.opened.failure)
-        opening.reject(error)
-        this.#refuse(error)
-      } else opening.resolve(message.opened.migrated)
-    })
-    this.#worker.once('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))
-    this.#worker.once('exit', () => {
-      this.#die(new Error('It ended without a word.'))
-      opening.reject(gone(options.file))
-      ending.resolve()
+    this.#post = options.start({
+      name: options.side,
+      data: { file: options.file, now: options.clock.now(), auditKey: options.auditKey },
+      onMessage: (message) => {
+        if (message.opened === undefined) this.#answered(message)
+        else if ('failure' in message.opened) {
+          const error = unpackError(message.opened.failure)
+          opening.reject(error)
+          this.#refuse(error)
+        } else opening.resolve(message.opened.migrated)
+      },
+      onError: (error) => this.#die(error),
+      onEnd: () => {
+        this.#die(new Error('It ended without a word.'))
+        opening.reject(gone(options.file))
+        ending.resolve()
+      },
     })
     opening.promise.catch(() => undefined)
   }
@@ -128,7 +126,7 @@ export class Remote {
   async stop(): Promise<void> {
     this.#refusal ??= stopped()
     this.#flush()
-    this.#worker.postMessage({ stop: true }, [])
+    this.#post({ stop: true })
     await this.#ended
   }
 
@@ -136,7 +134,7 @@ export class Remote {
     if (this.#batch.length === 0) return
     const batch = this.#batch
     this.#batch = []
-    this.#worker.postMessage({ jobs: packJobs(batch) }, [])
+    this.#post({ jobs: packJobs(batch) })
   }
 
   #answered({ answers, fault, news }: FromWorker): void {

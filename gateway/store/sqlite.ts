@@ -14,6 +14,8 @@ import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import { Remote, stopped } from './remote.ts'
 import type { CallOptions } from './remote.ts'
+import { startThread } from './side.ts'
+import type { SideStart, StartSide } from './side.ts'
 import { skillStore } from './skills.ts'
 import { webhookEngine } from './webhook-engine.ts'
 
@@ -27,6 +29,8 @@ export interface SqliteStoreOptions {
   readonly auditKey?: Uint8Array
   /** Asked at each write whether somebody's action stands behind it. */
   readonly audit?: AuditScope
+  /** Where its two sides run; a thread for each unless told. */
+  readonly startSide?: StartSide
 }
 
 /** The gateway's own work waits longer: it can do nothing better, and its leases outlast it. */
@@ -126,7 +130,7 @@ export class SqliteStore implements Store, Lifecycle {
   async #open(): Promise<void> {
     const { file, log } = this.#options
     const isNew = !existsSync(file)
-    const writer = this.#remote(new URL('./writer.ts', import.meta.url), (error) => {
+    const writer = this.#remote('writer', (error) => {
       this.#fault = { code: 'STORE_FAILED', detail: 'The thread that writes has ended; start the gateway again.' }
       log.error({ file, error }, 'the thread that writes has ended')
     })
@@ -198,15 +202,16 @@ export class SqliteStore implements Store, Lifecycle {
       if (this.#reader === reader) this.#reader = null
       this.#options.log.warn({ file: this.#options.file, ...describeError(error) }, 'the thread that reads has ended')
     }
-    const reader = this.#remote(new URL('./reader.ts', import.meta.url), drop)
+    const reader = this.#remote('reader', drop)
     reader.opened.catch(drop)
     return reader
   }
 
-  #remote(script: URL, onDeath: (error: Error) => void): Remote {
-    const { file, clock, auditKey = new Uint8Array(0) } = this.#options
+  #remote(side: SideStart['name'], onDeath: (error: Error) => void): Remote {
+    const { file, clock, auditKey = new Uint8Array(0), startSide = startThread } = this.#options
     return new Remote({
-      script,
+      side,
+      start: startSide,
       file,
       auditKey,
       clock,

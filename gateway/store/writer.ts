@@ -13,6 +13,7 @@ import { refused, runGroup } from './group.ts'
 import type { Connection, GroupResult } from './group.ts'
 import { openWriter } from './open.ts'
 import type { Opened } from './open.ts'
+import type { SideData } from './side.ts'
 import { packAnswers, packError, unpackJobs } from './wire.ts'
 import type { Answer, FromWorker, Job, ToWorker } from './wire.ts'
 
@@ -134,9 +135,8 @@ class Writer {
   }
 }
 
-if (parentPort !== null) {
-  const port = parentPort
-  const { file, now, auditKey }: { readonly file: string; readonly now: number; readonly auditKey: Uint8Array } = workerData
+/** Opens the file and serves the other end of the port until it is told to stop. */
+export function serveWriter(port: MessagePort, { file, now, auditKey }: SideData): void {
   try {
     const opened = openWriter(file, now)
     const writer = new Writer(port, opened, { file, auditKey })
@@ -149,3 +149,5 @@ if (parentPort !== null) {
     port.close()
   }
 }
+
+if (parentPort !== null) serveWriter(parentPort, workerData)

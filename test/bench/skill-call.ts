@@ -1,12 +1,13 @@
 /** One call of a skill in a sandbox as the benches make it: it succeeds or ends the bench; and how long what is asked for takes. */
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Job } from '../../skills/sandbox/sandbox.ts'
 import type { Code, Contained } from '../support/container.ts'
+import { eventually } from '../support/eventually.ts'
 
 export const PYTHON: Code = { language: 'python', code: 'def run(input, ctx):\n  return {"n": input["n"] + 1}\n' }
 export const NODE: Code = { language: 'node', code: 'export const run = (input) => ({ n: input.n + 1 })' }
 
-const POLL_MS = 2
+/** Often enough for a figure in milliseconds. */
+const LOOK_MS = 2
 
 export async function answer({ sandbox }: Pick<Contained, 'sandbox'>, job: Job): Promise<void> {
   const { outcome, acknowledge } = await sandbox.run(job)
@@ -20,10 +21,8 @@ export async function timed(run: () => Promise<unknown>): Promise<number> {
   return performance.now() - from
 }
 
-export async function until(holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 20_000; !holds(); await wait(POLL_MS))
-    if (performance.now() > end) throw new Error('it never came to that')
-}
+/** The sandbox tells nobody what is ready and what is gone. */
+export const until = (holds: () => boolean, what: string): Promise<void> => eventually(holds, what, 20_000, LOOK_MS)
 
 /** Nothing is there, and nothing is being made or ended. */
 export const isEmpty = ({ sandbox }: Contained): boolean => Object.values(sandbox.census()).every((count) => count === 0)

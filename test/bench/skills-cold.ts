@@ -36,7 +36,7 @@ export async function cold(options: BenchOptions, engine: TestEngine): Promise<r
     const from = performance.now()
     await answer(contained, jobFor(PYTHON, { n: at }, { grade: 'fresh' }))
     replies.push(performance.now() - from)
-    await until(() => isEmpty(contained))
+    await until(() => isEmpty(contained), 'an empty sandbox')
     lives.push(performance.now() - from)
     for (const { flags, took } of runs)
       took.push(await timed(() => docker(engine.socket, 'run', '--rm', ...flags, engine.image, 'python3', '-c', 'print(1)')))

@@ -68,7 +68,7 @@ async function weight(
   options.say(`${code.language}, parked`)
   const contained = await startSandbox(options, engine, { maxContainers: 2 * PARKED, parked: PARKED })
   await answer(contained, jobFor(code, { n: 0 }, { grade: 'fresh' }))
-  await until(() => contained.sandbox.census().parked >= PARKED)
+  await until(() => contained.sandbox.census().parked >= PARKED, 'containers that are ready')
   const ids = await contained.containers()
   const pids = await Promise.all(ids.map(async (id) => Number(await docker(engine.socket, 'inspect', '--format', '{{.State.Pid}}', id))))
   const first = pids.filter((pid) => pid > 0)

@@ -60,7 +60,7 @@ async function byChance(options: BenchOptions, engine: TestEngine, code: Code): 
   const parked = 4
   const contained = await startSandbox(options, engine, { maxContainers: 2 * parked, parked })
   await answer(contained, jobFor(code, { n: 0 }, { grade: 'fresh' }))
-  await until(() => contained.sandbox.census().parked >= parked)
+  await until(() => contained.sandbox.census().parked >= parked, 'containers that are ready')
   const took: number[] = []
   await offered({ rate: RATE, seconds: 2 * options.seconds, gap: exponential() }, async (n) => {
     const from = performance.now()

@@ -64,6 +64,6 @@ async function isRested({ sandbox }: Contained, grade: 'fresh' | 'lease'): Promi
   await until(() => {
     const { parked, leased, starting, ending } = sandbox.census()
     return (grade === 'fresh' ? parked >= PARKED : leased > 0) && starting === 0 && ending === 0
-  })
+  }, 'rest')
   await wait(REST_MS)
 }

@@ -10,9 +10,10 @@ import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { ended, post, say } from '../support/conversation.ts'
 import { dockerPath, startEngine } from '../support/docker.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../support/gateway-process.ts'
 import { startModelStub } from '../support/model-stub.ts'
-import { sweepContainers, until } from '../support/skill-world.ts'
+import { sweepContainers } from '../support/skill-world.ts'
 
 /** From when it was told to end. */
 const END_MS = 1_000
@@ -37,8 +38,8 @@ function isRunning(id: string): boolean {
     }
   })
 }
-const runs = (id: string): Promise<number> => until(() => isRunning(id), START_MS, `${id} runs`)
-const isOver = (id: string, withinMs = END_MS): Promise<number> => until(() => !isRunning(id), withinMs, `${id} is over`)
+const runs = (id: string): Promise<void> => eventually(() => isRunning(id), `the process of ${id}`, START_MS)
+const isOver = (id: string, withinMs = END_MS): Promise<void> => eventually(() => !isRunning(id), `the end of ${id}`, withinMs)
 
 const skip = dockerPath() === null && process.env['CI'] !== 'true' ? 'no container engine' : false
 

@@ -9,8 +9,9 @@ import type { JsonObject } from '#contract'
 import { post, problemOf, type Problem } from '../support/conversation.ts'
 import { dockerdPath, runtimeImage } from '../support/docker.ts'
 import { Dockerd } from '../support/dockerd.ts'
+import { eventually } from '../support/eventually.ts'
 import { startGateway, type GatewayProcess, type Scope } from '../support/gateway-process.ts'
-import { registerWorldly, skillsConfig, startSkillWorld, until, type SkillWorld } from '../support/skill-world.ts'
+import { registerWorldly, skillsConfig, startSkillWorld, type SkillWorld } from '../support/skill-world.ts'
 
 const TIMEOUT_MS = 6_000
 /** Beyond its time a call may need this to be told of, on a machine that does other things too; an engine that hangs would take for ever. */
@@ -46,7 +47,7 @@ describe('an engine in trouble in the middle of a call', { skip, timeout: 240_00
   }
   const isBack = async (): Promise<void> => {
     world.open(true)
-    await until(async () => (await call('once')).status === 200, BACK_MS, 'it is used again')
+    await eventually(async () => (await call('once')).status === 200, 'a call that succeeds', BACK_MS)
     assert.equal((await docker())['available'], true)
   }
   /** What a call that is at work comes to when this happens, and that it does so in time. */

@@ -7,11 +7,11 @@ import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { endProcess } from './child.ts'
+import { eventually } from './eventually.ts'
 import { temporaryFolder, type Scope } from './gateway-process.ts'
 
 const START_LIMIT_MS = 30_000
 const STOP_LIMIT_MS = 20_000
-const POLL_MS = 50
 const MAX_OUTPUT_CHARS = 50_000
 
 export class Dockerd {
@@ -68,11 +68,11 @@ export class Dockerd {
     const killWithUs = (): void => void child.kill('SIGTERM')
     process.once('exit', killWithUs)
     child.once('close', () => process.removeListener('exit', killWithUs))
-    const end = Date.now() + START_LIMIT_MS
-    while (!(await this.#answers())) {
-      if (Date.now() > end || child.exitCode !== null) throw new Error(`dockerd did not come up; it said:\n${this.#output}`)
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    const isUp = async (): Promise<boolean> => {
+      if (child.exitCode !== null) throw new Error(`dockerd did not come up; it said:\n${this.#output}`)
+      return this.#answers()
     }
+    await eventually(isUp, () => `dockerd (it said:\n${this.#output})`, START_LIMIT_MS)
   }
 
   signal(name: NodeJS.Signals): void {
@@ -86,8 +86,7 @@ export class Dockerd {
     const file = join(this.#dir, 'run', 'containerd', 'containerd.pid')
     const containerd = Number(readFileSync(file, 'utf8'))
     process.kill(containerd, 'SIGKILL')
-    for (const end = Date.now() + STOP_LIMIT_MS; isRunning(containerd) && Date.now() < end;)
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await eventually(() => !isRunning(containerd), 'the end of containerd', STOP_LIMIT_MS)
     rmSync(file)
   }
 

@@ -50,6 +50,7 @@ import { Router } from '../../gateway/pipeline/route.ts'
 import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { FakeClock } from './fake-clock.ts'
+import { inThisThread } from './in-this-thread.ts'
 import { quietLog } from './quiet-log.ts'
 import { realClock } from './real-clock.ts'
 import { skillDescriptor } from './skill.ts'
@@ -168,7 +169,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const tracer = options.tracer ?? noTracer
   const clock = options.clock ?? new FakeClock()
   const metrics = new Registry()
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock, startSide: inThisThread })
   await store.start()
   const feed = new Feed()
   const events: FlowEvent[] = []

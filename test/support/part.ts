@@ -24,6 +24,8 @@ const root = join(import.meta.dirname, '..', '..')
 const bin = join(root, 'node_modules', '.bin')
 /** Every test file is a process of its own that loads the same modules; with the cache it does so in half the time. */
 const compileCache = join(root, 'node_modules', '.cache', 'openclaw-test')
+/** What the compiler found the last time: it looks again only at what changed and at what depends on it, which takes a quarter of the time. */
+const typesCache = join(root, 'node_modules', '.cache', 'openclaw-types.tsbuildinfo')
 /** Kept of one part's output, its end. */
 const MAX_OUTPUT_CHARS = 200_000
 
@@ -31,7 +33,7 @@ const MAX_OUTPUT_CHARS = 200_000
 export const staticParts: readonly Part[] = [
   { name: 'format', command: 'oxfmt', args: ['--check', '.'] },
   { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings'] },
-  { name: 'types', command: 'tsc', args: [] },
+  { name: 'types', command: 'tsc', args: ['--incremental', '--tsBuildInfoFile', typesCache] },
   { name: 'dead code', command: 'knip', args: ['--no-progress', '--no-config-hints'] },
 ]
 

@@ -126,13 +126,3 @@ export async function sweepContainers(engine: Pick<TestEngine, 'socket'>, dir: s
   const left = await containersOf(engine, dir).catch(() => [])
   if (left.length > 0) await docker(engine.socket, 'rm', '--force', ...left).catch(() => '')
 }
-
-/** Polls until it holds; what is asked is outside of us and tells nobody. */
-export async function until(holds: () => Promise<boolean> | boolean, withinMs: number, what: string): Promise<number> {
-  const from = performance.now()
-  while (!(await holds())) {
-    if (performance.now() - from > withinMs) throw new Error(`${what}: not within ${withinMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return performance.now() - from
-}

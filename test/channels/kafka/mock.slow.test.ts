@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import { everyMessage, type MessageDocument } from '../../support/conversation.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { kcatPath, startKafkaMock, type KafkaMock } from '../../support/kafka-mock.ts'
 
@@ -14,7 +14,8 @@ const SUBJECT = new URL('../../contract/channel-subject.ts', import.meta.url).pa
 const TOPIC = 'orders'
 const GROUP = 'openclaw-wire'
 const WITHIN_MS = 60_000
-const POLL_MS = 100
+/** Each look is a connection of its own. */
+const LOOK_MS = 100
 const kcat = kcatPath()
 
 interface Given {
@@ -64,23 +65,21 @@ async function committed(mock: KafkaMock): Promise<number> {
   }
 }
 
-async function until(holds: () => Promise<boolean>, what: string, gateway: GatewayProcess): Promise<void> {
-  for (const deadline = Date.now() + WITHIN_MS; !(await holds()); await delay(POLL_MS))
-    assert.ok(Date.now() < deadline, `${what}: not within ${WITHIN_MS} ms; the gateway said:\n${gateway.output()}`)
-}
+const came = (holds: () => Promise<boolean>, what: string, gateway: GatewayProcess): Promise<void> =>
+  eventually(holds, () => `${what} (the gateway said:\n${gateway.output()})`, WITHIN_MS, LOOK_MS)
 
 mocked('records are taken in, answered and acknowledged, and a restart takes none of them twice', async ({ mock, start }) => {
   const [first, second] = [records(0, 20), records(20, 5)]
   await mock.write(TOPIC, first)
   const gateway = await start()
-  await until(async () => (await committed(mock)) === first.length, 'all acknowledgements', gateway)
+  await came(async () => (await committed(mock)) === first.length, 'all acknowledgements', gateway)
   assert.deepEqual(textsOf(await everyMessage(gateway)), valuesOf(first))
   const isAnswered = ({ payload, replies }: MessageDocument): boolean => replies.some(({ text }) => text.endsWith(payload.text ?? '?'))
-  await until(async () => (await everyMessage(gateway)).every(isAnswered), 'all answers', gateway)
+  await came(async () => (await everyMessage(gateway)).every(isAnswered), 'all answers', gateway)
   await gateway.stop()
   const again = await start()
   await mock.write(TOPIC, second)
-  await until(async () => (await committed(mock)) === first.length + second.length, 'the acknowledgements of the second five', again)
+  await came(async () => (await committed(mock)) === first.length + second.length, 'the acknowledgements of the second five', again)
   assert.deepEqual(textsOf(await everyMessage(again)), valuesOf([...first, ...second]))
 })
 
@@ -93,7 +92,7 @@ mocked(
     assert.equal((await killed.ended).signal, 'SIGKILL')
     assert.equal(await committed(mock), 0)
     const gateway = await start()
-    await until(async () => (await committed(mock)) === 20, 'all acknowledgements', gateway)
+    await came(async () => (await committed(mock)) === 20, 'all acknowledgements', gateway)
     assert.deepEqual(textsOf(await everyMessage(gateway)), valuesOf(records(0, 20)))
   },
 )

@@ -174,6 +174,19 @@ export function accessSuite(use: UseStore): void {
     )
 
     test(
+      'frees the key of a request whose answer a crash took away, and keeps an answer that was given',
+      use(async ({ store, crash }) => {
+        const begin = (on: typeof store, key: string): ReturnType<typeof store.idempotency.begin> =>
+          on.idempotency.begin(key, 'f', T, T + 1_000)
+        for (const key of ['open', 'answered']) assert.equal(await begin(store, key), null)
+        await store.idempotency.finish('answered', { status: 200 })
+        const later = await crash()
+        assert.equal(await begin(later, 'open'), null)
+        assert.deepEqual((await begin(later, 'answered'))?.answer, { status: 200 })
+      }),
+    )
+
+    test(
       'keeps bytes of channels apart and exactly',
       use(async ({ store, crash }) => {
         const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)

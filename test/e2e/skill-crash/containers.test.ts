@@ -10,9 +10,10 @@ import { textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { ended, post, say } from '../../support/conversation.ts'
 import { docker, dockerPath, startEngine, type TestEngine } from '../../support/docker.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startGateway, temporaryFolder, type GatewayProcess, type Scope } from '../../support/gateway-process.ts'
 import { startModelStub, type ModelStub } from '../../support/model-stub.ts'
-import { containersOf, registerWorldly, skillsConfig, startSkillWorld, sweepContainers, until } from '../../support/skill-world.ts'
+import { containersOf, registerWorldly, skillsConfig, startSkillWorld, sweepContainers } from '../../support/skill-world.ts'
 
 const ENTRY = new URL('./subject.ts', import.meta.url).pathname
 const EFFECTS = ['none', 'idempotent', 'once'] as const
@@ -106,7 +107,7 @@ const turns: Way = {
         const found = await (await gateway.fetch(`/v1/runs?skill=${effect}&status=done`)).json()
         return (found as { readonly data: readonly unknown[] }).data.length === 1
       }
-      if (came === 'done') await until(isRecorded, 3_000, `${effect} gave its output`)
+      if (came === 'done') await eventually(isRecorded, `the output of ${effect}`, 3_000)
     }
   },
 }
@@ -180,7 +181,7 @@ describe('calls of skills around which the gateway is killed', { skip, timeout: 
       assert.equal(keys.length, expected[effect].ran, `${effect} ran with ${keys.join(', ')}`)
       assert.ok(new Set(keys).size <= 1, 'always with the same key')
     }
-    await until(async () => (await among(dir, left)).length === 0, ADOPTED_MS, 'what was adopted goes when it is over')
+    await eventually(async () => (await among(dir, left)).length === 0, 'the end of what was adopted', ADOPTED_MS)
     await next.stop()
     assert.deepEqual(await containersOf(engine, dir), [])
   }
@@ -193,7 +194,7 @@ describe('calls of skills around which the gateway is killed', { skip, timeout: 
     const askedAt = Date.now()
     await containersOf(engine, dir)
     const withinMs = STRAY_MS + ASKINGS * (Date.now() - askedAt) - (Date.now() - since)
-    await until(async () => (await among(dir, left)).length <= atWork, withinMs, 'no stray is left')
+    await eventually(async () => (await among(dir, left)).length <= atWork, 'the end of each stray', withinMs)
     assert.equal((await among(dir, left)).length, atWork)
   }
 })

@@ -13,6 +13,7 @@ import { Webhooks } from '../../../gateway/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { inwardUrls, openCanary } from '../../support/inward-url.ts'
 import { noMetrics } from '../../support/no-metrics.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { Hub, problem, startServer } from './double.ts'
 import type { Started } from './double.ts'
@@ -21,7 +22,7 @@ import type { Started } from './double.ts'
 async function started(t: TestContext): Promise<Started & { readonly store: SqliteStore; readonly ask: Ask }> {
   const hub = new Hub()
   const dir = await mkdtemp(join(tmpdir(), 'openclaw-webhooks-'))
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock: hub.clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock: hub.clock, startSide: inThisThread })
   await store.start()
   const clock = new FakeClock(hub.clock.now())
   const outbound = new GuardedClient({ clock, isHttpsOnly: true, resolve: () => Promise.reject(new Error('nothing is sent')) })

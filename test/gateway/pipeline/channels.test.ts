@@ -14,6 +14,7 @@ import { Feed } from '../../../gateway/pipeline/feed.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { inbound } from '../../support/hub.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { realClock } from '../../support/real-clock.ts'
 
@@ -74,7 +75,7 @@ interface World {
 
 async function withChannels(dir: string, run: (world: World) => Promise<void>): Promise<void> {
   const clock = new FakeClock(1_000_000)
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock, startSide: inThisThread })
   await store.start()
   const feed = new Feed()
   const events: FlowEvent[] = []

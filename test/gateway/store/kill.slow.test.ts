@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { DEFAULT_TENANT } from '#contract'
 import type { Store } from '#contract'
 import { balanced } from '../../contract/store/given.ts'
-import { withFolder } from './given.ts'
+import { withThreads } from './given.ts'
 
 const ROUNDS = 20
 
@@ -37,7 +37,7 @@ async function idsOf(store: Store): Promise<ReadonlySet<string>> {
 
 test(
   `keeps every acknowledged message over ${ROUNDS} kills`,
-  withFolder(async ({ file, open }) => {
+  withThreads(async ({ file, open }) => {
     const acknowledged: string[] = []
     for (let round = 0; round < ROUNDS; round++) acknowledged.push(...(await acceptAndDie(file, 1 + round * 7)))
     const store = await open()

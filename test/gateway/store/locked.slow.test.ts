@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { accepted, claiming, message, session } from '../../contract/store/given.ts'
 import { eventually } from '../../support/eventually.ts'
-import { withFolder } from './given.ts'
+import { withThreads } from './given.ts'
 
 const LOCKED = { name: 'UnavailableError', code: 'STORE_LOCKED', retryable: true }
 
@@ -21,7 +21,7 @@ function lock(file: string): () => void {
 describe('a locked store', () => {
   test(
     'acknowledges nothing, keeps nothing of what it refused, and recovers without traffic',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 200 })
       const unlock = lock(file)
       const began = performance.now()
@@ -43,7 +43,7 @@ describe('a locked store', () => {
 
   test(
     'makes those wait who have the patience, and lets them go on in order',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 100 })
       await accepted(store, 'p', 'x')
       const unlock = lock(file)
@@ -58,7 +58,7 @@ describe('a locked store', () => {
 
   test(
     'lets nothing of a chain pass what has to be tried again',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 2_000 })
       const unlock = lock(file)
       const first = store.inbox.acceptAll([message('p', 'first')], 'chain')
@@ -82,7 +82,7 @@ describe('a locked store', () => {
 
   test(
     'can be stopped, and refuses what still waits',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 60_000 })
       const unlock = lock(file)
       const waiting = assert.rejects(store.inbox.accept(message('p', 'x')), LOCKED)

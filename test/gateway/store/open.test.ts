@@ -10,14 +10,14 @@ import { compareVersions } from '../../../gateway/store/open.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { accepted, message } from '../../contract/store/given.ts'
 import { quietLog } from '../../support/quiet-log.ts'
-import { clock, withFolder } from './given.ts'
+import { clock, withThreads } from './given.ts'
 
 const IN_USE = { name: 'ConflictError', code: 'STORE_IN_USE' }
 
 describe('opening the store', () => {
   test(
     'is for one gateway at a time, in one process or two, and free again after kill -9',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const child = spawn(process.execPath, [new URL('./writer-child.ts', import.meta.url).pathname, file], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
@@ -37,7 +37,7 @@ describe('opening the store', () => {
 
   test(
     'keeps what people write from other users of the machine',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       await open()
       for (const path of [file, `${file}-wal`]) assert.equal((await stat(path)).mode & 0o777, 0o600)
     }),
@@ -45,7 +45,7 @@ describe('opening the store', () => {
 
   test(
     'notes each migration once',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       await (await open()).stop()
       await (await open()).stop()
       const database = new DatabaseSync(file)
@@ -58,7 +58,7 @@ describe('opening the store', () => {
 
   test(
     'refuses a file of a newer program, and a file that is no database, and leaves both alone',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const database = new DatabaseSync(file)
       database.exec('PRAGMA user_version = 9999')
       database.close()
@@ -70,7 +70,7 @@ describe('opening the store', () => {
 
   test(
     'leaves one file without a log beside it once stopped',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const store = await open()
       await accepted(store, 'p', 'x')
       await store.inbox.ledger()
@@ -81,7 +81,7 @@ describe('opening the store', () => {
 
   test(
     'comes before use, and after a stop nothing is taken; what was asked before is answered',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       const fresh = new SqliteStore({ file, log: quietLog, clock })
       await assert.rejects(fresh.inbox.accept(message('p', 'x')), /before start/)
       await assert.rejects(fresh.inbox.ledger(), /before start/)
@@ -100,7 +100,7 @@ describe('opening the store', () => {
 
   test(
     'refuses more commands than it can hold',
-    withFolder(async ({ open }) => {
+    withThreads(async ({ open }) => {
       const store = await open()
       const results = await Promise.allSettled(Array.from({ length: 20_001 }, () => store.inbox.accept(message('p', 'x'))))
       const refused = results.filter((result) => result.status === 'rejected')

@@ -3,7 +3,7 @@ import { DEFAULT_TENANT, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
-import { withFolder } from './given.ts'
+import { withThreads } from './given.ts'
 
 const DONE = 100_000
 const WAITING = 10_000
@@ -29,7 +29,7 @@ function fill(file: string): void {
 describe(`with ${DONE} done and ${WAITING} waiting`, () => {
   test(
     'answers what is ready, what to send, what came to a lane and whose news it is in a moment',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       await (await open()).stop()
       fill(file)
       const store = await open()

@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
 import { accepted, message } from '../../contract/store/given.ts'
 import { eventually } from '../../support/eventually.ts'
-import { withFolder } from './given.ts'
+import { withThreads } from './given.ts'
 
 const READONLY = { name: 'UnavailableError', code: 'STORE_READONLY' }
 const isRoot = process.getuid?.() === 0
@@ -18,7 +18,7 @@ const NOBODY = 65_534
 describe('a store that may not be written', () => {
   test(
     'does not start, and says which permission is missing',
-    withFolder(async ({ file, open }) => {
+    withThreads(async ({ file, open }) => {
       await (await open()).stop()
       await chmod(file, 0o444)
       await chmod(`${file}.lock`, 0o666)
@@ -36,7 +36,7 @@ describe('a store that may not be written', () => {
   )
 
   test('that becomes so while it runs acknowledges nothing and recovers by itself', async (t) => {
-    await withFolder(async ({ file, open }) => {
+    await withThreads(async ({ file, open }) => {
       const store = await open({ writeTimeoutMs: 200 })
       await accepted(store, 'p', 'before')
       const attribute = (flag: string): boolean => spawnSync('chattr', [flag, file, `${file}-wal`]).status === 0

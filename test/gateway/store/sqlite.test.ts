@@ -1,4 +1,5 @@
 import { storeSuite } from '../../contract/store.suite.ts'
-import { useSqlite } from './given.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
+import { sqliteOver } from './given.ts'
 
-storeSuite('SQLite', useSqlite, { exclusive: true })
+storeSuite('SQLite', sqliteOver(inThisThread), { exclusive: true })

@@ -15,6 +15,7 @@ import { Webhooks } from '../../../gateway/webhooks/webhooks.ts'
 import type { WebhookRequest } from '../../../gateway/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { noMetrics } from '../../support/no-metrics.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { Receiver } from '../../support/receiver.ts'
 
@@ -51,7 +52,12 @@ export class World {
 
   static async open(context: TestContext, options: WorldOptions = {}): Promise<World> {
     const dir = await mkdtemp(join(tmpdir(), 'openclaw-webhooks-'))
-    const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock: { now: () => 0, after: () => () => {} } })
+    const store = new SqliteStore({
+      file: join(dir, 'sessions.db'),
+      log: quietLog,
+      clock: { now: () => 0, after: () => () => {} },
+      startSide: inThisThread,
+    })
     await store.start()
     const world = new World(store, await Receiver.open(context), options)
     context.after(async () => {

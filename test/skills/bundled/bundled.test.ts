@@ -62,6 +62,8 @@ const loaded = await Promise.all(bundled.map(async (skill) => ({ id: skill.id, .
 const find = (id: string): (typeof loaded)[number] => loaded.find((skill) => skill.id === id) ?? assert.fail(id)
 const of = (value: JsonValue | undefined, ...path: string[]): JsonValue | undefined =>
   path.reduce<JsonValue | undefined>((at, name) => (isJsonObject(at) ? at[name] : undefined), value)
+/** One for all: it compiles the metaschema once, and each schema. */
+const ajv = new Ajv2020()
 const schemaOf = (value: JsonValue | undefined): JsonObject => (isJsonObject(value) ? value : {})
 
 interface Told {
@@ -75,7 +77,6 @@ async function run(
   more: { readonly secrets?: { readonly [name: string]: string }; readonly egress?: readonly string[] } = {},
 ): Promise<Told> {
   const { descriptor, files } = find(id)
-  const ajv = new Ajv2020()
   if (!ajv.validate(schemaOf(of(descriptor, 'inputs')), input)) return { error: 'invalid_input' }
   const job = scriptJob('', { input, timeoutMs: 10_000, ...more })
   const { bundle } = job

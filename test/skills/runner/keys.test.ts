@@ -10,6 +10,7 @@ import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Recorder } from '../../../skills/runner/recorder.ts'
 import { Runs } from '../../../skills/runner/runs.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { ok, worldOf } from './given.ts'
 import type { ScriptedSkill, World } from './given.ts'
@@ -21,7 +22,7 @@ interface Life extends World {
 async function live(context: TestContext, skills: { readonly [id: string]: ScriptedSkill }, before: readonly string[] = []): Promise<Life> {
   const dir = await mkdtemp(join(tmpdir(), 'openclaw-keys-'))
   const clock = new FakeClock()
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock, startSide: inThisThread })
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs, settings: { hooks: { before, after: [] } } })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })

@@ -13,6 +13,7 @@ import { Recorder } from '../../../skills/runner/recorder.ts'
 import { Runs } from '../../../skills/runner/runs.ts'
 import type { Ended } from '../../../skills/sandbox/sandbox.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { inThisThread } from '../../support/in-this-thread.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { bad, codeOf, hang, ok, worldOf } from './given.ts'
 import type { ScriptedSkill, World } from './given.ts'
@@ -48,7 +49,7 @@ async function live(
   const dir = await mkdtemp(join(tmpdir(), 'openclaw-runs-'))
   if (from !== undefined) await cp(from, dir, { recursive: true, filter: (path) => !path.endsWith('.lock') })
   const clock = new FakeClock()
-  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock })
+  const store = new SqliteStore({ file: join(dir, 'sessions.db'), log: quietLog, clock, startSide: inThisThread })
   await store.start()
   const world = worldOf({ skills, clock, store: store.runs })
   const recorder = new Recorder({ store: store.runs, clock, log: quietLog })
