@@ -5,15 +5,24 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { InvalidError } from '#contract'
+import type { Counter } from '#contract'
 import { ProtocolError } from './problem.ts'
 
 export class Guard {
   readonly #hosts: ReadonlySet<string>
   readonly #port: number
+  readonly #failures: Counter
 
   /** `publicHosts`: names under which a proxy or another machine reaches us, with the port unless it is the scheme's own. */
-  constructor(options: { readonly host: string; readonly port: number; readonly publicHosts: readonly string[] }) {
-    const { host, port, publicHosts } = options
+  constructor(options: {
+    readonly host: string
+    readonly port: number
+    readonly publicHosts: readonly string[]
+    /** Counts what is refused, whichever door it came to. */
+    readonly failures: Counter
+  }) {
+    const { host, port, publicHosts, failures } = options
+    this.#failures = failures
     const own = ['localhost', '127.0.0.1', '[::1]', bracketed(host)].map((name) => `${name}:${port}`)
     this.#hosts = new Set(
       [...own, ...(port === 80 ? ['localhost', '127.0.0.1', '[::1]'] : []), ...publicHosts].map((name) => name.toLowerCase()),
@@ -25,6 +34,7 @@ export class Guard {
   checkHost(request: IncomingMessage): void {
     const { host } = request.headers
     if (host !== undefined && (this.#hosts.has(host) || this.#hosts.has(host.toLowerCase()) || this.#isOwnAddress(host, request))) return
+    this.#failures.inc(['host'])
     throw new ProtocolError('This gateway does not answer to that host name. Add it to `server.public_hosts` if it should.', {
       code: 'HOST_NOT_ALLOWED',
       slug: 'misdirected-request',
@@ -35,6 +45,7 @@ export class Guard {
   checkOrigin(headers: IncomingHttpHeaders): void {
     const { origin } = headers
     if (origin === undefined || isSameOrigin(origin, headers)) return
+    this.#failures.inc(['origin'])
     throw new ProtocolError('Pages of other origins may not use this gateway.', { code: 'ORIGIN_REFUSED', slug: 'forbidden-origin' })
   }
 
@@ -45,6 +56,7 @@ export class Guard {
   checkForgery(headers: IncomingHttpHeaders): void {
     const isOwn = headers.origin === undefined ? headers['sec-fetch-site'] === 'same-origin' : isSameOrigin(headers.origin, headers)
     if (isOwn && headers['x-openclaw-csrf'] === '1') return
+    this.#failures.inc(['forgery'])
     throw new ProtocolError('Requests with the page cookie need their own Origin and the header `X-OpenClaw-CSRF: 1`.', {
       code: 'FORGERY_SUSPECTED',
       slug: 'forbidden-origin',

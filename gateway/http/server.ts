@@ -198,8 +198,8 @@ export class HttpServer implements Lifecycle {
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, keys, port, secret, files }: Bound): Running {
     const { host, publicHosts, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
-    const guard = new Guard({ host, port, publicHosts })
     const meter = new Meter(metrics, log)
+    const guard = new Guard({ host, port, publicHosts, failures: meter.authFailures })
     const limits = new Limits({ limits: rateLimits, clock, metrics })
     const addresses = new ClientAddresses(trustedProxies)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
