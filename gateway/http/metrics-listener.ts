@@ -2,23 +2,26 @@
  * `/metrics` on a port of its own, for a scraper on the same machine, without a credential. A convenience: if the port is taken the
  * gateway warns and goes on, the same text is at `/api/metrics`.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { NotFoundError, describeError } from '#contract'
 import type { Lifecycle, Log } from '#contract'
 import { writeProblem, writeText } from './answer.ts'
 import { newRequestId } from './exchange.ts'
+import type { Guard } from './guard.ts'
 import { problemOf } from './problem.ts'
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export class MetricsListener implements Lifecycle {
   readonly #port: number
+  readonly #guard: Guard
   readonly #read: () => Promise<string>
   readonly #log: Log
   #server: Server | null = null
 
-  constructor(options: { readonly port: number; readonly read: () => Promise<string>; readonly log: Log }) {
+  constructor(options: { readonly port: number; readonly guard: Guard; readonly read: () => Promise<string>; readonly log: Log }) {
     this.#port = options.port
+    this.#guard = options.guard
     this.#read = options.read
     this.#log = options.log
   }
@@ -33,9 +36,7 @@ export class MetricsListener implements Lifecycle {
     if (this.#server !== null) return
     const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
       const id = newRequestId()
-      const isAsked = request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')
-      const text = isAsked ? this.#read() : Promise.reject(new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' }))
-      text.then(
+      this.#answer(request).then(
         (text) => writeText(response, { id, status: 200, text, contentType: METRICS_TYPE, headers: {} }),
         (error: unknown) => writeProblem(response, id, problemOf(error, id)),
       )
@@ -51,6 +52,13 @@ export class MetricsListener implements Lifecycle {
       })
       server.listen(this.#port, '127.0.0.1')
     })
+  }
+
+  /** There is no credential to ask for, so the name by which it was reached is what keeps web pages out (DNS rebinding). */
+  async #answer(request: IncomingMessage): Promise<string> {
+    this.#guard.checkHost(request)
+    if (request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')) return this.#read()
+    throw new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' })
   }
 
   async stop(): Promise<void> {

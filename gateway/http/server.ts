@@ -142,7 +142,7 @@ export class HttpServer implements Lifecycle {
 
   async start(): Promise<void> {
     if (this.#running !== null) return
-    const { host, port, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
+    const { host, port, publicHosts, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
     checkBinding(host, insecureHttp || tls !== null)
     const [secret, files] = await Promise.all([
       loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
@@ -155,7 +155,9 @@ export class HttpServer implements Lifecycle {
     try {
       this.#running = this.#assemble({ server, keys, port: bound, secret, files })
       if (metricsPort !== null && metricsPort !== 0) {
-        const metrics = new MetricsListener({ port: metricsPort, read: () => services.metricsText(), log })
+        const failures = this.#running.door.meter.authFailures
+        const guard = new Guard({ host: '127.0.0.1', port: metricsPort, publicHosts, failures })
+        const metrics = new MetricsListener({ port: metricsPort, guard, read: () => services.metricsText(), log })
         this.#running = { ...this.#running, metrics }
         await metrics.start()
       }

