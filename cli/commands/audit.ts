@@ -5,6 +5,8 @@ import { time } from '../answer.ts'
 import type { Command } from '../command.ts'
 import { documentIn, text } from '../document.ts'
 import { EXIT } from '../exit.ts'
+import { plain } from '../output.ts'
+import { pastTime } from '../past-time.ts'
 import { Remote } from '../remote.ts'
 
 export const audit: Command = {
@@ -15,8 +17,8 @@ export const audit: Command = {
     actor: { value: 'NAME', help: 'list: only by this owner of a key' },
     object: { value: 'ID', help: 'list: only on this' },
     outcome: { value: 'OUTCOME', help: 'list: ok, denied or failed' },
-    since: { value: 'TIME', help: 'list: from this ISO 8601 time on' },
-    until: { value: 'TIME', help: 'list: before this time' },
+    since: { value: 'TIME', help: 'list: from then on; ISO 8601, or a duration ago like 6h' },
+    until: { value: 'TIME', help: 'list: before then' },
     limit: { value: 'N', help: 'list: how many (20)' },
     after: { value: 'SEQ', help: 'export, follow: entries after this number' },
     file: { value: 'FILE', help: 'export: append to this file instead of printing' },
@@ -60,16 +62,19 @@ export const audit: Command = {
           if (call.json) out.json(entry)
           else {
             const who = documentIn(entry['actor'])
-            out.note(
-              `${time(entry['at'])}  ${text(who['id'])}  ${text(entry['action'])}  ${text(entry['object']) || '-'}  ${text(entry['outcome'])}`,
+            out.line(
+              plain(
+                `${time(entry['at'])}  ${text(who['id'])}  ${text(entry['action'])}  ${text(entry['object']) || '-'}  ${text(entry['outcome'])}`,
+              ),
             )
           }
         }
         return EXIT.ok
       }
       default: {
-        const of = Object.fromEntries(['action', 'actor', 'object', 'outcome', 'since', 'until'].map((name) => [name, call.text(name)]))
-        const { page, rows, hasMore } = await remote.list('/v1/audit', { ...of, limit: call.text('limit') ?? 20 })
+        const of = Object.fromEntries(['action', 'actor', 'object', 'outcome'].map((name) => [name, call.text(name)]))
+        const [since, until] = [pastTime('since', call), pastTime('until', call)]
+        const { page, rows, hasMore } = await remote.list('/v1/audit', { ...of, since, until, limit: call.text('limit') ?? 20 })
         if (call.json) out.json(page)
         else {
           out.table(

@@ -25,11 +25,7 @@ export const webhooks: Command = {
     recover: '<id>',
   },
   options: {
-    event: {
-      value: 'TYPE',
-      help: 'create: what it is told, e.g. message.processed or "message.*"; may be repeated; default: all',
-      many: true,
-    },
+    events: { value: 'LIST', help: 'create: what it is told, e.g. "message.*,agent.failed" (all)', many: 'words' },
     description: { value: 'TEXT', help: 'create: what it is for' },
     fifo: { help: 'create: one at a time, in order' },
     grace: { value: 'DURATION', help: 'rotate: how long the old secret signs too (1d)' },
@@ -111,10 +107,7 @@ async function show(call: Call, { out }: World, remote: Remote): Promise<ExitCod
 }
 
 async function create(call: Call, { out }: World, remote: Remote): Promise<ExitCode> {
-  const events = call
-    .texts('event')
-    .flatMap((event) => event.split(','))
-    .map((event) => event.trim())
+  const events = call.texts('events')
   const description = call.text('description')
   const { body } = await remote.ask('/v1/webhooks', {
     method: 'POST',

@@ -260,10 +260,13 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
     for (const text of HOSTILE_TEXTS) {
       await page.evaluate(`location.hash = ${JSON.stringify(`#/c/${encodeURIComponent(text.slice(0, 40))}`)}`)
       await page.getByRole('button', { name: 'New conversation' }).click()
+      // What stood there is gone first, or it would be read in place of the new.
+      await page.locator('#empty').waitFor()
       await page.locator('#composer-text').fill(text)
       await page.keyboard.press('Enter')
-      await page.getByRole('article', { name: 'Reply' }).getByText('You said:').waitFor()
-      assert.equal((await page.locator('.bubble').last().textContent())?.trim(), text.trim())
+      await page.getByRole('article', { name: 'Reply' }).first().waitFor()
+      assert.deepEqual(await page.locator('.bubble').allTextContents(), [text])
+      assert.deepEqual(await page.evaluate(FOREIGN_NODES), [])
     }
     await page.reload()
     await page.getByRole('article', { name: 'Reply' }).first().waitFor()
@@ -283,6 +286,8 @@ test('signed out, nothing of the session is left: no cookie, no store, no cache,
   await own.locator('#composer-text').fill('private words')
   await own.keyboard.press('Enter')
   await own.getByRole('article', { name: 'Reply' }).getByText('You said: private words').waitFor()
+  // As the browser would keep it if it were told nothing.
+  assert.match(await inPage(own, "() => fetch('/v1/messages').then((answer) => answer.text())", null), /private words/)
   await own.getByRole('link', { name: 'Channels' }).click()
   await own.getByRole('heading', { name: 'http', exact: true }).waitFor()
   await own.goBack()
