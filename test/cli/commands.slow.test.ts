@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -360,4 +361,15 @@ test('what the gateway refuses is told in the words of the command: no pointers,
   assert.equal(missing.code, 5)
   const unread = await run(['routes', 'set', 'no-such-file'])
   assert.deepEqual([unread.code, unread.err], [5, 'openclaw: The file no-such-file cannot be read.\n'])
+})
+
+test('Ctrl-C is how following the audit ends, and no failure', async (t) => {
+  const { gateway, spawn } = await bench(t)
+  gateway.streams.set('GET /v1/audit/stream', [['entry', { at: at(0), actor: { id: 'eve' }, action: 'keys.create', outcome: 'ok' }]])
+  gateway.endsStreams = false
+  const child = spawn(['audit', 'follow'])
+  await once(child.stdout, 'data')
+  child.kill('SIGINT')
+  const { code, err } = await child.done
+  assert.deepEqual([code, err], [0, ''])
 })
