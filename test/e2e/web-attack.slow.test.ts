@@ -173,33 +173,29 @@ describe('a hostile page beside the operator’s', LIMIT, () => {
     assert.deepEqual([cookie?.httpOnly, cookie?.sameSite, others], [true, 'Strict', []])
   })
 
-  test(
-    'a hostile name that is made to lead here gets nothing: not the API, not a socket, not the page, not the metrics',
-    LIMIT,
-    async () => {
-      const { gateway, context } = stage
-      const was = await records(stage)
-      const { port } = new URL(gateway.url)
-      const before = await refused(stage, 'host')
-      for (const reached of [port, String(stage.metricsPort)]) {
-        const origin = `http://${STRANGER}:${reached}`
-        const page = await context.newPage()
-        // The first answer came from the attacker's own machine; then the name was changed.
-        await page.route(`${origin}/prize`, (route) =>
-          route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>Prize</title>' }),
-        )
-        await page.goto(`${origin}/prize`)
-        const statuses = await inPage<number[]>(page, REBOUND, { key: gateway.key })
-        assert.deepEqual([...new Set(statuses)], [421], `${origin}: ${statuses.join()}`)
-        const hello = { type: 'auth', token: gateway.key }
-        const tries = [{ url: `${origin.replace('http', 'ws')}/v1/ws`, protocols: ['openclaw.v1'], frames: [hello] }]
-        assert.deepEqual(await inPage(page, TRY_SOCKETS, tries), ['refused'])
-        await page.close()
-      }
-      assert.equal(await records(stage), was)
-      assert.ok((await refused(stage, 'host')) - before >= 12)
-    },
-  )
+  test('a hostile name that is made to lead here gets nothing: no API, no socket, no page, no metrics', LIMIT, async () => {
+    const { gateway, context } = stage
+    const was = await records(stage)
+    const { port } = new URL(gateway.url)
+    const before = await refused(stage, 'host')
+    for (const reached of [port, String(stage.metricsPort)]) {
+      const origin = `http://${STRANGER}:${reached}`
+      const page = await context.newPage()
+      // The first answer came from the attacker's own machine; then the name was changed.
+      await page.route(`${origin}/prize`, (route) =>
+        route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>Prize</title>' }),
+      )
+      await page.goto(`${origin}/prize`)
+      const statuses = await inPage<number[]>(page, REBOUND, { key: gateway.key })
+      assert.deepEqual([...new Set(statuses)], [421], `${origin}: ${statuses.join()}`)
+      const hello = { type: 'auth', token: gateway.key }
+      const tries = [{ url: `${origin.replace('http', 'ws')}/v1/ws`, protocols: ['openclaw.v1'], frames: [hello] }]
+      assert.deepEqual(await inPage(page, TRY_SOCKETS, tries), ['refused'])
+      await page.close()
+    }
+    assert.equal(await records(stage), was)
+    assert.ok((await refused(stage, 'host')) - before >= 12)
+  })
 
   test('no page shows ours in a frame of its own, or keeps hold of a window it opened', LIMIT, async () => {
     const { context, site } = stage
