@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock, Counter, Principal } from '#contract'
+import { isOfOwnPage } from './guard.ts'
 
 export interface Proof {
   readonly principal: Principal
@@ -214,10 +215,9 @@ export class Credentials {
     return proven
   }
 
-  /** The page's cookie as `name=value`. It counts only on requests of our own pages: other ports of one host share cookies. */
+  /** The page's cookie as `name=value`. */
   #ownCookie(headers: IncomingHttpHeaders): string | null {
-    const site = headers['sec-fetch-site']
-    if (site !== undefined && site !== 'same-origin' && site !== 'none') return null
+    if (!isOfOwnPage(headers)) return null
     const prefix = `${this.#cookie.name}=`
     return headers.cookie?.split(/; */).find((pair) => pair.startsWith(prefix)) ?? null
   }

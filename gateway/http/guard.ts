@@ -72,6 +72,15 @@ export class Guard {
   }
 }
 
+/**
+ * Whether what a browser adds by itself, a cookie or a certificate, says who is asking: not on requests of another site's pages, nor of another
+ * port's of this host, which share it. Programs, and pages of browsers that do not tell (Fetch Metadata), name no site.
+ */
+export function isOfOwnPage(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site']
+  return site === undefined || site === 'same-origin' || site === 'none'
+}
+
 /** Scheme and Host as the page sees them; TLS may end before us. */
 const isSameOrigin = (origin: string, headers: IncomingHttpHeaders): boolean =>
   headers.host !== undefined && (origin === `http://${headers.host}` || origin === `https://${headers.host}`)

@@ -16,7 +16,7 @@ import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
 import { Endpoint } from './endpoint.ts'
 import type { Door } from './endpoint.ts'
-import { Guard, bracketed, checkBinding } from './guard.ts'
+import { Guard, bracketed, checkBinding, isOfOwnPage } from './guard.ts'
 import { createListener, listen, type ListenerLimits } from './listener.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
@@ -212,8 +212,8 @@ export class HttpServer implements Lifecycle {
       failures: meter.authFailures,
     })
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
-    const certified = ({ socket }: IncomingMessage): Proven | null => {
-      const proven = certificates.prove(socket)
+    const certified = ({ socket, headers }: IncomingMessage): Proven | null => {
+      const proven = isOfOwnPage(headers) ? certificates.prove(socket) : null
       return proven === null ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
