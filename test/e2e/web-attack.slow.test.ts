@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts'
 import { STRANGER, answered, broken, carriedOut, inPage, records, refused, setStage, skip } from './web-attack-stage.ts'
 import type { Stage } from './web-attack-stage.ts'
 
-const LIMIT = { skip, timeout: 120_000 }
+const LIMIT = { skip, timeout: 240_000 }
 
 /** In a page: opens each socket, says what it was told to, and answers what came of it. */
 const TRY_SOCKETS = `(tries) => Promise.all(tries.map(({ url, protocols, frames }) => new Promise((done) => {
@@ -27,7 +27,7 @@ const TRY_SOCKETS = `(tries) => Promise.all(tries.map(({ url, protocols, frames 
   socket.onclose = () => done(heard)
 })))`
 
-describe('a hostile page beside the operator’s', LIMIT, () => {
+describe('a hostile page beside the operator’s', { skip }, () => {
   const sweeps: (() => Promise<void>)[] = []
   let stage: Stage
   before(async () => {
