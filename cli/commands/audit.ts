@@ -89,7 +89,7 @@ async function follow(call: Call, { out, signal }: World, remote: Remote): Promi
       const entry = documentIn(data)
       const words = [time(entry['at']), documentIn(entry['actor'])['id'], entry['action'], text(entry['object']) || '-', entry['outcome']]
       if (call.json) out.json(entry)
-      else out.line(plain(words.map(text).join('  ')))
+      else out.line(plain(words.map(text).join('  ')).replaceAll(/[\t\n]/g, ' '))
     }
   } catch (error) {
     if (!signal.aborted) throw error

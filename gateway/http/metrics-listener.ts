@@ -2,26 +2,25 @@
  * `/metrics` on a port of its own, for a scraper on the same machine, without a credential. A convenience: if the port is taken the
  * gateway warns and goes on, the same text is at `/api/metrics`.
  */
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { NotFoundError, describeError } from '#contract'
 import type { Lifecycle, Log } from '#contract'
 import { writeProblem, writeText } from './answer.ts'
 import { newRequestId } from './exchange.ts'
-import type { Guard } from './guard.ts'
-import { problemOf } from './problem.ts'
+import { isLoopbackHost } from './guard.ts'
+import { ProtocolError, problemOf } from './problem.ts'
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export class MetricsListener implements Lifecycle {
   readonly #port: number
-  readonly #guard: Guard
   readonly #read: () => Promise<string>
   readonly #log: Log
   #server: Server | null = null
 
-  constructor(options: { readonly port: number; readonly guard: Guard; readonly read: () => Promise<string>; readonly log: Log }) {
+  constructor(options: { readonly port: number; readonly read: () => Promise<string>; readonly log: Log }) {
     this.#port = options.port
-    this.#guard = options.guard
     this.#read = options.read
     this.#log = options.log
   }
@@ -54,10 +53,13 @@ export class MetricsListener implements Lifecycle {
     })
   }
 
-  /** There is no credential to ask for, so the name by which it was reached is what keeps web pages out (DNS rebinding). */
-  async #answer(request: IncomingMessage): Promise<string> {
-    this.#guard.checkHost(request)
-    if (request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')) return this.#read()
+  async #answer({ url, method, headers }: IncomingMessage): Promise<string> {
+    if (!isLoopbackHost(headers.host ?? ''))
+      throw new ProtocolError('Metrics are told to this machine alone, by the name localhost or 127.0.0.1.', {
+        code: 'HOST_NOT_ALLOWED',
+        slug: 'misdirected-request',
+      })
+    if (url === '/metrics' && (method === 'GET' || method === 'HEAD')) return this.#read()
     throw new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' })
   }
 

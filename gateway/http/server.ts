@@ -36,6 +36,8 @@ export interface HttpServerOptions {
   readonly port: number
   /** Names by which others reach us, `gateway.example` or `gateway.example:8443`. */
   readonly publicHosts: readonly string[]
+  /** Of pages elsewhere that may use the API, `https://app.example.com`. */
+  readonly origins: readonly string[]
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecureHttp: boolean
   /** null: plain HTTP. */
@@ -142,7 +144,7 @@ export class HttpServer implements Lifecycle {
 
   async start(): Promise<void> {
     if (this.#running !== null) return
-    const { host, port, publicHosts, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
+    const { host, port, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
     checkBinding(host, insecureHttp || tls !== null)
     const [secret, files] = await Promise.all([
       loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
@@ -155,9 +157,7 @@ export class HttpServer implements Lifecycle {
     try {
       this.#running = this.#assemble({ server, keys, port: bound, secret, files })
       if (metricsPort !== null && metricsPort !== 0) {
-        const failures = this.#running.door.meter.authFailures
-        const guard = new Guard({ host: '127.0.0.1', port: metricsPort, publicHosts, failures })
-        const metrics = new MetricsListener({ port: metricsPort, guard, read: () => services.metricsText(), log })
+        const metrics = new MetricsListener({ port: metricsPort, read: () => services.metricsText(), log })
         this.#running = { ...this.#running, metrics }
         await metrics.start()
       }
@@ -199,9 +199,9 @@ export class HttpServer implements Lifecycle {
 
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, keys, port, secret, files }: Bound): Running {
-    const { host, publicHosts, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
+    const { host, publicHosts, origins, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
     const meter = new Meter(metrics, log)
-    const guard = new Guard({ host, port, publicHosts, failures: meter.authFailures })
+    const guard = new Guard({ host, port, publicHosts, origins, failures: meter.authFailures })
     const limits = new Limits({ limits: rateLimits, clock, metrics })
     const addresses = new ClientAddresses(trustedProxies)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
@@ -213,8 +213,10 @@ export class HttpServer implements Lifecycle {
     })
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
     const certified = ({ socket, headers }: IncomingMessage): Proven | null => {
+      // A browser shows it by itself, as it sends the cookie.
       const proven = isOfOwnPage(headers) ? certificates.prove(socket) : null
-      return proven === null ? null : credentials.adopt(proven)
+      // A connection can outlive its certificate, which TLS looked at once.
+      return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
     const door: Door = {
@@ -234,7 +236,7 @@ export class HttpServer implements Lifecycle {
       maxStreams: this.#limits.streams,
       isStopping: false,
     }
-    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
+    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, certificates, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     const endpoints = table.map((route) => new Endpoint(route, door))

@@ -194,7 +194,7 @@ describe('a hostile page beside the operator’s', { skip }, () => {
       await page.close()
     }
     assert.equal(await records(stage), was)
-    assert.ok((await refused(stage, 'host')) - before >= 12)
+    assert.ok((await refused(stage, 'host')) - before >= 10)
   })
 
   test('no page shows ours in a frame of its own, or keeps hold of a window it opened', LIMIT, async () => {
