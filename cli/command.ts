@@ -23,7 +23,8 @@ export interface CommandOption {
   /** What its value is called in the help; none: it is a switch. */
   readonly value?: string
   readonly help: string
-  readonly many?: boolean
+  /** May be repeated. As `words` it may also hold several, with commas between, and be named in the singular. */
+  readonly many?: 'whole' | 'words'
 }
 
 export interface Command {
@@ -52,7 +53,7 @@ export const COMMON_OPTIONS: { readonly [name: string]: CommandOption } = {
 
 export function readCall(name: string, command: Command, args: readonly string[]): Call | 'help' {
   const options = { ...COMMON_OPTIONS, ...command.options }
-  const { values, positionals } = parse(name, options, args)
+  const { values, positionals } = parse(name, options, inPlural(options, args))
   if (values['help'] === true) return 'help'
   const [verb, words] = splitVerb(name, command, positionals)
   checkWords(name, verb, command.verbs[verb] ?? '', words)
@@ -61,10 +62,28 @@ export function readCall(name: string, command: Command, args: readonly string[]
     words,
     json: values['json'] === true,
     text: (option) => [values[option]].flat().find((value) => typeof value === 'string'),
-    texts: (option) => [values[option]].flat().filter((value) => typeof value === 'string'),
+    texts: (option) => {
+      const given = [values[option]].flat().filter((value) => typeof value === 'string')
+      return options[option]?.many === 'words' ? given.flatMap(wordsOf) : given
+    },
     has: (option) => values[option] !== undefined,
   }
 }
+
+/** `--scope a --scope b` reads better than `--scopes a --scopes b`, and is the same. */
+function inPlural(options: { readonly [name: string]: CommandOption }, args: readonly string[]): readonly string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, at) => {
+    const [, singular, rest = ''] = (end < 0 || at < end ? /^--([^=]+)(=.*)?$/s.exec(arg) : null) ?? []
+    return singular !== undefined && options[`${singular}s`]?.many === 'words' ? `--${singular}s${rest}` : arg
+  })
+}
+
+const wordsOf = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
 
 type Values = { readonly [name: string]: string | boolean | (string | boolean)[] | undefined }
 
@@ -74,9 +93,9 @@ function parse(
   args: readonly string[],
 ): { readonly values: Values; readonly positionals: readonly string[] } {
   const known = Object.fromEntries(
-    Object.entries(options).map(([option, { value, many = false }]) => [
+    Object.entries(options).map(([option, { value, many }]) => [
       option,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: many },
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: many !== undefined },
     ]),
   )
   const short = args.map((arg) => (arg === '-h' ? '--help' : arg))

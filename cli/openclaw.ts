@@ -6,7 +6,7 @@ import type { Command, World } from './command.ts'
 import { COMMANDS, findCommand } from './commands.ts'
 import { CommandError, EXIT } from './exit.ts'
 import type { ExitCode } from './exit.ts'
-import { Output, plain } from './output.ts'
+import { Output } from './output.ts'
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -28,7 +28,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     if (name !== 'start') process.once('SIGINT', () => interrupt.abort())
     return await command.run(call, world)
   } catch (error) {
-    out.note(`openclaw: ${plain(messageOf(error))}`)
+    out.note(`openclaw: ${messageOf(error)}`)
     return error instanceof CommandError ? error.exit : EXIT.failed
   }
 }

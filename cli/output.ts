@@ -1,5 +1,5 @@
 /**
- * What is printed: tables that fit 80 columns, pairs, JSON. Words that came from outside lose their control characters first, so that a
+ * What is printed: tables and prose that fit the terminal, pairs, JSON. Words that came from outside lose their control characters first, so that a
  * message cannot steer the operator's terminal. Colour only on a terminal and without NO_COLOR.
  */
 import { stripVTControlCharacters } from 'node:util'
@@ -19,10 +19,13 @@ const CODES: { readonly [Each in Style]: readonly [number, number] } = {
   green: [32, 39],
   yellow: [33, 39],
 }
+/** Where no terminal says how wide it is. */
 const WIDTH = 80
+const MIN_WIDTH = 40
 
 export interface Stream {
   readonly isTTY?: boolean
+  readonly columns?: number
   write(text: string): unknown
 }
 
@@ -41,6 +44,10 @@ export class Output {
     return this.#stdout.isTTY === true
   }
 
+  get #width(): number {
+    return Math.max(MIN_WIDTH, (this.isTerminal ? this.#stdout.columns : undefined) ?? WIDTH)
+  }
+
   write(text: string): void {
     this.#stdout.write(text)
   }
@@ -49,8 +56,21 @@ export class Output {
     this.#stdout.write(`${text}\n`)
   }
 
+  /** Whatever is told may quote what others wrote. */
   note(text: string): void {
-    this.#stderr.write(`${text}\n`)
+    this.#stderr.write(`${plain(text)}\n`)
+  }
+
+  /** Our own words, broken between them; `lead` stands before the first line, the others are indented by its length. */
+  prose(text: string, lead = ''): void {
+    const lines = ['']
+    for (const word of text.split(' ')) {
+      const line = lines.at(-1) ?? ''
+      if (line === '') lines[lines.length - 1] = word
+      else if (lead.length + line.length + 1 + word.length <= this.#width) lines[lines.length - 1] = `${line} ${word}`
+      else lines.push(word)
+    }
+    lines.forEach((line, i) => this.line((i === 0 ? lead : ' '.repeat(lead.length)) + line))
   }
 
   json(value: unknown): void {
@@ -60,7 +80,7 @@ export class Output {
   table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], none: string): void {
     if (rows.length === 0) return this.note(none)
     const cells = rows.map((row) => columns.map((column) => oneLine(column.cell(row))))
-    const widths = fit(columns, cells)
+    const widths = fit(columns, cells, this.#width)
     const print = (texts: readonly string[]): string =>
       texts.map((text, i) => (i === texts.length - 1 ? cut(text, widths[i] ?? 0) : pad(text, widths[i] ?? 0))).join('  ')
     this.line(this.style('dim', print(columns.map((column) => column.title)).trimEnd()))
@@ -87,10 +107,10 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2
 const oneLine = (text: string): string => plain(text).replace(/\s+/g, ' ').trim()
 
 /** Whole columns have what they need; the others share what is left, narrow ones first. */
-function fit(columns: readonly Column<never>[], rows: readonly (readonly string[])[]): readonly number[] {
+function fit(columns: readonly Column<never>[], rows: readonly (readonly string[])[], width: number): readonly number[] {
   const needs = columns.map((column, i) => Math.max(textWidth(column.title), ...rows.map((row) => textWidth(row[i] ?? ''))))
   const whole = columns.map((column) => column.whole === true)
-  let left = WIDTH - 2 * (columns.length - 1) - needs.reduce((sum, need, i) => sum + (whole[i] === true ? need : 0), 0)
+  let left = width - 2 * (columns.length - 1) - needs.reduce((sum, need, i) => sum + (whole[i] === true ? need : 0), 0)
   const widths = [...needs]
   const flexible = needs
     .map((need, i) => ({ need, i }))

@@ -179,15 +179,19 @@ const parse = (text: string): JsonValue => {
 function refusal(status: number, body: JsonValue): CommandError {
   const problem = isJsonObject(body) ? body : {}
   const { title, detail, errors } = problem
-  const words = text(detail) || text(title) || `The gateway answered ${status}.`
+  const words = forCommand(text(detail) || text(title) || `The gateway answered ${status}.`)
   const faults = (Array.isArray(errors) ? errors : [])
     .filter(isJsonObject)
-    .map((fault) => `\n  ${text(fault['pointer'])}: ${text(fault['detail'])}`)
+    .map((fault) => `\n  ${text(fault['pointer']).replace(/^#\/(query\/)?/, '')}: ${text(fault['detail'])}`)
   const hint = status === 401 ? ' Set OPENCLAW_TOKEN to a valid key.' : ''
   // A message that tells all its faults itself needs no list of them.
   const list = faults.every((fault) => words.includes(fault.trim().replace(': ', ' '))) ? [] : faults
   return new CommandError(words + hint + list.join('') + logsHint(problem), exitOf(status))
 }
+
+/** Where the API speaks of itself, the command that does the same. */
+const forCommand = (detail: string): string =>
+  detail.replace(/\bGET \/v1\/([a-z-]+) lists\b/, '"openclaw $1" lists').replace(/; see `errors`\.$/, ':')
 
 /** What a skill wrote before it failed is on record. */
 function logsHint({ code, type, run_id: run }: JsonObject): string {

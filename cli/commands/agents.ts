@@ -16,7 +16,9 @@ export const agents: Command = {
       const path = `/v1/agents/${encodeURIComponent(name)}`
       const { body } = await remote.ask(
         path,
-        verb === 'set' ? { method: 'PATCH', body: jsonIn(patch, 'What is to be changed') } : { method: 'DELETE' },
+        verb === 'set'
+          ? { method: 'PATCH', body: jsonIn(patch, `What is to be changed, like '{"description": "…"}',`) }
+          : { method: 'DELETE' },
       )
       if (json) out.json(body)
       else out.note(verb === 'set' ? `${name} is changed for turns from now on.` : `${name} is as openclaw.yaml has it, or gone.`)

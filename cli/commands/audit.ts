@@ -2,10 +2,12 @@
 import { appendFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { time } from '../answer.ts'
-import type { Command } from '../command.ts'
+import type { Call, Command, World } from '../command.ts'
 import { documentIn, text } from '../document.ts'
 import { EXIT } from '../exit.ts'
+import type { ExitCode } from '../exit.ts'
 import { plain } from '../output.ts'
+import { pastTime } from '../past-time.ts'
 import { Remote } from '../remote.ts'
 
 export const audit: Command = {
@@ -16,8 +18,8 @@ export const audit: Command = {
     actor: { value: 'NAME', help: 'list: only by this owner of a key' },
     object: { value: 'ID', help: 'list: only on this' },
     outcome: { value: 'OUTCOME', help: 'list: ok, denied or failed' },
-    since: { value: 'TIME', help: 'list: from this ISO 8601 time on' },
-    until: { value: 'TIME', help: 'list: before this time' },
+    since: { value: 'TIME', help: 'list: from then on; ISO 8601, or a duration ago like 6h' },
+    until: { value: 'TIME', help: 'list: before then' },
     limit: { value: 'N', help: 'list: how many (20)' },
     after: { value: 'SEQ', help: 'export, follow: entries after this number' },
     file: { value: 'FILE', help: 'export: append to this file instead of printing' },
@@ -51,25 +53,12 @@ export const audit: Command = {
           after = last.seq
         }
       }
-      case 'follow': {
-        const after = call.text('after')
-        for await (const { data } of remote.events(
-          '/v1/audit/stream',
-          after === undefined ? {} : { headers: { 'last-event-id': after } },
-        )) {
-          const entry = documentIn(data)
-          if (call.json) out.json(entry)
-          else {
-            const who = documentIn(entry['actor'])
-            const did = `${text(who['id'])}  ${text(entry['action'])}  ${text(entry['object']) || '-'}  ${text(entry['outcome'])}`
-            out.note(`${time(entry['at'])}  ${plain(did).replaceAll(/\s/g, ' ')}`)
-          }
-        }
-        return EXIT.ok
-      }
+      case 'follow':
+        return follow(call, world, remote)
       default: {
-        const of = Object.fromEntries(['action', 'actor', 'object', 'outcome', 'since', 'until'].map((name) => [name, call.text(name)]))
-        const { page, rows, hasMore } = await remote.list('/v1/audit', { ...of, limit: call.text('limit') ?? 20 })
+        const of = Object.fromEntries(['action', 'actor', 'object', 'outcome'].map((name) => [name, call.text(name)]))
+        const [since, until] = [pastTime('since', call), pastTime('until', call)]
+        const { page, rows, hasMore } = await remote.list('/v1/audit', { ...of, since, until, limit: call.text('limit') ?? 20 })
         if (call.json) out.json(page)
         else {
           out.table(
@@ -78,7 +67,7 @@ export const audit: Command = {
               { title: 'SEQ', cell: (row) => text(row['seq']), whole: true },
               { title: 'AT', cell: (row) => time(row['at']), whole: true },
               { title: 'WHO', cell: (row) => text(documentIn(row['actor'])['id']) },
-              { title: 'DID', cell: (row) => text(row['action']), whole: true },
+              { title: 'DID', cell: (row) => text(row['action']) },
               { title: 'TO', cell: (row) => text(row['object']) || '-' },
               { title: 'OUTCOME', cell: (row) => text(row['outcome']), whole: true },
             ],
@@ -90,4 +79,20 @@ export const audit: Command = {
       }
     }
   },
+}
+
+/** Until Ctrl-C, which is how it is meant to end. */
+async function follow(call: Call, { out, signal }: World, remote: Remote): Promise<ExitCode> {
+  const after = call.text('after')
+  try {
+    for await (const { data } of remote.events('/v1/audit/stream', after === undefined ? {} : { headers: { 'last-event-id': after } })) {
+      const entry = documentIn(data)
+      const words = [time(entry['at']), documentIn(entry['actor'])['id'], entry['action'], text(entry['object']) || '-', entry['outcome']]
+      if (call.json) out.json(entry)
+      else out.line(plain(words.map(text).join('  ')).replaceAll(/[\t\n]/g, ' '))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return EXIT.ok
 }

@@ -23,26 +23,32 @@ export const help: Command = {
 }
 
 function overview(out: Output): void {
-  out.line('OpenClaw carries messages between people, systems and agents, durably.')
+  out.prose('OpenClaw carries messages between people, systems and agents, durably.')
   out.line('\nUsage: openclaw <command> [options]\n')
-  for (const [name, { summary }] of Object.entries(COMMANDS)) out.line(`  ${name.padEnd(14)}${summary}`)
-  out.line(`  ${'help'.padEnd(14)}how commands are used`)
-  out.line('\nAll commands take --json and --help. The gateway is found by OPENCLAW_URL and')
-  out.line('OPENCLAW_TOKEN, or by what it left in .openclaw/ of the folder (OPENCLAW_DIR).')
+  for (const [name, { summary }] of Object.entries(COMMANDS)) out.prose(summary, `  ${name.padEnd(14)}`)
+  out.prose('how commands are used', `  ${'help'.padEnd(14)}`)
+  out.line()
+  out.prose(
+    'All commands take --json and --help. The gateway is found by OPENCLAW_URL and OPENCLAW_TOKEN, or by what it left in .openclaw/ of the folder (OPENCLAW_DIR).',
+  )
   out.line('\nExit codes:')
-  for (const [code, meaning] of EXIT_MEANINGS) out.line(`  ${code}  ${meaning}`)
+  for (const [code, meaning] of EXIT_MEANINGS) out.prose(meaning, `  ${code}  `)
 }
 
 function usage(out: Output, name: string, command: Command): void {
-  out.line(command.summary)
+  out.prose(command.summary)
   out.line('\nUsage:')
   for (const [verb, words] of Object.entries(command.verbs)) {
-    out.line(`  ${['openclaw', name, verb, words, '[options]'].filter((part) => part !== '').join(' ')}`)
+    out.prose(['openclaw', name, verb, words, '[options]'].filter((part) => part !== '').join(' '), '  ')
   }
   out.line('\nOptions:')
   const shown = Object.entries({ ...command.options, ...COMMON_OPTIONS }).map(
     ([option, { value, help }]) => [`--${option}${value === undefined ? '' : ` ${value}`}`, help] as const,
   )
   const width = Math.max(...shown.map(([option]) => option.length))
-  for (const [option, meaning] of shown) out.line(`  ${option.padEnd(width)}  ${meaning}`)
+  for (const [option, meaning] of shown) out.prose(meaning, `  ${option.padEnd(width)}  `)
+  if (Object.values(command.options ?? {}).some(({ many }) => many === 'words')) {
+    out.line()
+    out.prose('A LIST has commas between its words; the option may be repeated instead.')
+  }
 }

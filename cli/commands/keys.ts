@@ -16,8 +16,8 @@ export const keys: Command = {
     'API keys. "create" and "rotate" print the secret on standard output, this once. "generate" makes a key for `keys` in openclaw.yaml, without a gateway.',
   verbs: { list: '', show: '<id>', create: '<name>', rotate: '<id>', revoke: '<id>', generate: '' },
   options: {
-    scope: { value: 'SCOPE', help: 'create: what it may do, e.g. messages:write; may be repeated', many: true },
-    role: { value: 'ROLE', help: 'create: a role whose permissions it has, e.g. viewer; may be repeated', many: true },
+    scopes: { value: 'LIST', help: 'create: what it may do, e.g. messages:write,agents:read', many: 'words' },
+    roles: { value: 'LIST', help: 'create: roles whose permissions it has, e.g. viewer', many: 'words' },
     expires: { value: 'DURATION', help: 'create: ends after so long, e.g. 90d' },
     grace: { value: 'DURATION', help: 'rotate: so long the secret before counts too, e.g. 1h; at most 7d (none)' },
     limit: { value: 'N', help: 'list: how many (50)' },
@@ -111,19 +111,14 @@ function generate(call: Call, { out }: World): ExitCode {
 }
 
 function rightsOf(call: Call): { readonly scopes?: readonly string[]; readonly roles?: readonly string[] } {
-  const [scopes, roles] = ['scope', 'role'].map((option) =>
-    call
-      .texts(option)
-      .flatMap((word) => word.split(','))
-      .map((word) => word.trim()),
-  )
-  if (scopes?.length === 0 && roles?.length === 0) {
+  const [scopes, roles] = [call.texts('scopes'), call.texts('roles')]
+  if (scopes.length === 0 && roles.length === 0) {
     throw new CommandError(
-      '--scope is missing, or --role: what may the key do? For example --scope messages:write, --role viewer, or --scope "*" for all.',
+      '--scopes is missing, or --roles: what may the key do? For example --scopes messages:write, --roles viewer, or --scopes "*" for all.',
       EXIT.usage,
     )
   }
-  return { ...(scopes?.length !== 0 && { scopes }), ...(roles?.length !== 0 && { roles }) }
+  return { ...(scopes.length > 0 && { scopes }), ...(roles.length > 0 && { roles }) }
 }
 
 function expiry(duration: string | undefined): { readonly expires_at?: string } {

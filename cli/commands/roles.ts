@@ -7,18 +7,18 @@ import { Remote } from '../remote.ts'
 export const roles: Command = {
   summary: 'Roles that keys and tokens can have. Those of all tenants stand in openclaw.yaml, below `roles`.',
   verbs: { list: '', create: '<name>', remove: '<name>' },
-  options: { permission: { value: 'PERMISSION', help: 'create: what it gives, e.g. agents:read; may be repeated', many: true } },
+  options: { permissions: { value: 'LIST', help: 'create: what it gives, e.g. agents:read,logs:read', many: 'words' } },
   run: async (call, world) => {
     const { out } = world
     const remote = await Remote.find(world)
     const name = call.words[0] ?? ''
     if (call.verb === 'create') {
-      const permissions = call
-        .texts('permission')
-        .flatMap((word) => word.split(','))
-        .map((word) => word.trim())
+      const permissions = call.texts('permissions')
       if (permissions.length === 0)
-        throw new CommandError('--permission is missing: what does the role give? For example agents:read.', EXIT.usage)
+        throw new CommandError(
+          '--permissions is missing: what does the role give? For example --permissions agents:read,logs:read.',
+          EXIT.usage,
+        )
       const { body } = await remote.ask('/v1/roles', { method: 'POST', body: { name, permissions } })
       if (call.json) out.json(body)
       else out.note(`Role ${name}: ${permissions.join(', ')}.`)

@@ -14,7 +14,7 @@ export const routes: Command = {
     sender: { value: 'SENDER', help: 'test: who said it' },
     account: { value: 'ACCOUNT', help: 'test: account or principal of the channel' },
     topic: { value: 'TOPIC', help: 'test: its topic' },
-    header: { value: 'NAME=VALUE', help: 'test: one of its headers; may be repeated', many: true },
+    header: { value: 'NAME=VALUE', help: 'test: one of its headers; may be repeated', many: 'whole' },
     metadata: { value: 'JSON', help: 'test: its metadata' },
   },
   run: async (call, world) => {
@@ -32,7 +32,10 @@ export const routes: Command = {
       return EXIT.ok
     }
     if (call.verb === 'set') {
-      const given = jsonIn(await readFile(resolve(world.cwd, word), 'utf8'), word)
+      const written = await readFile(resolve(world.cwd, word), 'utf8').catch((error: unknown) => {
+        throw new CommandError(`The file ${word} cannot be read.`, EXIT.missing, error)
+      })
+      const given = jsonIn(written, word)
       const { body } = await remote.ask('/v1/routes', { method: 'PUT', body: Array.isArray(given) ? { routes: given } : given })
       if (call.json) out.json(body)
       else out.note('They are in force.')

@@ -7,7 +7,7 @@ import { documentIn, text } from '../document.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { ExitCode } from '../exit.ts'
 import type { Remote } from '../remote.ts'
-import { wholeSeconds } from '../whole-seconds.ts'
+import { pastTime } from '../past-time.ts'
 
 const POLL_MS = 200
 
@@ -67,14 +67,14 @@ export async function redeliver(call: Call, world: World, remote: Remote): Promi
 }
 
 export async function recover(call: Call, { out }: World, remote: Remote): Promise<ExitCode> {
-  const since = call.text('since')
+  const since = pastTime('since', call)
   if (since === undefined) throw new CommandError('--since is missing: from when on? For example --since 6h.', EXIT.usage)
-  const [until, status] = [call.text('until'), call.text('status')]
+  const [until, status] = [pastTime('until', call), call.text('status')]
   const { body } = await remote.ask(`${webhookPath(call)}/recover`, {
     method: 'POST',
     body: {
-      since: timeOf('since', since),
-      ...(until !== undefined && { until: timeOf('until', until) }),
+      since,
+      ...(until !== undefined && { until }),
       ...(status !== undefined && { status }),
     },
   })
@@ -112,9 +112,4 @@ function outcomeOf(attempt: JsonObject): string {
   const error = documentIn(attempt['error'])
   const why = attempt['error'] ? `${text(error['code'])}: ${text(error['message'])}` : `answered ${text(attempt['status'])}`
   return `${why} (${text(attempt['latency_ms'])} ms)`
-}
-
-function timeOf(option: string, value: string): string {
-  if (/^\d{4}-/.test(value) && Number.isFinite(Date.parse(value))) return new Date(value).toISOString()
-  return new Date(Date.now() - wholeSeconds(option, value) * 1_000).toISOString()
 }

@@ -26,11 +26,7 @@ export const webhooks: Command = {
     recover: '<id>',
   },
   options: {
-    event: {
-      value: 'TYPE',
-      help: 'create: what it is told, e.g. message.processed or "message.*"; may be repeated; default: all',
-      many: true,
-    },
+    events: { value: 'LIST', help: 'create: what it is told, e.g. "message.*,agent.failed" (all)', many: 'words' },
     description: { value: 'TEXT', help: 'create: what it is for' },
     fifo: { help: 'create: one at a time, in order' },
     rate: { value: 'N', help: 'create: no more attempts than that begin within one second' },
@@ -116,10 +112,7 @@ async function show(call: Call, { out }: World, remote: Remote): Promise<ExitCod
 }
 
 async function create(call: Call, { out }: World, remote: Remote): Promise<ExitCode> {
-  const events = call
-    .texts('event')
-    .flatMap((event) => event.split(','))
-    .map((event) => event.trim())
+  const events = call.texts('events')
   const [description, rate] = [call.text('description'), call.text('rate')]
   if (rate !== undefined && !/^\d{1,4}$/.test(rate)) throw new CommandError('--rate is a number from 1 to 1000.', EXIT.usage)
   const { body } = await remote.ask('/v1/webhooks', {

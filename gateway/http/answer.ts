@@ -17,6 +17,9 @@ const SECURITY: readonly string[] = [
   "default-src 'none'; frame-ancestors 'none'",
   'referrer-policy',
   'no-referrer',
+  // Also what a client certificate, which a browser shows to whoever asks, has paid for.
+  'cross-origin-resource-policy',
+  'same-origin',
 ]
 const NONE: Headers = {}
 

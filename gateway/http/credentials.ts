@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock, Counter, Principal } from '#contract'
 import { Endings } from './endings.ts'
 import type { Ending } from './endings.ts'
-import { isForeignPage } from './guard.ts'
+import { isOfOwnPage } from './guard.ts'
 
 export interface Proof {
   readonly principal: Principal
@@ -215,11 +215,9 @@ export class Credentials {
     return { endsWith, expiresAt, heldAt: held.heldAt }
   }
 
-  /** The page's cookie as `name=value`. It counts only on requests of our own pages: other ports of one host share cookies. */
+  /** The page's cookie as `name=value`. It counts only on requests of our own pages. */
   #ownCookie(headers: IncomingHttpHeaders): string | null {
-    if (isForeignPage(headers)) return null
-    const site = headers['sec-fetch-site']
-    if (site !== undefined && site !== 'same-origin' && site !== 'none') return null
+    if (!isOfOwnPage(headers)) return null
     const prefix = `${this.#cookie.name}=`
     return headers.cookie?.split(/; */).find((pair) => pair.startsWith(prefix)) ?? null
   }

@@ -238,8 +238,6 @@ export class Endpoint {
     if (this.#door.isStopping) response.shouldKeepAlive = false
     if (response.headersSent) response.destroy()
     else {
-      const { meter } = this.#door
-      if (error instanceof ProtocolError && REASONS[error.code] !== undefined) meter.authFailures.inc([REASONS[error.code] ?? ''])
       if (this.route.errors === 'plain') {
         const { status, body, headers } = plainProblem(problem)
         const contentType = 'application/json'
@@ -369,12 +367,6 @@ export async function runStream(
 }
 
 const noBodyHere = (): ProtocolError => new ProtocolError('This takes no body.', { code: 'UNEXPECTED_BODY', slug: 'invalid-request' })
-
-const REASONS: { readonly [code: string]: string | undefined } = {
-  HOST_NOT_ALLOWED: 'host',
-  ORIGIN_REFUSED: 'origin',
-  FORGERY_SUSPECTED: 'forgery',
-}
 
 const querySchema = (route: Route): JsonObject => ({
   type: 'object',

@@ -6,11 +6,13 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import { InvalidError } from '#contract'
+import type { Counter } from '#contract'
 import { ProtocolError } from './problem.ts'
 
 export class Guard {
   readonly #hosts: ReadonlySet<string>
   readonly #port: number
+  readonly #failures: Counter
   readonly #origins: ReadonlySet<string>
 
   /** `publicHosts`: names under which a proxy or another machine reaches us, with the port unless it is the scheme's own. */
@@ -19,8 +21,11 @@ export class Guard {
     readonly port: number
     readonly publicHosts: readonly string[]
     readonly origins: readonly string[]
+    /** Counts what is refused, whichever door it came to. */
+    readonly failures: Counter
   }) {
-    const { host, port, publicHosts, origins } = options
+    const { host, port, publicHosts, origins, failures } = options
+    this.#failures = failures
     const own = ['localhost', '127.0.0.1', '[::1]', bracketed(host)].map((name) => `${name}:${port}`)
     this.#hosts = new Set(
       [...own, ...(port === 80 ? ['localhost', '127.0.0.1', '[::1]'] : []), ...publicHosts].map((name) => name.toLowerCase()),
@@ -33,6 +38,7 @@ export class Guard {
   checkHost(request: IncomingMessage): void {
     const { host } = request.headers
     if (host !== undefined && (this.#hosts.has(host) || this.#hosts.has(host.toLowerCase()) || this.#isOwnAddress(host, request))) return
+    this.#failures.inc(['host'])
     throw new ProtocolError('This gateway does not answer to that host name. Add it to `server.public_hosts` if it should.', {
       code: 'HOST_NOT_ALLOWED',
       slug: 'misdirected-request',
@@ -43,12 +49,12 @@ export class Guard {
   checkOrigin(headers: IncomingHttpHeaders): void {
     const { origin } = headers
     if (!isForeignPage(headers) || (origin !== undefined && this.#origins.has(origin))) return
-    throw foreignOrigin()
+    throw this.#foreign()
   }
 
   /** The same where guests have no business: signing in and out is for our own pages. */
   checkOwnOrigin(headers: IncomingHttpHeaders): void {
-    if (isForeignPage(headers)) throw foreignOrigin()
+    if (isForeignPage(headers)) throw this.#foreign()
   }
 
   /**
@@ -82,10 +88,16 @@ export class Guard {
   checkForgery(headers: IncomingHttpHeaders): void {
     const isOwn = headers.origin === undefined ? headers['sec-fetch-site'] === 'same-origin' : isSameOrigin(headers.origin, headers)
     if (isOwn && headers['x-openclaw-csrf'] === '1') return
+    this.#failures.inc(['forgery'])
     throw new ProtocolError('Requests with the page cookie need their own Origin and the header `X-OpenClaw-CSRF: 1`.', {
       code: 'FORGERY_SUSPECTED',
       slug: 'forbidden-origin',
     })
+  }
+
+  #foreign(): ProtocolError {
+    this.#failures.inc(['origin'])
+    return new ProtocolError('Pages of other origins may not use this gateway.', { code: 'ORIGIN_REFUSED', slug: 'forbidden-origin' })
   }
 
   /** An address (never a name) that the connection really goes to cannot be rebound. */
@@ -120,12 +132,17 @@ function originOf(text: string): string {
   throw new InvalidError(`server.origins: ${detail}.`, { code: 'CONFIG_INVALID', faults: [{ pointer: 'server.origins', detail }] })
 }
 
-const foreignOrigin = (): ProtocolError =>
-  new ProtocolError('Pages of other origins may not use this gateway.', { code: 'ORIGIN_REFUSED', slug: 'forbidden-origin' })
-
 /** It says so itself: browsers do, for all but what a page only reads from its own place. */
-export const isForeignPage = (headers: IncomingHttpHeaders): boolean =>
-  headers.origin !== undefined && !isSameOrigin(headers.origin, headers)
+const isForeignPage = (headers: IncomingHttpHeaders): boolean => headers.origin !== undefined && !isSameOrigin(headers.origin, headers)
+
+/**
+ * Whether what a browser adds by itself, a cookie or a certificate, says who is asking: not on requests of another site's pages, nor of another
+ * port's of this host, which share it. Programs, and browsers without Fetch Metadata, name no site.
+ */
+export function isOfOwnPage(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site']
+  return !isForeignPage(headers) && (site === undefined || site === 'same-origin' || site === 'none')
+}
 
 /** Scheme and Host as the page sees them; TLS may end before us. */
 const isSameOrigin = (origin: string, headers: IncomingHttpHeaders): boolean =>

@@ -90,6 +90,12 @@ function fieldsOf(served: Served, durationMs: number): LogFields {
     bytes_out: served.bytesOut,
     tenant: served.principal?.tenant,
     principal: served.principal?.id,
-    ...(served.error instanceof Error ? { error: served.error, 'error.code': describeError(served.error).code } : {}),
+    ...(served.error instanceof Error ? errorFields(served.error, served.status) : {}),
   }
+}
+
+/** What the client did wrong is said; where in our code that was found tells nobody anything, and fills the log at the client's will. */
+function errorFields(error: Error, status: number): LogFields {
+  const told = describeError(error)
+  return { error: status < 500 ? told : error, 'error.code': told.code }
 }

@@ -16,7 +16,7 @@ import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
 import { Endpoint } from './endpoint.ts'
 import type { Door } from './endpoint.ts'
-import { Guard, bracketed, checkBinding, isForeignPage } from './guard.ts'
+import { Guard, bracketed, checkBinding, isOfOwnPage } from './guard.ts'
 import { createListener, listen, type ListenerLimits } from './listener.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
@@ -200,8 +200,8 @@ export class HttpServer implements Lifecycle {
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, keys, port, secret, files }: Bound): Running {
     const { host, publicHosts, origins, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
-    const guard = new Guard({ host, port, publicHosts, origins })
     const meter = new Meter(metrics, log)
+    const guard = new Guard({ host, port, publicHosts, origins, failures: meter.authFailures })
     const limits = new Limits({ limits: rateLimits, clock, metrics })
     const addresses = new ClientAddresses(trustedProxies)
     const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
@@ -214,7 +214,7 @@ export class HttpServer implements Lifecycle {
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
     const certified = ({ socket, headers }: Connected): Proven | null => {
       // A browser shows it by itself, as it sends the cookie.
-      const proven = isForeignPage(headers) ? null : certificates.prove(socket)
+      const proven = isOfOwnPage(headers) ? certificates.prove(socket) : null
       // A connection can outlive its certificate, which TLS looked at once.
       return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -159,9 +160,9 @@ test('a key is made with scopes and an end, its secret alone on standard output'
     'keys',
     'create',
     'bot',
-    '--scope',
+    '--scopes',
     'messages:write,messages:read',
-    '--scope',
+    '--scopes',
     'agents:read',
     '--expires',
     '90d',
@@ -174,8 +175,8 @@ test('a key is made with scopes and an end, its secret alone on standard output'
   assert.ok(Math.abs(expires - Date.now() - 90 * 86_400_000) < 60_000)
   assert.match((await run(['keys'])).out, /key-1 +bot +revoked +- +messages:write/)
   assert.equal((await run(['keys', 'revoke', 'key-1'])).code, 0)
-  assert.match((await run(['keys', 'create', 'bot'])).err, /--scope is missing/)
-  assert.equal((await run(['keys', 'create', 'bot', '--scope', '*', '--expires', 'soon'])).code, 2)
+  assert.match((await run(['keys', 'create', 'bot'])).err, /--scopes is missing/)
+  assert.equal((await run(['keys', 'create', 'bot', '--scopes', '*', '--expires', 'soon'])).code, 2)
 })
 
 test('agents and channels are listed', async (t) => {
@@ -232,7 +233,7 @@ test('exit codes tell failures apart', async (t) => {
   gateway.on('POST /v1/messages', 400, { detail: 'Two members are wrong.', errors: [{ pointer: '#/payload', detail: 'is too long' }] })
   const refused = await run(['messages', 'send', 'x'])
   assert.equal(refused.code, 1)
-  assert.match(refused.err, /^openclaw: Two members are wrong\.\n {2}#\/payload: is too long\n$/)
+  assert.match(refused.err, /^openclaw: Two members are wrong\.\n {2}payload: is too long\n$/)
   await gateway.stop()
   const gone = await run(['agents'])
   assert.equal(gone.code, 3)
@@ -333,4 +334,42 @@ test('doctor finds what is wrong and says what to do', async (t) => {
   assert.match(found('config').detail, /no route leads to the agents a, b/)
   assert.match(found('model').detail, /picks one of openai/)
   assert.equal(found('gateway').detail, 'does not run here')
+})
+
+test('what the audit follows is printed where it can be read on, and steers no terminal', async (t) => {
+  const { gateway, run } = await bench(t)
+  const entry = { at: at(1_000), actor: { id: 'eve' }, action: 'channels.pause', object: 'x\u001b[2J', outcome: 'failed' }
+  gateway.streams.set('GET /v1/audit/stream', [['entry', entry]])
+  gateway.on('GET /v1/audit', 200, page())
+  assert.match((await run(['audit', 'follow'])).out, /eve {2}channels\.pause {2}x {2}failed\n/)
+  await run(['audit', 'list', '--since', '6h', '--until', '2026-01-31T12:00:00Z'])
+  const { query } = gateway.requests.at(-1) ?? assert.fail()
+  assert.ok(Math.abs(Date.parse(query['since'] ?? '') - Date.now() + 6 * 3_600_000) < 60_000)
+  assert.equal(query['until'], '2026-01-31T12:00:00.000Z')
+  const { code, err } = await run(['audit', 'list', '--since', 'yesterday'])
+  assert.deepEqual([code, err], [2, 'openclaw: --since yesterday is no time like 2026-01-31T12:00:00Z, and no duration ago like 6h.\n'])
+})
+
+test('what the gateway refuses is told in the words of the command: no pointers, no paths of the API', async (t) => {
+  const { gateway, run } = await bench(t)
+  const faults = [{ pointer: '#/query/limit', detail: 'must be >= 1' }]
+  gateway.on('GET /v1/messages', 400, { detail: 'The query does not fit; see `errors`.', errors: faults })
+  gateway.on('POST /v1/channels/nope/pause', 404, { detail: 'There is no channel of this name. GET /v1/channels lists those there are.' })
+  assert.equal((await run(['messages', '--limit', '0'])).err, 'openclaw: The query does not fit:\n  limit: must be >= 1\n')
+  const missing = await run(['channels', 'pause', 'nope'])
+  assert.equal(missing.err, 'openclaw: There is no channel of this name. "openclaw channels" lists those there are.\n')
+  assert.equal(missing.code, 5)
+  const unread = await run(['routes', 'set', 'no-such-file'])
+  assert.deepEqual([unread.code, unread.err], [5, 'openclaw: The file no-such-file cannot be read.\n'])
+})
+
+test('Ctrl-C is how following the audit ends, and no failure', async (t) => {
+  const { gateway, spawn } = await bench(t)
+  gateway.streams.set('GET /v1/audit/stream', [['entry', { at: at(0), actor: { id: 'eve' }, action: 'keys.create', outcome: 'ok' }]])
+  gateway.endsStreams = false
+  const child = spawn(['audit', 'follow'])
+  await once(child.stdout, 'data')
+  child.kill('SIGINT')
+  const { code, err } = await child.done
+  assert.deepEqual([code, err], [0, ''])
 })

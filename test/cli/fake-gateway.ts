@@ -20,6 +20,8 @@ export class FakeGateway {
   readonly routes: Map<string, Respond> = new Map()
   /** `METHOD /path` → what is answered as server-sent events. */
   readonly streams: Map<string, readonly (readonly [event: string, data: object])[]> = new Map()
+  /** False: they stay open. */
+  endsStreams = true
   /** Called for each WebSocket connection that the token opens. */
   onSocket: (socket: WebSocket, send: (frame: object) => void) => void = () => undefined
   readonly token: string = 'secret-token'
@@ -88,7 +90,8 @@ export class FakeGateway {
     if (stream !== undefined) {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write('retry: 3000\n\n:\n\n')
-      response.end(stream.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(''))
+      response.write(stream.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(''))
+      if (this.endsStreams) response.end()
       return
     }
     const [status, body] = this.#respond(seen)

@@ -120,7 +120,7 @@ test('a call that fails says why and ends with 1', async (t) => {
     errors: [{ pointer: '#/town', detail: 'is missing' }],
   })
   const { code, err } = await run(['skills', 'invoke', 'weather'])
-  assert.deepEqual([code, err], [1, 'openclaw: The input does not fit.\n  #/town: is missing\n'])
+  assert.deepEqual([code, err], [1, 'openclaw: The input does not fit.\n  town: is missing\n'])
   const errors = [{ pointer: '#/id', detail: 'is missing' }]
   gateway.on('POST /v1/skills/weather/invoke', 422, { detail: 'The skill has 1 fault: #/id is missing.', errors })
   const once = await run(['skills', 'invoke', 'weather'])

@@ -191,3 +191,19 @@ inBrowser(
   },
   { reducedMotion: 'reduce' },
 )
+
+inBrowser('who is signed in stands whole in the drawer, and the ways out of it in one row below', async (visit) => {
+  const { page } = visit
+  await enter(visit)
+  for (const name of ['admin', 'https://id.example/realms/a-rather-long-realm#0b5f8c1e-alice']) {
+    await page.evaluate(`document.querySelector('#principal').textContent = ${JSON.stringify(name)}`)
+    const [who, channels, out] = await page.evaluate<readonly { readonly y: number; readonly bottom: number; readonly right: number }[]>(
+      "['.who', '#channels-link', '#sign-out'].map((each) => document.querySelector('.account ' + each).getBoundingClientRect().toJSON())",
+    )
+    assert.ok(who && channels && out)
+    assert.equal(channels.y, out.y, name)
+    assert.ok(who.bottom <= channels.y, name)
+    const drawer = await page.locator('#drawer').boundingBox()
+    assert.ok(who.right <= (drawer?.width ?? 0), name)
+  }
+})

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { describe, test } from 'node:test'
+import { PERMISSIONS } from '#contract'
 import { exchange, lines } from '../gateway/http/raw.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
@@ -140,22 +141,59 @@ test('who comes by a proxy that nobody named is who is connected, and a header m
   assert.ok(statuses.includes(429), 'another address each time is no way around the limit')
 })
 
-test('a key that is revoked is out: by its next request, on its stream and on its socket', LIMIT, async (t) => {
+test('a key that is revoked or rotated is out: by its next request, on its stream and on its socket', LIMIT, async (t) => {
   const gateway = await startGateway(t)
+  const post = (path: string, body: unknown): Promise<Response> =>
+    gateway.fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  for (const end of [
+    async (id: string) => assert.equal((await gateway.fetch(`/v1/keys/${id}`, { method: 'DELETE' })).status, 204),
+    async (id: string) => assert.equal((await post(`/v1/keys/${id}/rotate`, {})).status, 200),
+  ]) {
+    const made = (await (await post('/v1/keys', { name: 'leaked', scopes: ['*'] })).json()) as {
+      readonly id: string
+      readonly secret: string
+    }
+    const authorization = `Bearer ${made.secret}`
+    const socket = await SocketClient.open(new URL(gateway.url).host, made.secret)
+    const stream = await fetch(`${gateway.url}/v1/events/stream`, { headers: { authorization } })
+    assert.equal(stream.status, 200)
+    const streamEnded = stream.text().catch(() => '')
+    await end(made.id)
+    assert.equal((await fetch(`${gateway.url}/v1/agents`, { headers: { authorization } })).status, 401)
+    const [closed] = await Promise.all([socket.closed, streamEnded])
+    assert.equal(closed, 4401)
+    await assert.rejects(SocketClient.open(new URL(gateway.url).host, made.secret))
+  }
+})
+
+test('nothing but skills:execute runs a skill over HTTP, and an agent runs those of its list alone', LIMIT, async (t) => {
+  const agents = { barred: { skills: [] }, narrow: { skills: ['clock'] } }
+  const gateway = await startGateway(t, { config: { agents } })
   const json = { 'content-type': 'application/json' }
-  const made = (await (
-    await gateway.fetch('/v1/keys', { method: 'POST', headers: json, body: JSON.stringify({ name: 'leaked', scopes: ['*'] }) })
-  ).json()) as { readonly id: string; readonly secret: string }
-  const authorization = `Bearer ${made.secret}`
-  const socket = await SocketClient.open(new URL(gateway.url).host, made.secret)
-  const stream = await fetch(`${gateway.url}/v1/events/stream`, { headers: { authorization } })
-  assert.equal(stream.status, 200)
-  const streamEnded = stream.text().catch(() => '')
-  assert.equal((await gateway.fetch(`/v1/keys/${made.id}`, { method: 'DELETE' })).status, 204)
-  assert.equal((await fetch(`${gateway.url}/v1/agents`, { headers: { authorization } })).status, 401)
-  const [closed] = await Promise.all([socket.closed, streamEnded])
-  assert.equal(closed, 4401)
-  await assert.rejects(SocketClient.open(new URL(gateway.url).host, made.secret))
+  const keyOf = async (rights: object): Promise<string> => {
+    const body = JSON.stringify({ name: 'curious', ...rights })
+    const made = await gateway.fetch('/v1/keys', { method: 'POST', headers: json, body })
+    assert.equal(made.status, 201)
+    return ((await made.json()) as { readonly secret: string }).secret
+  }
+  const others = PERMISSIONS.filter((permission) => permission !== 'skills:execute')
+  for (const rights of [{ roles: ['developer'] }, { roles: ['viewer'] }, { scopes: others }]) {
+    const headers = { ...json, authorization: `Bearer ${await keyOf(rights)}` }
+    for (const path of ['/v1/skills/clock/invoke', '/api/v1/skills/clock/invoke', '/skills/clock/v1/invoke', '/skills/clock/invoke'])
+      assert.equal((await fetch(gateway.url + path, { method: 'POST', headers, body: '{"input":{}}' })).status, 403, path)
+  }
+  // The agent's list binds whoever asks, an administrator too.
+  const said = async (agent: string, text: string): Promise<string> => {
+    const init = { method: 'POST', headers: json, body: JSON.stringify({ input: text }) }
+    return (await gateway.fetch(`/v1/agents/${agent}/invoke`, init)).text()
+  }
+  assert.match(await said('barred', '/skills'), /This agent has no skills/)
+  assert.match(await said('barred', '/skill clock {}'), /this agent has no skill/)
+  assert.match(await said('narrow', '/skill http-fetch {"url":"https://example.com/"}'), /this agent has no skill/)
+  assert.match(await said('narrow', '/skill clock {}'), /\d{4}-\d\d-\d\d/)
+  const runner = await keyOf({ scopes: ['skills:execute'] })
+  const headers = { ...json, authorization: `Bearer ${runner}` }
+  assert.equal((await fetch(`${gateway.url}/v1/skills/clock/invoke`, { method: 'POST', headers, body: '{"input":{}}' })).status, 200)
 })
 
 test('what is sent to poison objects poisons nothing, wherever it is put', LIMIT, async (t) => {

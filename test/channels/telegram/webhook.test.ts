@@ -102,6 +102,7 @@ void test('nobody without the secret is listened to', async () => {
   const update = JSON.stringify({ update_id: 1, message: fake.world.make({ from: ANN, text: 'forged' }) })
   for (const secret of [null, '', 'a-secret-of-this-tesT', `${SECRET}x`]) assert.equal((await post(update, secret)).status, 403)
   assert.equal((await post('{', SECRET)).status, 400)
+  assert.equal((await post('{', 'wrong')).status, 403, 'nothing of a stranger is parsed')
   assert.equal(host.handed.length, 0)
   assert.equal((await post(update, SECRET)).status, 200)
 })

@@ -5,6 +5,7 @@ import { DEFAULT_TENANT, SCOPES } from '#contract'
 import type { JsonObject } from '#contract'
 import { Redactor } from '../../../gateway/observe/redact.ts'
 import { Hub, echoRoute, problem, startServer } from './double.ts'
+import { exchange, lines } from './raw.ts'
 
 /** Every operation of the table as the document lists it, with something for each parameter. */
 async function operations(url: string): Promise<readonly { method: string; path: string; permission: string; isPlain: boolean }[]> {
@@ -173,13 +174,16 @@ test('a key with unknown scopes, no name or an end in the past is refused with p
 
 test('the body of a stranger is not read', async (t) => {
   let isHandled = false
-  const { call } = await startServer(t, { routes: [echoRoute({ handle: () => ((isHandled = true), { status: 202 }) })] })
+  const { call, url } = await startServer(t, { routes: [echoRoute({ handle: () => ((isHandled = true), { status: 202 }) })] })
   const response = await call('/v1/messages', {
     method: 'POST',
     headers: { authorization: 'none', 'content-type': 'application/json' },
     body: '{bad',
   })
   await problem(response, 401)
+  // Announced and never sent: whoever waits for it would not answer.
+  const head = ['POST /v1/messages HTTP/1.1', `Host: ${new URL(url).host}`, 'Content-Type: application/json', 'Content-Length: 1000000']
+  assert.match(await exchange(url, lines(...head, 'Connection: close', '', '{')), /^HTTP\/1\.1 401 /)
   assert.equal(isHandled, false)
 })
 

@@ -255,6 +255,7 @@ test('every answer forbids sniffing, framing, caching and telling where one came
     assert.equal(headers.get('x-content-type-options'), 'nosniff')
     assert.equal(headers.get('cache-control'), 'no-store')
     assert.equal(headers.get('referrer-policy'), 'no-referrer')
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
     assert.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'")
     assert.equal(headers.get('x-powered-by'), null)
   }

@@ -29,7 +29,8 @@ test('nothing of a request forges a line of the log', async (t) => {
   assert.ok(written.length >= 12, `only ${written.length} lines`)
   for (const line of written) {
     assert.equal(line.indexOf('\n'), line.length - 1, line)
-    const { msg } = JSON.parse(line) as { readonly msg: string }
+    const { msg, status } = JSON.parse(line) as { readonly msg: string; readonly status: number }
+    assert.ok(status >= 500 || !line.includes('"stack"'), 'what a client did wrong fills the log with no stack')
     assert.ok(msg === 'request' || msg === 'request failed', msg)
     assert.doesNotMatch(line, /\\u001b|\\r|\\n|owned|\u2028|ock_live_/)
   }

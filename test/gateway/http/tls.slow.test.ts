@@ -116,6 +116,14 @@ test('a certificate of a named client is a credential, and nothing else about it
     'an expired one': by(await authority.issue('URI:spiffe://acme/worker', -1)),
   }
   for (const [what, options] of Object.entries(refused)) assert.equal((await get('/v1/agents', options)).status, 401, what)
+  // A browser shows its certificate for whichever page asks; sockets and changes are held by their Origin.
+  for (const [site, status] of [
+    ['cross-site', 401],
+    ['same-site', 401],
+    ['same-origin', 200],
+    ['none', 200],
+  ] as const)
+    assert.equal((await get('/v1/agents', { ...by(named), headers: { 'sec-fetch-site': site } })).status, status, site)
   // A key that is given counts alone, also where it is worth less.
   assert.equal((await get('/v1/agents', { ...by(named), headers: { authorization: 'Bearer wrong' } })).status, 401)
   assert.equal(
