@@ -46,6 +46,7 @@ import { Patience } from './pipeline/patience.ts'
 import { Pressure } from './pipeline/pressure.ts'
 import { measureQueues } from './pipeline/queue-metrics.ts'
 import { RegisteredAgents } from './pipeline/registered-agents.ts'
+import { Replays } from './pipeline/replays.ts'
 import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
@@ -98,6 +99,7 @@ export class Gateway implements Lifecycle {
   readonly #dispatch: Dispatch
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
+  readonly #replays: Replays
   readonly #retention: Retention
   readonly #outbound: GuardedClient
   readonly #webhooks: Webhooks
@@ -181,7 +183,9 @@ export class Gateway implements Lifecycle {
       roster: this.#roster,
       onDelivery: () => this.#deliver.scan(),
       onRun: () => skills.runs.wake(),
+      onPlanned: () => this.#replays.wake(),
     })
+    this.#replays = new Replays({ store, clock, log, replay: ({ tenant, id }) => this.#deadLetters.replay(tenant, id, null) })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
     this.#webhooks = new Webhooks({
@@ -251,6 +255,7 @@ export class Gateway implements Lifecycle {
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
+    this.#replays.start()
     this.#retention.start()
   }
 
@@ -259,7 +264,7 @@ export class Gateway implements Lifecycle {
     if (this.#phase === 'stopped' || this.#phase === 'draining') return
     this.#phase = 'draining'
     this.#ingress.close()
-    await this.#retention.stop()
+    await Promise.all([this.#retention.stop(), this.#replays.stop()])
     const { clock } = this.#parts
     const { drainMs } = this.#config.shutdown
     const endsAt = clock.now() + drainMs

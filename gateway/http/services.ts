@@ -27,6 +27,7 @@ import type {
   Skills,
   Store,
 } from '#contract'
+import type { ReplayOrder, ReplayPlan } from '../pipeline/dead-letters.ts'
 import type { Posting } from '../pipeline/deliver.ts'
 import type { Routable, Routed, RuleTrial } from '../pipeline/route.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
@@ -48,6 +49,8 @@ export interface Services {
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
     replay(tenant: string, id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
+    /** Many, each when its time comes. */
+    plan(order: ReplayOrder): Promise<ReplayPlan>
   }
   /** The session forgets; false: there is none such. */
   resetSession(tenant: string, key: SessionKey): Promise<boolean>

@@ -9,6 +9,7 @@ import { auditReads, auditWrites } from './audit.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
 import { revocationWrites, roleWrites } from './identity.ts'
+import { planReads, planWrites } from './letter-plan.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { overlayWrites } from './overlay.ts'
@@ -28,7 +29,7 @@ export type Writes = {
   readonly turns: Handlers<Store['turns']>
   readonly outbox: typeof outboxWrites & typeof outboxLooks & typeof postingWrites
   readonly sessions: typeof sessionWrites
-  readonly deadLetters: typeof letterWrites
+  readonly deadLetters: typeof letterWrites & typeof planWrites
   readonly keys: typeof keyWrites & typeof keyReads
   readonly roles: typeof roleWrites
   readonly revocations: typeof revocationWrites
@@ -49,7 +50,7 @@ export const writes: Writes = {
   turns: turnWrites,
   outbox: { ...outboxWrites, ...outboxLooks, ...postingWrites },
   sessions: sessionWrites,
-  deadLetters: letterWrites,
+  deadLetters: { ...letterWrites, ...planWrites },
   keys: { ...keyWrites, ...keyReads },
   roles: roleWrites,
   revocations: revocationWrites,
@@ -69,7 +70,7 @@ export type Reads = {
   readonly inbox: typeof inboxReads
   readonly outbox: typeof outboxReads & typeof postingReads
   readonly sessions: typeof sessionReads
-  readonly deadLetters: typeof letterReads
+  readonly deadLetters: typeof letterReads & typeof planReads
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
   readonly webhooks: typeof webhookReads & typeof webhookLogReads
@@ -80,7 +81,7 @@ export const reads: Reads = {
   inbox: inboxReads,
   outbox: { ...outboxReads, ...postingReads },
   sessions: sessionReads,
-  deadLetters: letterReads,
+  deadLetters: { ...letterReads, ...planReads },
   channelState: channelStateReads,
   runs: runReads,
   webhooks: { ...webhookReads, ...webhookLogReads },

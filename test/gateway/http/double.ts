@@ -39,6 +39,7 @@ import { Roles } from '../../../gateway/http/roles.ts'
 import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
 import { Tokens } from '../../../gateway/http/token/tokens.ts'
+import type { ReplayOrder } from '../../../gateway/pipeline/dead-letters.ts'
 import type { Posting } from '../../../gateway/pipeline/deliver.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { SkillsDouble } from './skills-double.ts'
@@ -142,6 +143,7 @@ export class Hub {
   link: Services['channels']['link'] = () => assert.fail('the double links nothing')
   media: Services['channels']['media'] = async () => assert.fail('the double has no media')
   readonly replays: { readonly id: string; readonly edit: unknown }[] = []
+  readonly orders: ReplayOrder[] = []
   readonly feed: FakeFeed = new FakeFeed()
   readonly clock: FakeClock = new FakeClock(Date.UTC(2030, 0, 1))
   readonly log: FakeLog = new FakeLog()
@@ -279,6 +281,14 @@ export class Hub {
         if (letter === undefined) return { status: 'missing' }
         if (letter.status !== 'open') return { status: 'settled', was: letter.status }
         return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: asSessionKey('s'), agent: 'main' }
+      },
+      plan: async (order) => {
+        this.orders.push(order)
+        const { tenant } = order.filter
+        return {
+          matched: 7,
+          letters: this.letters.slice(0, order.limit).map(({ id }, index) => ({ tenant, id, at: index * order.everyMs })),
+        }
       },
     },
     skills: this.skills,

@@ -32,6 +32,7 @@ const LETTER: DeadLetterView = {
   attempts: 0,
   createdAt: 0,
   settledAt: null,
+  replayAt: null,
   content: { payload: { text: 'hello' } },
 }
 
