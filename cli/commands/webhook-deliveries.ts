@@ -7,7 +7,7 @@ import { documentIn, text } from '../document.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { ExitCode } from '../exit.ts'
 import type { Remote } from '../remote.ts'
-import { wholeSeconds } from '../whole-seconds.ts'
+import { timeOf } from '../whole-seconds.ts'
 
 const POLL_MS = 200
 
@@ -112,9 +112,4 @@ function outcomeOf(attempt: JsonObject): string {
   const error = documentIn(attempt['error'])
   const why = attempt['error'] ? `${text(error['code'])}: ${text(error['message'])}` : `answered ${text(attempt['status'])}`
   return `${why} (${text(attempt['latency_ms'])} ms)`
-}
-
-function timeOf(option: string, value: string): string {
-  if (/^\d{4}-/.test(value) && Number.isFinite(Date.parse(value))) return new Date(value).toISOString()
-  return new Date(Date.now() - wholeSeconds(option, value) * 1_000).toISOString()
 }

@@ -146,6 +146,15 @@ test('dead letters are listed when open, shown whole, replayed with other words 
   await run(['dead-letters', 'replay', 'dl-1', '--payload', 'plain'])
   assert.deepEqual(gateway.requests.at(-1)?.body, { payload: 'plain' })
   assert.equal((await run(['dead-letters', 'replay', 'dl-1', '--payload', '{a'])).code, 2)
+  gateway.on('POST /v1/dead-letters/replay', 202, { status: 'planned', count: 2, matched: 9, ids: [], first_at: at(0), last_at: at(0) })
+  const many = ['dead-letters', 'replay', '--kind', 'delivery', '--since', '2026-01-01T00:00:00Z', '--limit', '2', '--rate', '0.5']
+  assert.match((await run(many)).err, /2 of 9 are replayed\. The last of them goes out at .+ For the rest call it again\./)
+  const filter = { kind: 'delivery', since: '2026-01-01T00:00:00.000Z' }
+  assert.deepEqual(gateway.requests.at(-1)?.body, { filter, limit: 2, rate: 0.5 })
+  assert.match((await run(['dead-letters', 'replay', '--all', '--dry-run'])).err, /2 of 9 would be replayed\./)
+  assert.deepEqual(gateway.requests.at(-1)?.body, { filter: {}, dry_run: true })
+  for (const wrong of [[], ['--limit', '5'], ['--all', '--payload', 'x'], ['--all', '--rate', 'fast'], ['--kind', 'run', '--limit', '0']])
+    assert.equal((await run(['dead-letters', 'replay', ...wrong])).code, 2, wrong.join(' '))
   assert.deepEqual(JSON.parse((await run(['dead-letters', 'discard', 'dl-1', '--json'])).out), { id: 'dl-1', status: 'discarded' })
 })
 

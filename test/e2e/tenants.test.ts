@@ -123,6 +123,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   'POST /v1/agents',
   'POST /v1/chat/completions',
   'POST /v1/console/session',
+  'POST /v1/dead-letters/replay',
   'POST /v1/keys',
   'POST /v1/messages',
   'POST /v1/responses',
@@ -232,6 +233,21 @@ describe('two tenants of one gateway', () => {
       }
     }
     assert.deepEqual([await readAll(operator), await readAll(acme)], untouched)
+  })
+
+  test('whoever asks for many dead letters gets their own, whatever they name', async () => {
+    const { operator, acme } = world
+    const open = async (who: Things): Promise<string> => (await world.call(who, 'GET', '/v1/dead-letters?status=open')).text()
+    const before = await open(operator)
+    assert.match(before, /"id":"dl-/)
+    const named = Object.values(operator.letters)
+    const foreign = await world.call(acme, 'POST', '/v1/dead-letters/replay', { filter: { ids: named } })
+    const { count, matched } = (await foreign.json()) as JsonObject
+    assert.deepEqual([foreign.status, count, matched], [202, 0, 0])
+    const all = await (await world.call(acme, 'POST', '/v1/dead-letters/replay', { dry_run: true })).text()
+    assert.ok(acme.letters.toReplay !== '' && all.includes(acme.letters.toReplay))
+    assert.ok(named.every((id) => !all.includes(id)))
+    assert.equal(await open(operator), before)
   })
 
   test('what each names by itself is its own: skills of one id, agents of one name', async () => {
