@@ -39,6 +39,7 @@ import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
 import { Deliver } from './pipeline/deliver.ts'
 import { Dispatch } from './pipeline/dispatch.ts'
+import { Erasure } from './pipeline/erasure.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Ingress } from './pipeline/ingress.ts'
 import { Pairings } from './pipeline/pairing.ts'
@@ -100,6 +101,7 @@ export class Gateway implements Lifecycle {
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
   readonly #replays: Replays
+  readonly #erasure: Erasure
   readonly #retention: Retention
   readonly #outbound: GuardedClient
   readonly #webhooks: Webhooks
@@ -186,6 +188,7 @@ export class Gateway implements Lifecycle {
       onPlanned: () => this.#replays.wake(),
     })
     this.#replays = new Replays({ store, clock, log, replay: ({ tenant, id }) => this.#deadLetters.replay(tenant, id, null) })
+    this.#erasure = new Erasure({ store, clock, log, feed: this.#feed })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
     this.#webhooks = new Webhooks({
@@ -256,6 +259,7 @@ export class Gateway implements Lifecycle {
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#replays.start()
+    this.#erasure.start()
     this.#retention.start()
   }
 
@@ -264,7 +268,7 @@ export class Gateway implements Lifecycle {
     if (this.#phase === 'stopped' || this.#phase === 'draining') return
     this.#phase = 'draining'
     this.#ingress.close()
-    await Promise.all([this.#retention.stop(), this.#replays.stop()])
+    await Promise.all([this.#retention, this.#replays, this.#erasure].map((part) => part.stop()))
     const { clock } = this.#parts
     const { drainMs } = this.#config.shutdown
     const endsAt = clock.now() + drainMs
@@ -328,6 +332,7 @@ export class Gateway implements Lifecycle {
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
+      eraseSession: (tenant, key) => this.#erasure.erase(tenant, key),
       probes: () => ({
         ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
         channels: this.#channels.list(),

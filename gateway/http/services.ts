@@ -54,6 +54,8 @@ export interface Services {
   }
   /** The session forgets; false: there is none such. */
   resetSession(tenant: string, key: SessionKey): Promise<boolean>
+  /** Resolves when nothing of it is left. Rejects with `NotFoundError`, and with `ConflictError` while a turn of it is worked on. */
+  eraseSession(tenant: string, key: SessionKey): Promise<void>
   /** Asked at every probe: must answer from memory. */
   probes(): Readiness
   readonly keys: Keys

@@ -8,6 +8,7 @@ import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempot
 import { auditReads, auditWrites } from './audit.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
+import { eraseWrites } from './erase.ts'
 import { revocationWrites, roleWrites } from './identity.ts'
 import { planReads, planWrites } from './letter-plan.ts'
 import { inboxLooks, inboxReads } from './message.ts'
@@ -28,7 +29,7 @@ export type Writes = {
   readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
   readonly turns: Handlers<Store['turns']>
   readonly outbox: typeof outboxWrites & typeof outboxLooks & typeof postingWrites
-  readonly sessions: typeof sessionWrites
+  readonly sessions: typeof sessionWrites & typeof eraseWrites
   readonly deadLetters: typeof letterWrites & typeof planWrites
   readonly keys: typeof keyWrites & typeof keyReads
   readonly roles: typeof roleWrites
@@ -49,7 +50,7 @@ export const writes: Writes = {
   inbox: { accept, acceptAll, ...inboxLooks },
   turns: turnWrites,
   outbox: { ...outboxWrites, ...outboxLooks, ...postingWrites },
-  sessions: sessionWrites,
+  sessions: { ...sessionWrites, ...eraseWrites },
   deadLetters: { ...letterWrites, ...planWrites },
   keys: { ...keyWrites, ...keyReads },
   roles: roleWrites,

@@ -292,6 +292,11 @@ export class Hub {
       },
     },
     skills: this.skills,
+    eraseSession: async (_tenant, key) => {
+      const at = this.sessions.findIndex((session) => session.key === key)
+      if (at < 0) throw new NotFoundError('none', { code: 'SESSION_NOT_FOUND' })
+      this.sessions.splice(at, 1)
+    },
     resetSession: async (_tenant, key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
@@ -341,6 +346,8 @@ export class Hub {
         get: async (_tenant, key) => this.sessions.find((session) => session.key === key) ?? null,
         messages: async (_tenant, _key, before, limit) => page(this.memory, before, limit),
         reset: async () => false,
+        erase: async () => 'missing',
+        eraseOn: async () => false,
       },
       deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
         open: async () => ({ count: 2, oldestAt: 5_000 }),
