@@ -89,7 +89,7 @@ test('send --wait prints the reply, or why there is none', async (t) => {
   assert.equal((await run(['messages', 'send', 'x', '--wait', '--timeout', '999'])).code, 2)
 })
 
-test('sessions are listed, shown oldest first, and reset by their key', async (t) => {
+test('sessions are listed, shown oldest first, reset and erased by their key', async (t) => {
   const { gateway, run } = await bench(t)
   const id = 'agent:assistant:http:admin:direct:a%2Fb'
   const path = `/v1/sessions/${encodeURIComponent(id)}`
@@ -101,9 +101,11 @@ test('sessions are listed, shown oldest first, and reset by their key', async (t
       page({ seq: 2, at: at(1_000), role: 'assistant', text: 'two' }, { seq: 1, at: at(2_000), role: 'user', text: 'one' }),
     )
     .on(`POST ${path}/reset`, 200, { id, status: 'reset' })
+    .on(`DELETE ${path}`, 204)
   assert.match((await run(['sessions'])).out, /idle +4 +2h +agent:assistant:http:admin:direct:a%2Fb\n/)
   assert.match((await run(['sessions', 'show', id])).out, /user\none\n.*assistant\ntwo\n$/s)
   assert.equal((await run(['sessions', 'reset', id])).code, 0)
+  assert.deepEqual(JSON.parse((await run(['sessions', 'erase', id, '--json'])).out), { id, status: 'erased' })
 })
 
 test('dead letters are listed when open, shown whole, replayed with other words and discarded', async (t) => {

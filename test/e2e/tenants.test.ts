@@ -70,10 +70,13 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/webhook-deliveries/{id}': webhookDelivery,
   'POST /v1/webhook-deliveries/{id}/redeliver': webhookDelivery,
   'DELETE /v1/webhooks/{id}': webhook,
+  'GET /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role' },
+  'PUT /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role', body: { permissions: ['agents:read'] } },
   'DELETE /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role' },
   'GET /v1/keys/{id}': key,
   'POST /v1/keys/{id}/rotate': { ...key, body: {} },
   'DELETE /v1/keys/{id}': key,
+  'DELETE /v1/sessions/{id}': session,
   'DELETE /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
 }
 

@@ -161,6 +161,14 @@ export class Hub {
         this.roleRecords.push(role)
         return true
       },
+      change: async (tenant, name, { from, to }) => {
+        const at = this.roleRecords.findIndex(
+          (role) => role.tenant === tenant && role.name === name && String(role.permissions) === String(from),
+        )
+        const role = this.roleRecords[at]
+        if (role !== undefined) this.roleRecords[at] = { ...role, permissions: to }
+        return role !== undefined
+      },
       remove: async (tenant, name) => {
         const at = this.roleRecords.findIndex((role) => role.tenant === tenant && role.name === name)
         if (at >= 0) this.roleRecords.splice(at, 1)

@@ -36,7 +36,7 @@ const LETTER: DeadLetterView = {
   content: { payload: { text: 'hello' } },
 }
 
-test('sessions are listed, shown by their encoded key, read and reset', async (t) => {
+test('sessions are listed, shown by their encoded key, read, reset and erased', async (t) => {
   const { hub, call } = await startServer(t)
   hub.sessions.push(SESSION)
   const document = {
@@ -72,6 +72,8 @@ test('sessions are listed, shown by their encoded key, read and reset', async (t
     { ...known, seq: 1, role: 'user', text: 'q', sender: 'a' },
   ])
   assert.deepEqual(await (await call(`${path}/reset`, { method: 'POST' })).json(), { id: SESSION.key, status: 'reset' })
+  assert.equal((await call(path, { method: 'DELETE' })).status, 204)
+  assert.equal((await problem(await call(path, { method: 'DELETE' }), 404))['code'], 'SESSION_NOT_FOUND')
   for (const [method, missing] of [
     ['GET', '/v1/sessions/x'],
     ['GET', '/v1/sessions/x/messages'],
