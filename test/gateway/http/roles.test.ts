@@ -97,8 +97,8 @@ test('a role that is changed gives what it says by the next request, and what it
   assert.equal(changed.status, 200)
   const { permissions, from, created_by: maker } = (await changed.json()) as JsonObject
   assert.deepEqual([permissions, from, maker], [['channels:read'], 'api', 'tester'])
-  await over
   assert.deepEqual(told, ['w'])
+  await over
   assert.deepEqual(await scopesOf(at, secret), ['channels:read'])
   await problem(await at.call('/v1/events/stream', { headers: bearer }), 403)
   assert.equal((await at.call('/v1/channels', { headers: bearer })).status, 200)
