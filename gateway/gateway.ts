@@ -250,6 +250,8 @@ export class Gateway implements Lifecycle {
     const { store, dir } = this.#parts
     await store.start()
     await this.#front.prepare()
+    // Before anything is sent that should be gone.
+    await this.#erasure.start()
     await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
     await this.#channels.start()
@@ -259,7 +261,6 @@ export class Gateway implements Lifecycle {
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#replays.start()
-    this.#erasure.start()
     this.#retention.start()
   }
 

@@ -26,9 +26,10 @@ export class Erasure {
     this.#parts = parts
   }
 
-  start(): void {
+  /** Resolves when nothing is left of what was begun before, or the store cannot be had; then it is tried again. */
+  async start(): Promise<void> {
     this.#isOpen = true
-    this.#goOn()
+    await this.#goOn()
   }
 
   /** Resolves when the slice under way is done; the others are left for the next start. */
@@ -60,9 +61,9 @@ export class Erasure {
     }
   }
 
-  #goOn(): void {
+  async #goOn(): Promise<void> {
     const { log } = this.#parts
-    this.#run().catch((error: unknown) => {
+    await this.#run().catch((error: unknown) => {
       log.warn({ 'error.code': describeError(error).code }, 'Sessions could not be erased to their end; it will be tried again.')
       this.#later()
     })
@@ -70,7 +71,7 @@ export class Erasure {
 
   #later(): void {
     this.#cancel()
-    if (this.#isOpen) this.#cancel = this.#parts.clock.after(AGAIN_MS, () => this.#goOn())
+    if (this.#isOpen) this.#cancel = this.#parts.clock.after(AGAIN_MS, () => void this.#goOn())
   }
 
   /** A pass of its own: one under way may have looked for the last time before this was asked for. */

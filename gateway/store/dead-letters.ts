@@ -160,9 +160,15 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
   },
 }
 
+/** What belongs to a session that is being erased must not be brought into another. */
+const NOT_ERASED = 'coalesce(session, 0) NOT IN (SELECT e.session FROM erasure e)'
+
 /** It keeps its running number, and so its place before all that came later. */
 function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): ReplayResult {
-  const row = sql.get<{ seq: number; turn: string | null }>(`SELECT seq, turn FROM inbox WHERE id = ? AND status = 'dead'`, letter.ref)
+  const row = sql.get<{ seq: number; turn: string | null }>(
+    `SELECT seq, turn FROM inbox WHERE id = ? AND status = 'dead' AND ${NOT_ERASED}`,
+    letter.ref,
+  )
   if (row === undefined) return { status: 'missing' }
   if (route === null) return { status: 'unroutable' }
   const session = sessionOf(sql, route.session, now)
@@ -184,7 +190,7 @@ function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): Rep
 function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
   const changed = sql.run(
     `UPDATE outbox SET status = 'pending', open = 1, attempts = 0, due_at = ?, done_at = NULL, error_code = NULL, error_message = NULL,
-     address = json_remove(address, '$.expiresAt') WHERE id = ? AND open = 0`,
+     address = json_remove(address, '$.expiresAt') WHERE id = ? AND open = 0 AND ${NOT_ERASED}`,
     now,
     letter.ref,
   )

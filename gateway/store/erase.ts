@@ -32,9 +32,12 @@ export const eraseWrites: Handlers<Pick<SessionStore, 'erase' | 'eraseOn'>> = {
     if (erasure === undefined) return false
     // What is deleted is overwritten: else it could be read from free pages of the file for long. Not for all the others: it costs writes.
     sql.get('PRAGMA secure_delete = ON')
-    const isMore = eraseMessages(sql, erasure, now) || eraseWords(sql, erasure)
-    sql.get('PRAGMA secure_delete = OFF')
-    if (!isMore) sql.run('DELETE FROM erasure WHERE session = ?', erasure.session)
+    try {
+      const isMore = eraseMessages(sql, erasure, now) || eraseWords(sql, erasure)
+      if (!isMore) sql.run('DELETE FROM erasure WHERE session = ?', erasure.session)
+    } finally {
+      sql.get('PRAGMA secure_delete = OFF')
+    }
     return true
   },
 }

@@ -149,6 +149,11 @@ export function sessionSuite(use: UseStore): void {
           (await store.inbox.readySessions({ now: T, after: 0, limit: 9 })).map((ready) => ready.session),
           [session('q').key],
         )
+        for (const letter of await store.deadLetters.list({ ...all, status: 'open' }, null, 99)) {
+          if (letter.kind === 'run' || letter.session !== key) continue
+          const route = { agent: 'main', session: session('p'), envelope: gone.said.envelope }
+          assert.deepEqual(await store.deadLetters.replay({ ...all, id: letter.id, now: T, route }), { status: 'missing' }, letter.kind)
+        }
         while (await store.sessions.eraseOn(T));
         const left = [
           await store.inbox.list(all, null, 99),
