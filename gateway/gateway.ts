@@ -3,7 +3,7 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { DEFAULT_TENANT, messageDocument } from '#contract'
+import { DEFAULT_TENANT, describeError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
@@ -28,7 +28,7 @@ import type { FrontParts } from './front.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
-import { loadSecret } from './http/signer.ts'
+import { dropFormer, loadOwnSecret } from './http/own-secret.ts'
 import type { ChannelView } from './http/services.ts'
 import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
@@ -256,12 +256,30 @@ export class Gateway implements Lifecycle {
     this.#tellOpen()
     await this.#channels.start()
     await this.#front.start()
-    this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
+    await this.#startWebhooks(join(dir, '.openclaw', 'secret'))
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
     this.#replays.start()
     this.#retention.start()
+  }
+
+  /** If the gateway's secret was replaced, what the one before sealed is sealed anew before that is thrown away. */
+  async #startWebhooks(path: string): Promise<void> {
+    const { audit, log } = this.#parts
+    const { current, former } = await loadOwnSecret(path, 'webhooks need new secrets')
+    this.#webhooks.start(current, former)
+    if (former === null) return
+    try {
+      const webhooks = await this.#webhooks.reseal()
+      await audit.trail.note('secret.replace', { webhooks }, DEFAULT_TENANT)
+      await dropFormer(path)
+    } catch (error) {
+      log.warn(
+        { 'error.code': describeError(error).code },
+        'The former secret is kept: not all is sealed anew. The next start goes on with it.',
+      )
+    }
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */

@@ -44,6 +44,8 @@ const MOST_OLD_SECRETS = 5
 const MOST_DRAIN_MS = 5_000
 /** Brought back by one call. */
 const MOST_RECOVERED = 10_000
+/** Of sealing anew what somebody changes at the same time. */
+const MOST_ROUNDS = 10
 
 export class Webhooks {
   readonly #parts: WebhooksParts
@@ -55,10 +57,27 @@ export class Webhooks {
     this.#engine = new WebhookEngine({ ...parts, userAgent: `OpenClaw-Webhooks/${parts.version}` })
   }
 
-  /** `secret`: the gateway's own, which seals those of webhooks. */
-  start(secret: KeyObject): void {
-    this.#box = new SecretBox(secret)
+  /** `secret`: the gateway's own, which seals those of webhooks. `former`: the one before, until `reseal` was done. */
+  start(secret: KeyObject, former: KeyObject | null = null): void {
+    this.#box = new SecretBox(secret, former)
     this.#engine.start(this.#box)
+  }
+
+  /** All that the former secret sealed is sealed with today's; answers of how many webhooks. */
+  async reseal(): Promise<number> {
+    const { store } = this.#parts
+    const box = this.#opened()
+    let count = 0
+    // One that is changed meanwhile is looked at again.
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const renewals = (await store.sealed()).flatMap(({ id, secrets }) => {
+        const renewed = secrets.map((secret) => ({ ...secret, sealed: box.renew(secret.sealed, id) ?? secret.sealed }))
+        return renewed.some(({ sealed }, at) => sealed !== secrets[at]?.sealed) ? [{ id, from: secrets, to: renewed }] : []
+      })
+      if (renewals.length === 0) return count
+      count += await store.reseal(renewals)
+    }
+    throw new Error('Webhooks were changed again and again while their secrets were sealed anew.')
   }
 
   /** What is on its way may end within the bound; nothing more is sent. */
@@ -162,10 +181,12 @@ export class Webhooks {
   }
 
   #sealed(secret: string, id: WebhookId): SealedSecret {
-    if (this.#box === null) {
-      throw new UnavailableError('Webhooks are not started yet. Try again in a moment.', { code: 'WEBHOOKS_NOT_STARTED' })
-    }
-    return { sealed: this.#box.seal(secret, id), expiresAt: null }
+    return { sealed: this.#opened().seal(secret, id), expiresAt: null }
+  }
+
+  #opened(): SecretBox {
+    if (this.#box !== null) return this.#box
+    throw new UnavailableError('Webhooks are not started yet. Try again in a moment.', { code: 'WEBHOOKS_NOT_STARTED' })
   }
 }
 
