@@ -51,13 +51,16 @@ export class Replays {
       return
     }
     this.#cancel()
-    this.#pass = this.#all().then((nextAt) => {
-      this.#pass = null
-      if (this.#isStale) {
-        this.#isStale = false
-        this.wake()
-      } else if (nextAt !== null && this.#isOpen) this.#later(nextAt)
-    })
+    this.#pass = this.#look()
+  }
+
+  async #look(): Promise<void> {
+    const nextAt = await this.#all()
+    this.#pass = null
+    if (this.#isStale) {
+      this.#isStale = false
+      this.wake()
+    } else if (nextAt !== null && this.#isOpen) this.#later(nextAt)
   }
 
   #later(at: number): void {

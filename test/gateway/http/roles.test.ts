@@ -76,8 +76,9 @@ test('a role that is changed gives what it says by the next request, and what it
   const upgrade = {
     path: '/v1/ws',
     permission: 'messages:write',
-    handle: (_request: unknown, socket: { end: (text: string) => unknown }, _head: unknown, { principal, onRevoked }: UpgradeCaller) => {
-      if (principal !== null) sockets.push(onRevoked(principal, () => told.push(principal.id)))
+    handle: (_request: unknown, socket: { end: (text: string) => unknown }, _head: unknown, caller: UpgradeCaller) => {
+      const { principal } = caller
+      if (principal !== null) sockets.push(caller.onRevoked(principal, () => told.push(principal.id)))
       socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     },
   } as const

@@ -105,11 +105,10 @@ test(
     const store = await open()
     const looked = Promise.withResolvers<void>()
     const goOn = Promise.withResolvers<void>()
-    const { eraseOn } = store.sessions
     const slow: Store['sessions'] = {
       ...store.sessions,
       async eraseOn(now) {
-        const isMore = await eraseOn(now)
+        const isMore = await store.sessions.eraseOn(now)
         if (isMore) return true
         looked.resolve()
         await goOn.promise

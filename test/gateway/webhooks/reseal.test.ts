@@ -2,6 +2,7 @@
 import { createSecretKey } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { WebhookStore } from '#contract'
 import { SecretBox } from '../../../gateway/webhooks/secret-box.ts'
 import { SECRET, World } from './given.ts'
 
@@ -27,7 +28,7 @@ test('one that is rotated while it is sealed anew keeps its old secret too', asy
   const world = await World.open(context)
   const { id, secret } = await world.webhook()
   await world.webhooks.drain(0)
-  const { sealed } = world.store.webhooks
+  const sealed = (): ReturnType<WebhookStore['sealed']> => world.store.webhooks.sealed()
   let isFirst = true
   const raced = world.make({
     sealed: async () => {
