@@ -70,6 +70,7 @@ export class Front implements Lifecycle {
       host: server.host,
       port: server.port,
       publicHosts: server.publicHosts,
+      origins: server.origins,
       insecureHttp: server.insecureHttp,
       tls: server.tls,
       trustedProxies: server.trustedProxies,

@@ -33,7 +33,7 @@ import type { ChannelView } from './http/services.ts'
 import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
 import type { Policies } from './pipeline/access.ts'
-import { measureAgents } from './pipeline/agent-metrics.ts'
+import { measureAgents, statusOf } from './pipeline/agent-metrics.ts'
 import { Channels } from './pipeline/channels.ts'
 import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
@@ -169,7 +169,15 @@ export class Gateway implements Lifecycle {
     )
     const shared = { store, clock, log, metrics, tracer, random, redact, patience: this.#patience, channels: this.#channels }
     this.#dispatch = new Dispatch(
-      { ...shared, pressure, skills: skills.runner, agents, feed: this.#feed, roster: this.#roster },
+      {
+        ...shared,
+        pressure,
+        skills: skills.runner,
+        agents,
+        feed: this.#feed,
+        roster: this.#roster,
+        onExceeded: (tenant, data) => this.#exceeded(tenant, data),
+      },
       { ...config.turns, retry: config.turns },
     )
     this.#deliver = new Deliver(shared, {
@@ -207,7 +215,8 @@ export class Gateway implements Lifecycle {
       clock,
       roster: this.#roster,
       runningOf: (name) => this.#roster.list().reduce((sum, agent) => sum + (agent.name === name ? this.#dispatch.runningOf(agent) : 0), 0),
-      isUp: () => this.#phase === 'open' && store.health().ok,
+      modelsOf: (agent) => parts.agents.models(agent),
+      isUp: () => this.#isUp(),
       starts: parts.starts,
     })
     measureQueues({ metrics, store, running: () => this.#dispatch.running })
@@ -307,6 +316,16 @@ export class Gateway implements Lifecycle {
     this.#feed.emit({ type: 'event', tenant, name, data })
   }
 
+  /** Turns can be begun. */
+  #isUp(): boolean {
+    return this.#phase === 'open' && this.#parts.store.health().ok
+  }
+
+  #exceeded(tenant: string, data: JsonObject): void {
+    this.tell(tenant, 'budget.exceeded', data)
+    this.#webhooks.tell('budget.exceeded', data, tenant)
+  }
+
   /** New routes, agents, access rules, rate limits, issuers, roles and keys; turns under way keep what they began with. Everything else needs a restart. */
   reload(config: Config): void {
     this.#roster.declare(config.agents)
@@ -331,6 +350,7 @@ export class Gateway implements Lifecycle {
             definition,
             models: agents.models(definition),
             runningTurns: this.#dispatch.runningOf(definition),
+            status: statusOf(this.#isUp(), this.#dispatch.runningOf(definition)),
           })),
         find: (tenant, nameOrId) => this.#roster.find(tenant, nameOrId),
         register: (tenant, declaration) => this.#registered.register(tenant, declaration),

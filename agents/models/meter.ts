@@ -25,6 +25,7 @@ export class Meter {
       buckets: [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
     })
     this.#retries = metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts beyond the first.', labels: ['stage'] })
+    this.#retries.inc(['llm'], 0)
   }
 
   answered({ name, agent }: { readonly name: string; readonly agent: string }, usage: Usage): void {

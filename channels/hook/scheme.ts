@@ -42,7 +42,9 @@ const STANDARD_ID = /^[\x21-\x2d\x2f-\x7e]{1,255}$/
 const openclaw: Scheme = {
   keyOf: (secret) => Buffer.from(secret),
   read({ headers, raw }) {
-    const signatures = listed(headers['x-openclaw-signature']?.split(/, ?/), HEX, 'hex')
+    // Some name the hash before it, as GitHub does.
+    const given = headers['x-openclaw-signature']?.split(/, ?/).map((one) => one.replace(/^sha256=/, ''))
+    const signatures = listed(given, HEX, 'hex')
     const stated = headers['x-openclaw-timestamp'] === undefined ? inBody(raw) : headersOf(headers)
     if (signatures === null || !SECONDS.test(stated.timestamp) || !NONCE.test(stated.nonce)) return null
     const { timestamp, nonce } = stated

@@ -26,6 +26,7 @@ export function buildConfig(settings: Settings, origins: ReadonlyMap<string, Ori
       port: server.port,
       metricsPort: server.metrics_port === 0 ? null : server.metrics_port,
       publicHosts: server.public_hosts,
+      origins: server.origins,
       insecureHttp: server.insecure_http,
       tls: tlsConfig(server.tls),
       trustedProxies: server.trusted_proxies,

@@ -38,6 +38,7 @@ export interface ServerConfig {
   /** null: nothing listens for scrapes; `/api/metrics` is still there. */
   readonly metricsPort: number | null
   readonly publicHosts: readonly string[]
+  readonly origins: readonly string[]
   readonly insecureHttp: boolean
   /** null: plain HTTP. */
   readonly tls: TlsConfig | null

@@ -73,6 +73,13 @@ export const configSchema: JsonObject = {
       port: integer('Port to listen on; 0: any free one', 8400, 0, 65_535),
       metrics_port: integer('Port for Prometheus; 0: none. Off by default when OPENCLAW_PORT is set', 9090, 0, 65_535),
       public_hosts: list('Host names under which people reach it, beside the address it listens on', { type: 'string', minLength: 1 }),
+      origins: list(
+        'Web origins (`https://app.example.com`) whose pages may use the API and open sockets, with a key or token; never with the cookie',
+        {
+          type: 'string',
+          pattern: '^https?://[A-Za-z0-9.:_\\[\\]-]+$',
+        },
+      ),
       insecure_http: flag('Serve plain HTTP beyond loopback; say so when TLS ends in front of the gateway', false),
       tls: tlsSchema,
       trusted_proxies: list('Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed', {

@@ -21,6 +21,7 @@ export interface Settings extends IdentitySettings {
     readonly port: number
     readonly metrics_port: number
     readonly public_hosts: readonly string[]
+    readonly origins: readonly string[]
     readonly insecure_http: boolean
     readonly tls: TlsFileSettings | null
     readonly trusted_proxies: readonly string[]

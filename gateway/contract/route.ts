@@ -32,6 +32,8 @@ export interface Route {
   readonly permission: Permission | 'public' | 'signed'
   /** Tells or changes the gateway as a whole: only for principals of the operator's tenant, whatever the scopes of others. */
   readonly isForOperator?: boolean
+  /** Asked by who would restart the gateway over a wrong answer: nobody's requests are counted here, and none is ever too many. */
+  readonly isProbe?: boolean
   readonly summary: string
   readonly tag: string
   /** JSON Schema 2020-12 of each query member, all of which are strings on the wire. */
@@ -145,6 +147,7 @@ export interface UpgradeRoute {
 }
 export interface UpgradeCaller {
   readonly principal: Principal | null
+  /** Where it comes from; of IPv6 the network, whose addresses count as one. */
   readonly ip: string
   /** Who a token proves; null: nobody. */
   authenticate(token: string): Promise<Principal | null>

@@ -16,8 +16,6 @@ export type SpanName =
   | 'channel.egress'
   | 'webhook.deliver'
   | 'state.op'
-  | 'event.emit'
-  | 'heartbeat'
 
 /** Names, numbers and codes, never what was said. Those that are undefined are left out. */
 export type Attributes = { readonly [name: string]: string | number | boolean | undefined }

@@ -8,8 +8,10 @@ import { ConflictError, InvalidError, NotFoundError, PERMISSIONS } from '#contra
 import type { Route, UpgradeRoute } from '#contract'
 import { writeEmpty, writeProblem } from './answer.ts'
 import type { ConsoleFiles } from './console-files.ts'
-import type { Door, Endpoint } from './endpoint.ts'
-import { newRequestId } from './exchange.ts'
+import { identify } from './endpoint.ts'
+import type { Door, Endpoint, Identified } from './endpoint.ts'
+import { requestIdOf } from './exchange.ts'
+import type { QuotaFields } from './limits.ts'
 import { ProtocolError, problemOf } from './problem.ts'
 
 export interface Table {
@@ -37,29 +39,27 @@ export function buildApp(table: Table): (request: IncomingMessage, response: Ser
     app.route([...new Set(names)].map(expressPath)).all((request, response) => {
       const endpoint = endpoints.get(request.method)
       if (endpoint !== undefined) void endpoint.serve(request, response, request.params)
-      else answerOther(request, response, { door, path, respond: (id) => notAllowed(request, response, id, allow) })
+      else void answerOther(request, response, { door, path, respond: (told) => notAllowed(request, response, told, allow) })
     })
   }
   for (const { path } of table.upgrades) {
     app.route(mountedAs(path).map(expressPath)).all((request, response) => {
-      answerOther(request, response, { door, path, respond: (id) => noUpgrade(request, response, id) })
+      void answerOther(request, response, { door, path, respond: (told) => noUpgrade(request, response, told) })
     })
   }
   app.use((request: IncomingMessage, response: ServerResponse) => {
-    answerOther(request, response, {
+    void answerOther(request, response, {
       door,
       path: 'none',
-      respond: (id) => {
-        // The page's own files cost less than counting them.
-        if (files.serve(request, response, id)) return
-        door.limits.stranger(door.addresses.of(request))
+      isFile: (id) => files.serve(request, response, id),
+      respond: () => {
         throw new NotFoundError('There is nothing at this path.', { code: 'NOT_FOUND' })
       },
     })
   })
   // Express tells an error handler by its four parameters. What comes here is a path that cannot be decoded.
   app.use((_error: unknown, request: IncomingMessage, response: ServerResponse, _next: () => void) => {
-    answerOther(request, response, {
+    void answerOther(request, response, {
       door,
       path: 'none',
       respond: () => {
@@ -102,9 +102,17 @@ function byPath(endpoints: readonly Endpoint[]): ReadonlyMap<string, readonly En
   return paths
 }
 
-function notAllowed(request: IncomingMessage, response: ServerResponse, id: string, allow: string): void {
-  // RFC 9110 §9.3.7. No word of CORS: pages of other origins get nothing.
-  if (request.method === 'OPTIONS') return writeEmpty(response, { id, status: 204, headers: { allow } })
+/** What the answer's header says whatever the answer is. */
+interface Told {
+  readonly id: string
+  readonly quota: QuotaFields
+  /** What the page that asks may do, of these methods. */
+  permits(allow: string): { readonly [name: string]: string }
+}
+
+function notAllowed(request: IncomingMessage, response: ServerResponse, told: Told, allow: string): void {
+  // RFC 9110 §9.3.7. To a page that may ask, also what CORS wants to know; to all others no word of it.
+  if (request.method === 'OPTIONS') return writeEmpty(response, { ...told, status: 204, headers: { allow, ...told.permits(allow) } })
   throw new ProtocolError(`${request.method ?? 'This method'} is not allowed here.`, {
     code: 'METHOD_NOT_ALLOWED',
     slug: 'method-not-allowed',
@@ -113,8 +121,8 @@ function notAllowed(request: IncomingMessage, response: ServerResponse, id: stri
 }
 
 /** RFC 9110 §15.5.22. Who does upgrade comes in by another door (`upgrade.ts`). */
-function noUpgrade(request: IncomingMessage, response: ServerResponse, id: string): void {
-  if (request.method !== 'GET') return notAllowed(request, response, id, 'GET, OPTIONS')
+function noUpgrade(request: IncomingMessage, response: ServerResponse, told: Told): void {
+  if (request.method !== 'GET') return notAllowed(request, response, told, 'GET, OPTIONS')
   throw new ProtocolError('There is a WebSocket at this path, and nothing for other requests.', {
     code: 'UPGRADE_REQUIRED',
     slug: 'upgrade-required',
@@ -122,20 +130,29 @@ function noUpgrade(request: IncomingMessage, response: ServerResponse, id: strin
   })
 }
 
-/** Requests that no route of the table serves: guarded, answered and recorded as those are. */
-function answerOther(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { door, path, respond }: { door: Door; path: string; respond: (id: string) => void },
-): void {
+interface Other {
+  readonly door: Door
+  readonly path: string
+  /** True: it is answered. The page's own files cost less than counting them. */
+  readonly isFile?: (id: string) => boolean
+  readonly respond: (told: Told) => void
+}
+
+/** Requests that no route of the table serves: guarded, counted, answered and recorded as those are. */
+async function answerOther(request: IncomingMessage, response: ServerResponse, { door, path, isFile, respond }: Other): Promise<void> {
   const startedAt = performance.now()
-  const id = newRequestId()
+  const id = requestIdOf(request.headers)
+  let known: Identified = { proven: null, quota: [] }
   if (door.isStopping) response.shouldKeepAlive = false
   try {
     door.guard.checkHost(request)
-    respond(id)
+    if (isFile?.(id) !== true) {
+      door.guard.welcome(request, response)
+      known = await identify(door, { request, ip: door.addresses.of(request) })
+      respond({ id, quota: known.quota, permits: (allow) => door.guard.permits(request.headers, allow) })
+    }
   } catch (error) {
-    writeProblem(response, id, problemOf(error, id))
+    writeProblem(response, id, { ...problemOf(error, id, door.redact), quota: known.quota })
   }
   door.meter.record({
     id,
@@ -143,7 +160,7 @@ function answerOther(
     route: path,
     status: response.statusCode,
     startedAt,
-    principal: null,
+    principal: known.proven?.principal ?? null,
     traceparent: undefined,
   })
 }

@@ -78,7 +78,8 @@ export class Endpoint {
     this.#door = door
     this.#isSafe = route.method === 'GET'
     this.#hasParams = route.path.includes('{')
-    this.#guessing = route.permission === 'signed' ? 'signed' : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
+    this.#guessing =
+      route.permission === 'signed' ? `signed ${route.path}` : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
   }
 
   async serve(
@@ -93,12 +94,11 @@ export class Endpoint {
       if (this.#guessing !== null) door.limits.checkLock(exchange.ip, this.#guessing, request.headers)
       if (route.permission !== 'signed') {
         door.guard.checkHost(request)
-        if (!this.#isSafe) door.guard.checkOrigin(request.headers)
-        const by = door.credentials.classOf(request.headers)
-        if (by !== null) door.limits.checkLock(exchange.ip, by, request.headers)
-        const proof = by === null ? door.certified(request) : door.credentials.prove(request.headers)
-        const proven = proof instanceof Promise ? await proof : proof
-        exchange.quota = counted(door, { ip: exchange.ip, proven, by })
+        door.guard.welcome(request, response)
+        if (this.#guessing === 'cookie') door.guard.checkOwnOrigin(request.headers)
+        else if (!this.#isSafe) door.guard.checkOrigin(request.headers)
+        const { proven, quota } = await (route.isProbe === true ? atProbe(door, exchange) : identify(door, exchange))
+        exchange.quota = quota
         exchange.principal = this.#admit(route.permission, proven, exchange, request.headers)
       }
       await this.#takeIn(exchange, request)
@@ -138,24 +138,25 @@ export class Endpoint {
 
   #answer(request: HttpRequest): Promise<HttpReply> | HttpReply {
     const { route } = this
+    const { principal } = request
+    // A body may have been long in coming.
+    if (principal !== null && !this.#door.credentials.holds(principal)) throw invalid()
     return route.idempotency === 'kept' ? this.#door.kept.answer(route, request) : route.handle(request)
   }
 
   /** Who is let in; throws for all others. */
   #admit(permission: Permission | 'public', proven: Proven | null, request: HttpRequest, headers: IncomingHttpHeaders): Principal | null {
-    const { guard, meter, audit } = this.#door
+    const { guard, credentials, meter, audit } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
-    const principal = admitted(proven, {
-      permission,
-      isGiven: headers.authorization !== undefined || headers.cookie !== undefined,
-      meter,
-      onDenied: (principal) => {
-        if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
-      },
-    })
+    const onDenied = (principal: Principal): void => {
+      if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
+    }
+    const isGiven = credentials.classOf(headers) !== null
+    const principal = admitted(proven, { permission, isGiven, meter, onDenied })
     if (this.route.isForOperator !== true || isOperator(principal)) return principal
     meter.authFailures.inc(['tenant'])
+    onDenied(principal)
     throw operatorOnly()
   }
 
@@ -254,6 +255,30 @@ export class Endpoint {
   }
 }
 
+export interface Identified {
+  readonly proven: Proven | null
+  /** What is left to them, for the answer's header. */
+  readonly quota: QuotaFields
+}
+
+/** Who sent it, which is one more request of theirs. @throws ProtocolError when that is too many, or while the address is shut out */
+export async function identify(door: Door, from: { readonly request: IncomingMessage; readonly ip: string }): Promise<Identified> {
+  const { headers } = from.request
+  const by = door.credentials.classOf(headers)
+  if (by !== null) door.limits.checkLock(from.ip, by, headers)
+  const proven = by === null ? door.certified(from.request) : await door.credentials.prove(headers)
+  return { proven, quota: counted(door, { ip: from.ip, proven, by }) }
+}
+
+/**
+ * The same where the answer must come. Many may share the prober's address (a NAT, a proxy that is not trusted), so without a credential nobody is counted;
+ * a credential only adds to what is told, and one that cannot be looked at now adds nothing.
+ */
+async function atProbe(door: Door, exchange: Exchange): Promise<Identified> {
+  if (door.credentials.classOf(exchange.request.headers) === null) return { proven: door.certified(exchange.request), quota: [] }
+  return identify(door, exchange).catch(() => ({ proven: null, quota: [] }))
+}
+
 /** One more request, of the credential or else of the address; throws when that is too many. */
 function counted(
   { limits }: Door,
@@ -286,10 +311,8 @@ export interface Asking {
 export function admitted(proven: Proven | null, { permission, isGiven, meter, onDenied }: Asking): Principal {
   if (proven === null) {
     if (!isGiven) meter.authFailures.inc(['missing'])
-    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer ock_live_…`.', {
-      code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
-      reason: 'unauthenticated',
-    })
+    if (isGiven) throw invalid()
+    throw new DeniedError('Give an API key: `Authorization: Bearer <key>`.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
   }
   if (may(proven.principal, permission)) return proven.principal
   meter.authFailures.inc(['scope'])
@@ -299,6 +322,9 @@ export function admitted(proven: Proven | null, { permission, isGiven, meter, on
     reason: 'forbidden',
   })
 }
+
+const invalid = (): DeniedError =>
+  new DeniedError('The credential is not valid (any more).', { code: 'CREDENTIAL_INVALID', reason: 'unauthenticated' })
 
 /** Feeds one stream to its end; it ends too when the credential of its reader does. */
 export async function runStream(

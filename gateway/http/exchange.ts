@@ -14,6 +14,11 @@ const boot = Date.now().toString(36)
 let count = 0
 export const newRequestId = (): string => `req-${boot}-${(++count).toString(36)}`
 
+/** The client's own, so that its trace does not end with us, unless it would not fit in a log or a header. */
+export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
+  return typeof given === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : newRequestId()
+}
+
 export class Exchange implements HttpRequest {
   readonly id: string
   readonly startedAt: number = performance.now()
@@ -42,8 +47,7 @@ export class Exchange implements HttpRequest {
     this.response = response
     this.#writtenBefore = request.socket.bytesWritten
     this.#addresses = addresses
-    const given = request.headers['x-request-id']
-    this.id = typeof given === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : newRequestId()
+    this.id = requestIdOf(request.headers)
     this.headers = isPlain(request.headers) ? request.headers : plain(request.headers)
     this.params = params === null ? NO_PARAMS : plain(params)
   }

@@ -16,7 +16,7 @@ import { Credentials, type Proven } from './credentials.ts'
 import { Cursors } from './cursor.ts'
 import { Endpoint } from './endpoint.ts'
 import type { Door } from './endpoint.ts'
-import { Guard, bracketed, checkBinding } from './guard.ts'
+import { Guard, bracketed, checkBinding, isForeignPage } from './guard.ts'
 import { createListener, listen, type ListenerLimits } from './listener.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { Meter } from './meter.ts'
@@ -37,6 +37,8 @@ export interface HttpServerOptions {
   readonly port: number
   /** Names by which others reach us, `gateway.example` or `gateway.example:8443`. */
   readonly publicHosts: readonly string[]
+  /** Of pages elsewhere that may use the API, `https://app.example.com`. */
+  readonly origins: readonly string[]
   /** Beyond loopback without TLS: somebody said yes. */
   readonly insecureHttp: boolean
   /** null: plain HTTP. */
@@ -198,8 +200,8 @@ export class HttpServer implements Lifecycle {
 
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
   #assemble({ server, keys, port, secret, files }: Bound): Running {
-    const { host, publicHosts, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
-    const guard = new Guard({ host, port, publicHosts })
+    const { host, publicHosts, origins, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
+    const guard = new Guard({ host, port, publicHosts, origins })
     const meter = new Meter(metrics, log)
     const limits = new Limits({ limits: rateLimits, clock, metrics })
     const addresses = new ClientAddresses(trustedProxies)
@@ -211,9 +213,11 @@ export class HttpServer implements Lifecycle {
       failures: meter.authFailures,
     })
     const certificates = new Certificates({ clients: tls?.clients ?? [], roles: services.roles })
-    const certified = ({ socket }: IncomingMessage): Proven | null => {
-      const proven = certificates.prove(socket)
-      return proven === null ? null : credentials.adopt(proven)
+    const certified = ({ socket, headers }: IncomingMessage): Proven | null => {
+      // A browser shows it by itself, as it sends the cookie.
+      const proven = isForeignPage(headers) ? null : certificates.prove(socket)
+      // A connection can outlive its certificate, which TLS looked at once.
+      return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
     const door: Door = {
@@ -233,7 +237,7 @@ export class HttpServer implements Lifecycle {
       maxStreams: this.#limits.streams,
       isStopping: false,
     }
-    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
+    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, certificates, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     const endpoints = table.map((route) => new Endpoint(route, door))

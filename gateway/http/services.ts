@@ -27,6 +27,7 @@ import type {
   Skills,
   Store,
 } from '#contract'
+import type { AgentStatus } from '../pipeline/agent-metrics.ts'
 import type { ReplayOrder, ReplayPlan } from '../pipeline/dead-letters.ts'
 import type { Posting } from '../pipeline/deliver.ts'
 import type { Routable, Routed, RuleTrial } from '../pipeline/route.ts'
@@ -85,6 +86,7 @@ export interface AgentView {
   /** What answers, in the order in which it is tried. */
   readonly models: readonly string[]
   readonly runningTurns: number
+  readonly status: AgentStatus
 }
 
 export interface ChannelDirectory {

@@ -9,8 +9,9 @@ import type { Principal, UpgradeRoute } from '#contract'
 import { endSocket } from './answer.ts'
 import { checkPermission, mountedAs } from './app.ts'
 import type { Credentials, Proven } from './credentials.ts'
-import { newRequestId } from './exchange.ts'
+import { requestIdOf } from './exchange.ts'
 import type { Guard } from './guard.ts'
+import { networkOf } from './client-address.ts'
 import type { ClientAddresses } from './client-address.ts'
 import type { Limits } from './limits.ts'
 import type { Meter } from './meter.ts'
@@ -63,16 +64,18 @@ export class Upgrades {
     const path = (request.url ?? '').split('?', 1)[0] ?? ''
     const route = this.#routes.get(path)
     const ip = this.#addresses.of(request)
+    const id = requestIdOf(request.headers)
     let status = 101
     let error: unknown
     let principal: Principal | null = null
     try {
-      if (request.method !== 'GET' || route === undefined)
-        throw new NotFoundError('There is no socket at this path.', { code: 'NOT_FOUND' })
       this.#guard.checkHost(request)
       this.#guard.checkOrigin(request.headers)
       principal = await this.#prove(request, ip)
       if (principal === null) this.#limits.stranger(ip)
+      else this.#limits.known(this.#credentials.countedAs(principal))
+      if (request.method !== 'GET' || route === undefined)
+        throw new NotFoundError('There is no socket at this path.', { code: 'NOT_FOUND' })
       if (principal !== null && !may(principal, route.permission)) {
         this.#meter.authFailures.inc(['scope'])
         throw new DeniedError(`This needs the scope ${route.permission}.`, { code: 'INSUFFICIENT_SCOPE', reason: 'forbidden' })
@@ -81,20 +84,19 @@ export class Upgrades {
       socket.off('error', onError)
       route.handle(request, socket, head, {
         principal,
-        ip,
+        ip: networkOf(ip),
         authenticate: (token) => this.#authenticate(token, request, ip),
         waitOf: (who) => this.#limits.waitOf(this.#credentials.countedAs(who)),
         onRevoked: (who, gone) => this.#credentials.onEnd(who, gone),
       })
     } catch (thrown) {
       error = thrown
-      const id = newRequestId()
       const problem = problemOf(thrown, id)
       status = problem.status
       endSocket(socket, { ...problem, headers: { ...problem.headers, 'x-request-id': id } })
     }
     this.#meter.record({
-      id: newRequestId(),
+      id,
       method: 'GET',
       route: route?.path ?? 'none',
       status,

@@ -14,7 +14,20 @@ interface Used {
   turns: readonly number[]
   /** Tokens by minutes since 1970, of the last hour. */
   readonly tokens: Map<number, number>
+  /** Until when messages were last told to wait. */
+  waitedUntil: number
 }
+
+export interface Wait {
+  /** As the configuration names it. */
+  readonly limit: 'events_per_minute' | 'llm_tokens_per_hour'
+  readonly until: number
+  /** Nobody had to wait before: to be told once, and not for each message, nor again for each turn that begins meanwhile. */
+  readonly isNew: boolean
+}
+
+/** A wait that follows another one so soon goes on. */
+const LULL_MS = MINUTE_MS
 
 /** Agents of two tenants may have one name, and each uses its own. */
 type Named = Pick<AgentDefinition, 'tenant' | 'name'>
@@ -23,17 +36,14 @@ export class Allowances {
   /** By agent: as many as there are agents. */
   readonly #used = new Map<string, Used>()
 
-  /** When a turn may begin: now, or later. */
-  mayBeginAt(agent: AgentDefinition, now: number): number {
-    const { limits } = agent
+  /** null: a turn may begin now. */
+  waitOf(agent: AgentDefinition, now: number): Wait | null {
     const used = this.#of(agent)
-    const perHour = limits.tokensPerHour
-    if (perHour !== null && sum(used, now) >= perHour) return nextMinute(used, now)
-    const perMinute = limits.turnsPerMinute
-    if (perMinute === null) return now
-    const first = used.turns.at(-perMinute)
-    // No longer than the stretch, should the clock have been set back.
-    return first === undefined ? now : Math.max(now, Math.min(first, now) + MINUTE_MS)
+    const wait = waitOf(used, agent, now)
+    if (wait === null) return null
+    const isNew = now > used.waitedUntil + LULL_MS
+    used.waitedUntil = wait.until
+    return { ...wait, isNew }
   }
 
   /** One did. */
@@ -54,9 +64,20 @@ export class Allowances {
   #of(agent: Named): Used {
     const key = agentKey(agent)
     let used = this.#used.get(key)
-    if (used === undefined) this.#used.set(key, (used = { turns: [], tokens: new Map() }))
+    if (used === undefined) this.#used.set(key, (used = { turns: [], tokens: new Map(), waitedUntil: -Infinity }))
     return used
   }
+}
+
+function waitOf(used: Used, { limits }: AgentDefinition, now: number): Omit<Wait, 'isNew'> | null {
+  const { tokensPerHour, turnsPerMinute } = limits
+  if (tokensPerHour !== null && sum(used, now) >= tokensPerHour) return { limit: 'llm_tokens_per_hour', until: nextMinute(used, now) }
+  if (turnsPerMinute === null) return null
+  const first = used.turns.at(-turnsPerMinute)
+  if (first === undefined) return null
+  // No longer than the stretch, should the clock have been set back.
+  const until = Math.min(first, now) + MINUTE_MS
+  return until > now ? { limit: 'events_per_minute', until } : null
 }
 
 const isRecent = (minute: number, now: number): boolean => minute * MINUTE_MS + HOUR_MS > now

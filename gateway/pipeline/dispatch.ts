@@ -3,9 +3,20 @@
  * again later, given up with a letter, or handed back unharmed. Who is next is `lanes.ts`, who waits `lookout.ts`, and leases are `renewal.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { FIRST_STEP, FencedError, OpenClawError, UnavailableError, describeError, newDeadLetterId, newTurnId, traceFields } from '#contract'
-import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, Log, Metrics, Redact, SessionKey, Tracer } from '#contract'
+import {
+  FIRST_STEP,
+  FencedError,
+  OpenClawError,
+  UnavailableError,
+  describeError,
+  isoTime,
+  newDeadLetterId,
+  newTurnId,
+  traceFields,
+} from '#contract'
+import type { AgentDefinition, AgentRunner, ClaimedTurn, Failure, JsonObject, Log, Metrics, Redact, SessionKey, Tracer } from '#contract'
 import { Allowances } from './allowance.ts'
+import type { Wait } from './allowance.ts'
 import { Lanes } from './lanes.ts'
 import { Lookout } from './lookout.ts'
 import type { Pressure } from './pressure.ts'
@@ -37,6 +48,8 @@ export interface DispatchParts extends Omit<TurnParts, 'spend'> {
   readonly tracer: Tracer
   /** For what models and agents say of a failure. */
   readonly redact: Redact
+  /** Messages of an agent begin to wait for what it may use. */
+  readonly onExceeded: (tenant: string, data: JsonObject) => void
 }
 
 /** A turn that dies with its gateway so often at the same step would take it down for ever. */
@@ -170,9 +183,10 @@ export class Dispatch {
       return false
     }
     const now = clock.now()
-    const mayBeginAt = this.#allowances.mayBeginAt(agent, now)
-    if (mayBeginAt > now) {
-      this.#lookout.wake(mayBeginAt)
+    const wait = this.#allowances.waitOf(agent, now)
+    if (wait !== null) {
+      if (wait.isNew) this.#exceeded(agent, wait)
+      this.#lookout.wake(wait.until)
       return false
     }
     const claim = await store.turns.claim({
@@ -299,6 +313,13 @@ export class Dispatch {
     turn.announceAll('retrying', failure.code)
     this.#lookout.wake(retryAt)
     return false
+  }
+
+  #exceeded({ tenant, name }: AgentDefinition, { limit, until }: Wait): void {
+    const { log, clock, onExceeded } = this.#parts
+    this.#metrics.exceeded.inc([name, limit])
+    log.warn({ tenant, agent: name, limit, wait_ms: until - clock.now() }, 'An agent has used what it may; its messages wait.')
+    onExceeded(tenant, { agent: name, limit, until: isoTime(until) })
   }
 
   readonly #spend = (agent: AgentDefinition, tokens: number): void => this.#allowances.spend(agent, tokens, this.#parts.clock.now())

@@ -80,6 +80,7 @@ export class Sender {
     })
     this.#latency = messageLatency(metrics)
     this.#retries = metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] })
+    this.#retries.inc(['delivery'], 0)
     this.#confirmations = metrics.counter({
       name: 'openclaw_delivery_confirmations_total',
       help: 'How often a platform was asked what became of a part, by its answer.',

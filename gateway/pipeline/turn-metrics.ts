@@ -14,6 +14,7 @@ export class TurnMetrics {
   readonly failed: Counter
   readonly duration: Histogram
   readonly retries: Counter
+  readonly exceeded: Counter
   readonly #consumed: Counter
   readonly #emitted: Counter
   readonly #latency: Histogram
@@ -27,6 +28,12 @@ export class TurnMetrics {
     })
     this.duration = metrics.histogram({ name: 'openclaw_agent_run_duration_seconds', help: 'Length of a turn.', labels: ['agent'] })
     this.retries = metrics.counter({ name: 'openclaw_retries_total', help: 'Attempts after the first.', labels: ['stage'] })
+    this.retries.inc(['turn'], 0)
+    this.exceeded = metrics.counter({
+      name: 'openclaw_budget_exceeded_total',
+      help: 'How often messages of an agent began to wait because it had used what it may.',
+      labels: ['agent', 'limit'],
+    })
     this.#consumed = metrics.counter({
       name: 'openclaw_events_consumed_total',
       help: 'Messages that agents are done with.',

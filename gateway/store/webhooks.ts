@@ -1,11 +1,11 @@
 /** The port of webhooks, as far as people manage them. What the engine does is webhook-engine.ts, what became of deliveries webhook-log.ts. */
-import type { WebhookStore } from '#contract'
+import type { WebhookCount, WebhookStore } from '#contract'
 import type { Handlers } from './command.ts'
 import { forgetTakers } from './events.ts'
 import { disable, findWebhook, skipPending, toWebhook } from './webhook-row.ts'
 import type { WebhookRow } from './webhook-row.ts'
 
-export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending' | 'sealed'>> = {
+export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending' | 'census' | 'sealed'>> = {
   get(sql, tenant, id) {
     const row = findWebhook(sql, tenant, id)
     return row === undefined ? null : toWebhook(row)
@@ -25,6 +25,10 @@ export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending
       .map(toWebhook)
       .map(({ id, secrets }) => ({ id, secrets })),
   pending: (sql) => sql.get<{ count: number }>('SELECT count(*) AS count FROM webhook_delivery WHERE open = 1')?.count ?? 0,
+  census: (sql) =>
+    sql.all<WebhookCount>(
+      'SELECT status, disabled_reason AS disabledReason, count(*) AS count FROM webhook GROUP BY status, disabled_reason ORDER BY 1, 2',
+    ),
 }
 
 export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'reseal' | 'remove'>> = {

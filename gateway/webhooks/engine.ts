@@ -77,6 +77,7 @@ export class WebhookEngine {
       help: 'Attempts to deliver an event, by what came of it',
       labels: ['result'],
     })
+    for (const result of Object.values(RESULTS)) this.#deliveries.inc([result], 0)
     this.#latency = parts.metrics.histogram({
       name: 'openclaw_webhook_latency_seconds',
       help: 'From the beginning of an attempt to the answer',
@@ -85,6 +86,15 @@ export class WebhookEngine {
     parts.metrics
       .gauge({ name: 'openclaw_webhook_deliveries_pending', help: 'Deliveries that are not over' })
       .collect(async (set) => set(await parts.store.pending()))
+    parts.metrics
+      .gauge({ name: 'openclaw_webhooks', help: 'Webhooks, by whether they are told and why not', labels: ['status', 'reason'] })
+      .collect(async (set) => {
+        const counts = await parts.store.census()
+        for (const [status, reason] of STATES) {
+          const found = counts.find((each) => each.status === status && (each.disabledReason ?? 'none') === reason)
+          set(found?.count ?? 0, [status, reason])
+        }
+      })
   }
 
   start(box: SecretBox): void {
@@ -347,6 +357,14 @@ function nextOf(verdict: Verdict, { isSingle }: DueDelivery, now: number): Settl
       return { is: verdict.is }
   }
 }
+
+/** All of them are told of, at 0 too: what is missing raises no alarm. */
+const STATES: readonly (readonly [status: WebhookRecord['status'], reason: string])[] = [
+  ['enabled', 'none'],
+  ['disabled', 'manual'],
+  ['disabled', 'failing'],
+  ['disabled', 'gone'],
+]
 
 const RESULTS: { readonly [is in Settlement['next']['is']]: string } = {
   ok: 'ok',

@@ -44,6 +44,8 @@ interface Dashboard {
 }
 const dashboardDir = join(deploy, 'grafana', 'dashboards')
 const dashboards = readdirSync(dashboardDir).map((file) => JSON.parse(readFileSync(join(dashboardDir, file), 'utf8')) as Dashboard)
+type Group = { readonly rules: readonly { readonly alert?: string; readonly expr: string }[] }
+const { groups } = parse(readFileSync(rules, 'utf8')) as { readonly groups: readonly Group[] }
 const recorded = [...readFileSync(rules, 'utf8').matchAll(/- record: (\S+)/g)].map(([, name]) => name ?? '')
 
 /** Names of metrics in an expression: what is neither a function, nor a word of PromQL, nor a label. */
@@ -53,6 +55,14 @@ function metricsOf(expr: string): readonly string[] {
     .replaceAll(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, '')
     .replaceAll(/\[[^\]]*\]/g, '')
   return [...bare.matchAll(/[a-z_:][a-z0-9_:]*(?!\s*\(|[a-z0-9_:])/g)].map(([name]) => name).filter((name) => name.includes('_'))
+}
+/** Each `metric{label op "value"}`, an alternation taken apart. Labels of Prometheus' own and classes of HTTP's statuses are no matter. */
+function matchersOf(expr: string): readonly { readonly name: string; readonly label: string; readonly value: string }[] {
+  return [...expr.matchAll(/([a-z_:][a-z0-9_:]*)\{([^}]*)\}/g)].flatMap(([, name = '', inside = '']) =>
+    [...inside.matchAll(/(\w+)\s*[=!]~?\s*"([^"]*)"/g)].flatMap(([, label = '', values = '']) =>
+      ['job', 'le'].includes(label) || /^[1-5]\.\.$/.test(values) ? [] : values.split('|').map((value) => ({ name, label, value })),
+    ),
+  )
 }
 const familyOf = (name: string): string => (documented.has(name) || coming.has(name) ? name : name.replace(/_(bucket|sum|count)$/, ''))
 
@@ -110,9 +120,7 @@ describe('what is shipped for Prometheus and Grafana', { skip, timeout: 120_000 
   })
 
   test('every alert is over metrics that there are, and has a unit test in which it fires', () => {
-    type Group = { readonly rules: readonly { readonly alert?: string; readonly expr: string }[] }
     type Case = { readonly alert_rule_test?: readonly { readonly alertname: string; readonly exp_alerts?: readonly unknown[] }[] }
-    const { groups } = parse(readFileSync(rules, 'utf8')) as { readonly groups: readonly Group[] }
     const { tests } = parse(readFileSync(join(deploy, 'prometheus', 'rules.test.yml'), 'utf8')) as { readonly tests: readonly Case[] }
     const alerts = new Set(groups.flatMap((group) => group.rules.flatMap(({ alert }) => alert ?? [])))
     assert.ok(['AgentDown', 'HighFailureRate', 'LLMBudgetExceeded', 'AgentRestartLoop'].every((name) => alerts.has(name)))
@@ -160,6 +168,16 @@ describe('what is shipped for Prometheus and Grafana', { skip, timeout: 120_000 
     for (const name of exprs.flatMap(metricsOf)) {
       const isKnown = recorded.includes(name) || documented.has(familyOf(name)) || coming.has(familyOf(name))
       assert.ok(isKnown, `${name} is no metric`)
+    }
+    const ruled = groups.flatMap((group) => group.rules.map(({ expr }) => expr))
+    const matchers = [...exprs, ...ruled].flatMap(matchersOf)
+    assert.ok(matchers.length >= 6, `only ${matchers.length} matchers`)
+    for (const { name, label, value } of matchers) {
+      const family = familyOf(name)
+      assert.ok(documented.get(family)?.labels.includes(label), `${name} has no label ${label}`)
+      const isSeen = new RegExp(`^${family}\\w*\\{[^}]*\\b${label}="${value}"`, 'm').test(scraped)
+      // Values of a closed set stand in the metric's row; a value that was seen is one too.
+      assert.ok(isSeen || documented.get(family)?.words.has(value), `${name} never has ${label}="${value}"`)
     }
     assert.deepEqual(metricsOf('sum by (le, some_label) (rate(a_total{b_c="d"}[5m])) > on () x_y:z_w'), ['a_total', 'x_y:z_w'])
   })

@@ -292,7 +292,15 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const shared = { store, clock, log: quietLog, metrics, tracer, patience, channels, redact, random: () => 1 }
   const retry = { attempts: 5, baseMs: 1_000, capMs: 180_000 }
   const dispatch: Dispatch = new Dispatch(
-    { ...shared, pressure, skills, agents, feed, roster },
+    {
+      ...shared,
+      pressure,
+      skills,
+      agents,
+      feed,
+      roster,
+      onExceeded: (tenant, data) => feed.emit({ type: 'event', tenant, name: 'budget.exceeded', data }),
+    },
     { retry, leaseMs: 30_000, maxConcurrent: 64 },
   )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })

@@ -5,6 +5,8 @@ export interface MetricRow {
   readonly name: string
   readonly type: string
   readonly labels: readonly string[]
+  /** Of what it means: values of a label that are a closed set are among them. */
+  readonly words: ReadonlySet<string>
 }
 
 const text = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
@@ -16,9 +18,14 @@ export const coming: ReadonlyMap<string, MetricRow> = rowsOf('Coming')
 function rowsOf(heading: string): ReadonlyMap<string, MetricRow> {
   const section = new RegExp(`^## ${heading}\\n([\\s\\S]*?)(?=^## |$(?![\\s\\S]))`, 'm').exec(text)?.[1] ?? ''
   const rows = new Map<string, MetricRow>()
-  for (const [, name = '', type = '', labels = ''] of section.matchAll(/^\| `([a-z0-9_]+)` \| (\w+) \| ([^|]*)\|/gm)) {
+  for (const [, name = '', type = '', labels = '', meaning = ''] of section.matchAll(/^\| `([a-z0-9_]+)` \| (\w+) \| ([^|]*)\|(.*)$/gm)) {
     if (rows.has(name)) throw new Error(`${name} stands twice in docs/metrics.md`)
-    rows.set(name, { name, type, labels: labels.split(',').flatMap((label) => (label.trim() === '' ? [] : [label.trim()])) })
+    rows.set(name, {
+      name,
+      type,
+      labels: labels.split(',').flatMap((label) => (label.trim() === '' ? [] : [label.trim()])),
+      words: new Set(meaning.match(/\w+/g)),
+    })
   }
   return rows
 }

@@ -30,6 +30,7 @@ export interface WebhookRecord {
   readonly createdAt: number
   readonly updatedAt: number
 }
+export type WebhookCount = Pick<WebhookRecord, 'status' | 'disabledReason'> & { readonly count: number }
 export interface SealedSecret {
   readonly sealed: string
   /** null: the current one. Older ones sign beside it until then. */
@@ -157,6 +158,8 @@ export interface WebhookStore {
   due(now: number, holds: readonly number[], limit: number): Promise<DueDeliveries>
   settle(settlements: readonly Settlement[]): Promise<readonly WebhookNotice[]>
   pending(): Promise<number>
+  /** How many webhooks there are of each kind that there is one of, over all tenants. */
+  census(): Promise<readonly WebhookCount[]>
 
   /** A `webhook.test` event, as a single attempt. null: there is no such webhook. */
   test(tenant: string, id: WebhookId, now: number): Promise<WebhookDelivery | null>

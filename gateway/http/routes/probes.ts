@@ -14,6 +14,7 @@ export function probeRoutes({ services }: Hub): readonly Route[] {
     path,
     aliases,
     permission: 'public',
+    isProbe: true,
     summary: `${summary}; whoever of the operator may read logs is told why`,
     tag: 'gateway',
     responses: { 200: { description: 'Yes.', schema: PROBE }, 503: { description: 'No.', schema: PROBE } },

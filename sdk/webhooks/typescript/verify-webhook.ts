@@ -123,14 +123,15 @@ interface Claim {
 const SECONDS = /^[0-9]{10}$/
 const NONCE = /^[0-9a-f]{32}$/
 const ID = /^[\x21-\x2d\x2f-\x7e]{1,255}$/
-const HEX = /^[0-9a-f]{64}$/
+/** Some proxies and libraries name the hash before it, as GitHub does. */
+const HEX = /^(?:sha256=)?([0-9a-f]{64})$/
 const BASE64 = /^[A-Za-z0-9+/]{43}=$/
 
 function claimOf(body: Buffer, header: (name: string) => string | undefined): Claim {
   const own = header('x-openclaw-signature')
   if (own !== undefined) {
     const { timestamp, nonce } = header('x-openclaw-timestamp') === undefined ? statedIn(body) : statedIn(header)
-    const signatures = own.split(/, ?/).filter((one) => HEX.test(one))
+    const signatures = own.split(/, ?/).flatMap((one) => HEX.exec(one)?.[1] ?? [])
     if (timestamp === undefined || nonce === undefined) throw missing('a timestamp and a nonce, in headers or body')
     if (signatures.length === 0 || !SECONDS.test(timestamp) || !NONCE.test(nonce)) throw malformed('X-OpenClaw-*')
     return {

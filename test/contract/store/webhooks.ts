@@ -95,6 +95,24 @@ export function webhookSuite(use: UseStore): void {
     )
 
     test(
+      'are counted by whether they are told, and why not, over all tenants',
+      use(async ({ store }) => {
+        assert.deepEqual(await store.webhooks.census(), [])
+        await webhook(store)
+        await webhook(store, { tenant: 'acme' })
+        const { id } = await webhook(store)
+        await store.webhooks.change('default', id, { status: 'disabled' }, { version: null, now: T })
+        assert.deepEqual(
+          (await store.webhooks.census()).map(({ status, disabledReason, count }) => [status, disabledReason, count]),
+          [
+            ['disabled', 'manual', 1],
+            ['enabled', null, 2],
+          ],
+        )
+      }),
+    )
+
+    test(
       'get what is due, oldest first, without what is held, and know when the next is',
       use(async ({ store, crash }) => {
         await webhook(store)

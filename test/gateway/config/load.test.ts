@@ -26,6 +26,7 @@ test('without a file and environment every setting has its default', async (t) =
       port: 8400,
       metricsPort: 9090,
       publicHosts: [],
+      origins: [],
       insecureHttp: false,
       tls: null,
       trustedProxies: [],
@@ -309,6 +310,17 @@ test('the effective configuration says where each value came from and masks secr
   const values = new Map(effectiveValues(loaded).map(({ path, value, origin }) => [path, [value, origin]]))
   assert.deepEqual(values.get('llm.providers.openai.api_key'), ['***', 'openclaw.yaml:6 (env KEY)'])
   assert.deepEqual(loaded.secrets.toSorted(), ['Bearer hidden99', 'pass99', 'rainy-hidden99', 'sk-hidden99'])
+})
+
+test('a password in an address is known whole, as it is written and as it is meant, and shown nowhere', async (t) => {
+  const yaml = `channels:
+  one: { kind: amqp, url: "amqp://ann:hunt@er2@mq/" }
+  two: { kind: amqp, url: "amqp://ann:hunt%21er3@mq/, amqp://bob:hunter4@mq/" }
+`
+  const loaded = await loadConfig({ dir: await folder(t, { 'openclaw.yaml': yaml }), env: {} })
+  assert.ok(loaded.ok)
+  for (const secret of ['hunt@er2', 'hunt%21er3', 'hunt!er3', 'hunter4']) assert.ok(loaded.secrets.includes(secret), secret)
+  assert.doesNotMatch(effective(loaded), /er[234]/)
 })
 
 test('the effective configuration is itself a configuration', async (t) => {

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { mountedAs } from '../../../gateway/http/app.ts'
 import { DEFAULT_TENANT, SCOPES } from '#contract'
 import type { JsonObject } from '#contract'
-import { echoRoute, problem, startServer } from './double.ts'
+import { Redactor } from '../../../gateway/observe/redact.ts'
+import { Hub, echoRoute, problem, startServer } from './double.ts'
 
 /** Every operation of the table as the document lists it, with something for each parameter. */
 async function operations(url: string): Promise<readonly { method: string; path: string; permission: string; isPlain: boolean }[]> {
@@ -180,4 +181,24 @@ test('the body of a stranger is not read', async (t) => {
   })
   await problem(response, 401)
   assert.equal(isHandled, false)
+})
+
+test('what the refused are told survives the redaction of secrets, word for word', async (t) => {
+  const hub = new Hub()
+  const redactor = new Redactor()
+  const { call, keyFor } = await startServer(t, { hub, services: { ...hub.services, redact: (text) => redactor.text(text) } })
+  const detail = async (headers: { readonly [name: string]: string }, status: number): Promise<unknown> =>
+    (await problem(await call('/v1/agents', { headers }), status))['detail']
+  assert.equal(await detail({ authorization: 'none' }, 401), 'Give an API key: `Authorization: Bearer <key>`.')
+  assert.equal(await detail({ authorization: 'Bearer ock_live_wrong' }, 401), 'The credential is not valid (any more).')
+  const { secret } = await keyFor(['channels:read'])
+  const lacking = 'This needs the scope agents:read, which the credential does not have.'
+  assert.equal(await detail({ authorization: `Bearer ${secret}` }, 403), lacking)
+})
+
+test('a cookie of another program on this host is no credential that failed', async (t) => {
+  const { call } = await startServer(t)
+  const refused = await call('/v1/agents', { headers: { authorization: 'none', cookie: 'x=y; session=1' } })
+  assert.equal(refused.headers.get('www-authenticate'), 'Bearer realm="openclaw"')
+  assert.equal((await problem(refused, 401))['code'], 'UNAUTHENTICATED')
 })

@@ -232,7 +232,7 @@ export class Hub {
       list: (tenant) =>
         this.agents
           .filter((definition) => definition.tenant === tenant)
-          .map((definition) => ({ definition, models: ['builtin/echo'], runningTurns: 0 })),
+          .map((definition) => ({ definition, models: ['builtin/echo'], runningTurns: 0, status: 'idle' as const })),
       find: (tenant, nameOrId) =>
         this.agents.find((each) => each.tenant === tenant && (each.name === nameOrId || each.id === nameOrId)) ?? null,
       register: async (tenant, declaration) => {
@@ -485,6 +485,7 @@ export const serverOf = ({ hub, dir }: Pick<Started, 'hub' | 'dir'>, change: Par
     host: '127.0.0.1',
     port: 0,
     publicHosts: [],
+    origins: [],
     insecureHttp: false,
     tls: null,
     trustedProxies: [],

@@ -90,9 +90,23 @@ test('agents are listed and found by name or id, without their prompt', async (t
   assert.ok(!list.includes('Be brief.'))
   assert.equal((JSON.parse(list) as { data: readonly unknown[] }).data.length, 2)
   assert.equal(await (await call('/api/agents')).text(), list)
-  assert.equal(((await (await call('/v1/agents/main')).json()) as JsonObject)['running_turns'], 0)
+  const { running_turns, status } = (await (await call('/v1/agents/main')).json()) as JsonObject
+  assert.deepEqual([running_turns, status], [0, 'idle'])
   assert.equal(((await (await call('/v1/agents/agent-9')).json()) as JsonObject)['name'], 'second')
   assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_UNKNOWN')
+})
+
+test('who may make agents may not by that replace one, nor take its name or its id; who may change them may', async (t) => {
+  const { call, keyFor, hub } = await startServer(t)
+  const make = async (name: string, secret: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${secret}` }
+    return (await call('/v1/agents', { method: 'POST', json: { name }, headers })).status
+  }
+  const [maker, developer] = [await keyFor(['agents:create'], 'maker'), await keyFor(['agents:create', 'agents:update'], 'developer')]
+  assert.equal(await make('mine', maker.secret), 201)
+  for (const taken of ['mine', 'agent-1', 'main']) assert.equal(await make(taken, maker.secret), 403, taken)
+  assert.equal(hub.registrations, 1)
+  assert.equal(await make('mine', developer.secret), 201)
 })
 
 test('an agent is registered as the guide says', async (t) => {

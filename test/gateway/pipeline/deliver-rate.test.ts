@@ -32,7 +32,7 @@ withHub(
     await counted(hub, { sent: 4 })
     assert.deepEqual(texts(hub), ['re: 1', 're: 2', 're: 4', 're: 3'])
     assert.ok(hub.sent.every((part) => part.attempt === 1))
-    assert.equal(await metric(hub, 'openclaw_retries_total'), undefined)
+    assert.equal(await metric(hub, 'openclaw_retries_total{stage="delivery"}'), 'openclaw_retries_total{stage="delivery"} 0')
   },
 )
 
@@ -101,7 +101,7 @@ withHub(
       tries.map((part) => part.attempt),
       [1, 1, 1, 1],
     )
-    assert.equal(await metric(hub, 'openclaw_retries_total'), undefined)
+    assert.equal(await metric(hub, 'openclaw_retries_total{stage="delivery"}'), 'openclaw_retries_total{stage="delivery"} 0')
   })
 }
 

@@ -88,7 +88,15 @@ test('every agent has one series of uptime, which its status moves, 0 while it i
   const roster = new Roster([agent({ name: 'a' }), agent({ name: 'b' })])
   let isUp = true
   let starts = 0
-  measureAgents({ metrics, clock, roster, runningOf: (name) => (name === 'a' ? 1 : 0), isUp: () => isUp, starts: () => starts })
+  measureAgents({
+    metrics,
+    clock,
+    roster,
+    runningOf: (name) => (name === 'a' ? 1 : 0),
+    modelsOf: () => [],
+    isUp: () => isUp,
+    starts: () => starts,
+  })
   clock.advance(60_000)
   const uptime = (): Promise<readonly string[]> => samples(metrics, /^openclaw_agent_uptime_seconds/)
   assert.deepEqual(await uptime(), [
@@ -102,6 +110,27 @@ test('every agent has one series of uptime, which its status moves, 0 while it i
   starts = 4
   await metrics.text()
   assert.deepEqual(await samples(metrics, /^openclaw_restarts_total/), ['openclaw_restarts_total{agent="b"} 3'])
+})
+
+test('runs, failures and costs of every agent begin at 0, so that the first one is seen; of many agents, not of all', async () => {
+  const clock = new FakeClock()
+  const metrics = new Registry()
+  const roster = new Roster([agent({ name: 'a' })])
+  const modelsOf = (): readonly string[] => ['p/x', 'p/y']
+  measureAgents({ metrics, clock, roster, runningOf: () => 0, modelsOf, isUp: () => true, starts: () => 1 })
+  const pattern = /^openclaw_(agent_runs|agent_runs_failed|llm_cost_usd)_total/
+  const wanted = [
+    'openclaw_agent_runs_total{agent="a"} 0',
+    'openclaw_agent_runs_failed_total{agent="a"} 0',
+    'openclaw_llm_cost_usd_total{agent="a",model="p/x"} 0',
+    'openclaw_llm_cost_usd_total{agent="a",model="p/y"} 0',
+  ]
+  assert.deepEqual((await samples(metrics, pattern)).toSorted(), wanted.toSorted())
+  metrics.counter({ name: 'openclaw_agent_runs_failed_total', help: 'Turns that failed.', labels: ['agent'] }).inc(['a'])
+  assert.ok((await samples(metrics, pattern)).includes('openclaw_agent_runs_failed_total{agent="a"} 1'), 'and are begun once')
+  roster.declare(Array.from({ length: 600 }, (_, n) => agent({ name: `agent-${n}` })))
+  const many = (await samples(metrics, pattern)).length
+  assert.ok(many > 400 && many <= 800, `${many} series`)
 })
 
 test('an id knows when it was made', () => {

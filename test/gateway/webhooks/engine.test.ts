@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { UnavailableError } from '#contract'
+import { Registry } from '../../../gateway/observe/metrics.ts'
 import { ownSignature } from '../../../gateway/webhooks/sign.ts'
 import { message } from '../../contract/store/given.ts'
 import type { Received } from '../../support/receiver.ts'
@@ -378,4 +379,31 @@ test('while the store refuses, ends are kept in mind and written down later, and
   await world.until(4)
   assert.equal((await world.last(id)).delivery.status, 'ok')
   assert.deepEqual(new Set(numbers(world.receiver.received)).size, world.receiver.received.length)
+})
+
+test('webhooks are measured by whether they are told and why not, and results begin at 0', async (context) => {
+  const metrics = new Registry()
+  const world = await World.open(context, { metrics })
+  const lines = async (): Promise<readonly string[]> =>
+    (await metrics.text()).split('\n').filter((line) => /^openclaw_(webhooks|webhook_deliveries_total)\{/.test(line))
+  assert.deepEqual(await lines(), [
+    'openclaw_webhook_deliveries_total{result="ok"} 0',
+    'openclaw_webhook_deliveries_total{result="retried"} 0',
+    'openclaw_webhook_deliveries_total{result="dead"} 0',
+    'openclaw_webhook_deliveries_total{result="failed"} 0',
+    'openclaw_webhook_deliveries_total{result="gone"} 0',
+    'openclaw_webhooks{status="enabled",reason="none"} 0',
+    'openclaw_webhooks{status="disabled",reason="manual"} 0',
+    'openclaw_webhooks{status="disabled",reason="failing"} 0',
+    'openclaw_webhooks{status="disabled",reason="gone"} 0',
+  ])
+  await world.webhook({ events: ['pairing.requested'] })
+  await world.webhook()
+  world.receiver.answer = answering(410)
+  await world.emit(1)
+  await world.until(1)
+  const after = await lines()
+  assert.ok(after.includes('openclaw_webhooks{status="enabled",reason="none"} 1'))
+  assert.ok(after.includes('openclaw_webhooks{status="disabled",reason="gone"} 1'))
+  assert.ok(after.includes('openclaw_webhook_deliveries_total{result="gone"} 1'))
 })

@@ -7,7 +7,7 @@ import { enableCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { NewWebhook, WebhookAttempt, WebhookDelivery, WebhookId, WebhookStore } from '#contract'
+import type { Metrics, NewWebhook, WebhookAttempt, WebhookDelivery, WebhookId, WebhookStore } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import type { GuardedClientOptions } from '../../../gateway/guarded/client.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
@@ -26,6 +26,7 @@ const WAIT_LIMIT_MS = 30_000
 
 export interface WorldOptions {
   readonly guard?: Partial<GuardedClientOptions>
+  readonly metrics?: Metrics
   /** Around what the engine writes. */
   readonly settle?: (settle: WebhookStore['settle']) => WebhookStore['settle']
 }
@@ -80,7 +81,7 @@ export class World {
       outbound,
       clock: this.clock,
       log: quietLog,
-      metrics: noMetrics,
+      metrics: this.#options.metrics ?? noMetrics,
       tracer: noTracer,
       random: () => 0.5,
       version: '1.2.3',

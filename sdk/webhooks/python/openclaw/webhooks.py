@@ -123,7 +123,8 @@ _SECONDS = re.compile(r"[0-9]{10}")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 # Without a full stop, which is what the signed parts are joined by.
 _ID = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,255}")
-_HEX = re.compile(r"[0-9a-f]{64}")
+# Some proxies and libraries name the hash before it, as GitHub does.
+_HEX = re.compile(r"(?:sha256=)?[0-9a-f]{64}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -137,7 +138,7 @@ def _claim_of(body: bytes, headers: Mapping[str, str]) -> _Claim:
             timestamp, nonce = _stated_in(body)
         if timestamp is None or nonce is None:
             raise _missing("a timestamp and a nonce, in headers or body")
-        signatures = [one for one in re.split(r", ?", own) if _HEX.fullmatch(one)]
+        signatures = [one[-64:] for one in re.split(r", ?", own) if _HEX.fullmatch(one)]
         if not signatures or not _SECONDS.fullmatch(timestamp) or not _NONCE.fullmatch(nonce):
             raise _malformed("X-OpenClaw-*")
         return _Claim(
