@@ -113,11 +113,11 @@ const KEPT: { readonly [action: string]: readonly string[] } = {
   'skills.validate': ['descriptor', 'files', 'hold', 'signature', 'skip_tests'],
   'skills.versions.deprecate': ['note'],
   'webhook-deliveries.redeliver': [],
-  'webhooks.create': ['description', 'events', 'ordering', 'url'],
+  'webhooks.create': ['description', 'ed25519', 'events', 'ordering', 'rate', 'url'],
   'webhooks.recover': ['since', 'status', 'until'],
   'webhooks.rotate-secret': ['grace_seconds'],
   'webhooks.test': [],
-  'webhooks.update': ['description', 'events', 'ordering', 'status', 'url'],
+  'webhooks.update': ['description', 'ed25519', 'events', 'ordering', 'rate', 'status', 'url'],
 }
 
 test('the audit keeps what was asked for by members that are named here, and nobody’s words', async (t) => {
