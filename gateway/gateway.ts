@@ -3,7 +3,7 @@
  * are is decided in `main.ts`; nothing here knows a channel, a model or a skill by name.
  */
 import { join } from 'node:path'
-import { DEFAULT_TENANT, messageDocument } from '#contract'
+import { DEFAULT_TENANT, describeError, messageDocument } from '#contract'
 import type {
   AgentDefinition,
   AgentRunner,
@@ -28,7 +28,7 @@ import type { FrontParts } from './front.ts'
 import { ownAddresses } from './guarded/address.ts'
 import { GuardedClient } from './guarded/client.ts'
 import { mediaFetch } from './guarded/fetch.ts'
-import { loadSecret } from './http/signer.ts'
+import { dropFormer, loadOwnSecret } from './http/own-secret.ts'
 import type { ChannelView } from './http/services.ts'
 import { judge } from './observe/readiness.ts'
 import { Access } from './pipeline/access.ts'
@@ -39,6 +39,7 @@ import type { ConfiguredChannel } from './pipeline/channels.ts'
 import { DeadLetters } from './pipeline/dead-letters.ts'
 import { Deliver } from './pipeline/deliver.ts'
 import { Dispatch } from './pipeline/dispatch.ts'
+import { Erasure } from './pipeline/erasure.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Ingress } from './pipeline/ingress.ts'
 import { Pairings } from './pipeline/pairing.ts'
@@ -46,6 +47,7 @@ import { Patience } from './pipeline/patience.ts'
 import { Pressure } from './pipeline/pressure.ts'
 import { measureQueues } from './pipeline/queue-metrics.ts'
 import { RegisteredAgents } from './pipeline/registered-agents.ts'
+import { Replays } from './pipeline/replays.ts'
 import { Retention } from './pipeline/retention.ts'
 import { Roster } from './pipeline/roster.ts'
 import { Router } from './pipeline/route.ts'
@@ -98,6 +100,8 @@ export class Gateway implements Lifecycle {
   readonly #dispatch: Dispatch
   readonly #deliver: Deliver
   readonly #deadLetters: DeadLetters
+  readonly #replays: Replays
+  readonly #erasure: Erasure
   readonly #retention: Retention
   readonly #outbound: GuardedClient
   readonly #webhooks: Webhooks
@@ -195,7 +199,10 @@ export class Gateway implements Lifecycle {
       roster: this.#roster,
       onDelivery: () => this.#deliver.scan(),
       onRun: () => skills.runs.wake(),
+      onPlanned: () => this.#replays.wake(),
     })
+    this.#replays = new Replays({ store, clock, log, replay: ({ tenant, id }) => this.#deadLetters.replay(tenant, id, null) })
+    this.#erasure = new Erasure({ store, clock, log, feed: this.#feed })
     this.#retention = new Retention({ store, clock, log, keepMs: config.retention.messagesMs })
     this.#outbound = new GuardedClient({ clock, own: ownAddresses, keepAlive: true, ...config.webhooks })
     this.#webhooks = new Webhooks({
@@ -258,15 +265,36 @@ export class Gateway implements Lifecycle {
     const { store, dir } = this.#parts
     await store.start()
     await this.#front.prepare()
+    // Before anything is sent that should be gone.
+    await this.#erasure.start()
     await Promise.all([this.#registered.read(), this.#pairings.start(), this.#parts.skills.start()])
     this.#tellOpen()
     await this.#channels.start()
     await this.#front.start()
-    this.#webhooks.start(await loadSecret(join(dir, '.openclaw', 'secret'), 'webhooks need new secrets'))
+    await this.#startWebhooks(join(dir, '.openclaw', 'secret'))
     this.#dispatch.start()
     this.#parts.skills.runs.wake()
     this.#deliver.start()
+    this.#replays.start()
     this.#retention.start()
+  }
+
+  /** If the gateway's secret was replaced, what the one before sealed is sealed anew before that is thrown away. */
+  async #startWebhooks(path: string): Promise<void> {
+    const { audit, log } = this.#parts
+    const { current, former } = await loadOwnSecret(path, 'webhooks need new secrets')
+    this.#webhooks.start(current, former)
+    if (former === null) return
+    try {
+      const webhooks = await this.#webhooks.reseal()
+      await audit.trail.note('secret.replace', { webhooks }, DEFAULT_TENANT)
+      await dropFormer(path)
+    } catch (error) {
+      log.warn(
+        { 'error.code': describeError(error).code },
+        'The former secret is kept: not all is sealed anew. The next start goes on with it.',
+      )
+    }
   }
 
   /** Takes in nothing new, lets what runs end within the bound, and stops. */
@@ -274,7 +302,7 @@ export class Gateway implements Lifecycle {
     if (this.#phase === 'stopped' || this.#phase === 'draining') return
     this.#phase = 'draining'
     this.#ingress.close()
-    await this.#retention.stop()
+    await Promise.all([this.#retention, this.#replays, this.#erasure].map((part) => part.stop()))
     const { clock } = this.#parts
     const { drainMs } = this.#config.shutdown
     const endsAt = clock.now() + drainMs
@@ -349,6 +377,7 @@ export class Gateway implements Lifecycle {
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
       resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
+      eraseSession: (tenant, key) => this.#erasure.erase(tenant, key),
       probes: () => ({
         ...judge({ phase: this.#phase, store: store.health(), lateMs: this.#parts.lateMs() }),
         channels: this.#channels.list(),

@@ -6,20 +6,23 @@ import { Remote } from '../remote.ts'
 
 export const roles: Command = {
   summary: 'Roles that keys and tokens can have. Those of all tenants stand in openclaw.yaml, below `roles`.',
-  verbs: { list: '', create: '<name>', remove: '<name>' },
-  options: { permissions: { value: 'LIST', help: 'create: what it gives, e.g. agents:read,logs:read', many: 'words' } },
+  verbs: { list: '', create: '<name>', change: '<name>', remove: '<name>' },
+  options: { permissions: { value: 'LIST', help: 'create, change: what it gives, e.g. agents:read,logs:read', many: 'words' } },
   run: async (call, world) => {
     const { out } = world
     const remote = await Remote.find(world)
     const name = call.words[0] ?? ''
-    if (call.verb === 'create') {
+    if (call.verb === 'create' || call.verb === 'change') {
       const permissions = call.texts('permissions')
       if (permissions.length === 0)
         throw new CommandError(
           '--permissions is missing: what does the role give? For example --permissions agents:read,logs:read.',
           EXIT.usage,
         )
-      const { body } = await remote.ask('/v1/roles', { method: 'POST', body: { name, permissions } })
+      const { body } =
+        call.verb === 'create'
+          ? await remote.ask('/v1/roles', { method: 'POST', body: { name, permissions } })
+          : await remote.ask(`/v1/roles/${encodeURIComponent(name)}`, { method: 'PUT', body: { permissions } })
       if (call.json) out.json(body)
       else out.note(`Role ${name}: ${permissions.join(', ')}.`)
       return EXIT.ok

@@ -1,13 +1,14 @@
 /**
- * `openclaw secrets`: what the configuration refers to and whether it is to be had, and the encrypted `.env.enc`. Values are read from standard input and
+ * `openclaw secrets`: what the configuration refers to and whether it is to be had, the encrypted `.env.enc`, and the gateway's own secret. Values are read from standard input and
  * never from the line, where other users see them; none is printed but by `decrypt`.
  */
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { parseEnv } from 'node:util'
 import { gatewayDir } from '../../gateway/config/environment.ts'
 import { formatFault, loadConfig } from '../../gateway/config/load.ts'
+import { rotateSecret } from '../../gateway/http/own-secret.ts'
 import { PLAIN_FILE, SEALED_FILE } from '../../gateway/secrets/dot-env.ts'
 import { isSealed, seal, unseal } from '../../gateway/secrets/sealed.ts'
 import type { Call, Command, World } from '../command.ts'
@@ -17,12 +18,14 @@ import { plain } from '../output.ts'
 import { envKey, writePrivate } from '../secret/env-file.ts'
 
 export const secrets: Command = {
-  summary: 'Secrets: "check" asks for all that the configuration refers to; "encrypt", "set" and "decrypt" are about .env.enc.',
-  verbs: { check: '', encrypt: '', set: '<name>', decrypt: '' },
+  summary:
+    'Secrets: "check" asks for all that the configuration refers to; "encrypt", "set" and "decrypt" are about .env.enc; "rotate" replaces the gateway\'s own.',
+  verbs: { check: '', encrypt: '', set: '<name>', decrypt: '', rotate: '' },
   run: (call, world) => {
     const dir = gatewayDir(world.env, world.cwd)
     if (call.verb === 'encrypt') return encrypt(dir, world)
     if (call.verb === 'set') return set(dir, call, world)
+    if (call.verb === 'rotate') return rotate(dir, world)
     return call.verb === 'decrypt' ? decrypt(dir, world) : check(dir, call, world)
   },
 }
@@ -91,6 +94,17 @@ async function decrypt(dir: string, { env, out }: World): Promise<ExitCode> {
     return line(name, value)
   })
   out.write(opened.join(''))
+  return EXIT.ok
+}
+
+/** The gateway itself seals anew what the former one sealed, at its next start. */
+async function rotate(dir: string, { out }: World): Promise<ExitCode> {
+  const file = join(dir, '.openclaw', 'secret')
+  await access(file).catch((error: unknown) => {
+    throw new CommandError(`There is no ${file}. The gateway makes it at its first start.`, EXIT.missing, error)
+  })
+  await rotateSecret(file)
+  out.note('Replaced. Restart the gateway: it seals the secrets of webhooks anew, and open pages have to sign in again.')
   return EXIT.ok
 }
 

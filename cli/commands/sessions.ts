@@ -1,4 +1,4 @@
-/** `openclaw sessions`: what agents remember of whom, and how they forget. */
+/** `openclaw sessions`: what agents remember of whom, how they forget, and how all that was said is erased. */
 import { age, time } from '../answer.ts'
 import type { Command } from '../command.ts'
 import { text } from '../document.ts'
@@ -7,8 +7,9 @@ import { plain } from '../output.ts'
 import { Remote } from '../remote.ts'
 
 export const sessions: Command = {
-  summary: 'Sessions: the memory of one agent with one sender. "show" prints what was said, "reset" makes it forget.',
-  verbs: { list: '', show: '<id>', reset: '<id>' },
+  summary:
+    'Sessions: the memory of one agent with one sender. "show" prints what was said, "reset" makes it forget, "erase" deletes all of it for good.',
+  verbs: { list: '', show: '<id>', reset: '<id>', erase: '<id>' },
   options: {
     agent: { value: 'NAME', help: 'list: only this agent' },
     channel: { value: 'NAME', help: 'list: only this channel' },
@@ -23,6 +24,12 @@ export const sessions: Command = {
       const { body } = await remote.ask(`${path}/reset`, { method: 'POST' })
       if (call.json) out.json(body)
       else out.note('Forgotten. The next message begins anew.')
+      return EXIT.ok
+    }
+    if (call.verb === 'erase') {
+      await remote.ask(path, { method: 'DELETE' })
+      if (call.json) out.json({ id: call.words[0] ?? '', status: 'erased' })
+      else out.note('Erased: messages, replies, steps and dead letters. The audit keeps that it was done.')
       return EXIT.ok
     }
     if (call.verb === 'show') {

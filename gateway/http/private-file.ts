@@ -3,7 +3,7 @@
  * so that neither a crash nor a second process leaves half a secret or replaces one that is in use.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export interface PrivateFile {
@@ -20,14 +20,7 @@ export async function privateFile(path: string, make: () => string): Promise<Pri
   if (found !== null) return found
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const text = make()
-  const draft = `${path}.${randomBytes(6).toString('hex')}`
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    await file.writeFile(`${text}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  const draft = await write(path, text)
   try {
     await link(draft, path)
     return { text, made: true, wasExposed: false }
@@ -38,6 +31,24 @@ export async function privateFile(path: string, make: () => string): Promise<Pri
   } finally {
     await unlink(draft)
   }
+}
+
+/** Another text in its place, whole or not at all. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await rename(await write(path, text), path)
+}
+
+/** Beside its place; answers where. */
+async function write(path: string, text: string): Promise<string> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(`${text}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return draft
 }
 
 async function read(path: string): Promise<PrivateFile | null> {

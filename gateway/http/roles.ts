@@ -77,6 +77,25 @@ export class Roles {
     return viewOf(record)
   }
 
+  /**
+   * Other permissions for one that was made over the API, as `decide` finds them, which is told how it stands and may throw. From when this
+   * resolves whoever has it may what it gives now. Null: none such was made over the API.
+   */
+  async change(tenant: string, name: string, decide: (now: RoleView) => readonly string[]): Promise<RoleView | null> {
+    const before = this.#made.get(tenant)?.get(name)
+    // One that the configuration has by now under the same name is what counts.
+    if (before === undefined || this.#shared.has(name)) return null
+    const permissions = decide(viewOf(before))
+    if (String(permissions) === String(before.permissions)) return viewOf(before)
+    if (!(await this.#store.change(tenant, name, { from: before.permissions, to: permissions }))) {
+      throw new ConflictError(`Role ${name} was changed at the same time. Get it again, and decide again.`, { code: 'PRECONDITION_FAILED' })
+    }
+    const record = { ...before, permissions }
+    this.#hold(record)
+    this.#changed(madeId(tenant, name))
+    return viewOf(record)
+  }
+
   /** From when this resolves it gives nothing any more. False: none such was made over the API. */
   async remove(tenant: string, name: string): Promise<boolean> {
     if (!(await this.#store.remove(tenant, name))) return false

@@ -28,6 +28,7 @@ import type {
   Store,
 } from '#contract'
 import type { AgentStatus } from '../pipeline/agent-metrics.ts'
+import type { ReplayOrder, ReplayPlan } from '../pipeline/dead-letters.ts'
 import type { Posting } from '../pipeline/deliver.ts'
 import type { Routable, Routed, RuleTrial } from '../pipeline/route.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
@@ -49,9 +50,13 @@ export interface Services {
   readonly deadLetters: {
     /** Puts it back on its way by today's routes; `edit` replaces what was said. */
     replay(tenant: string, id: DeadLetterId, edit: Payload | null): Promise<ReplayResult>
+    /** Many, each when its time comes. */
+    plan(order: ReplayOrder): Promise<ReplayPlan>
   }
   /** The session forgets; false: there is none such. */
   resetSession(tenant: string, key: SessionKey): Promise<boolean>
+  /** Resolves when nothing of it is left. Rejects with `NotFoundError`, and with `ConflictError` while a turn of it is worked on. */
+  eraseSession(tenant: string, key: SessionKey): Promise<void>
   /** Asked at every probe: must answer from memory. */
   probes(): Readiness
   readonly keys: Keys

@@ -1,10 +1,9 @@
 /**
- * Signs what leaves the gateway and must come back unchanged: page cookies and cursors. One secret for all, kept over restarts; each
+ * Signs what leaves the gateway and must come back unchanged: page cookies and cursors. One secret for all, kept over restarts (`own-secret.ts`); each
  * use signs under its own name, so that one is never taken for another.
  */
-import { createHmac, createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto'
-import { InvalidError } from '#contract'
-import { privateFile } from './private-file.ts'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 export class Signer {
   readonly #key: KeyObject
@@ -35,16 +34,4 @@ export class Signer {
   #mac(body: string): Buffer {
     return createHmac('sha256', this.#key).update(`${this.#use}\n${body}`).digest()
   }
-}
-
-/** One of the gateway's own secrets, made at first start; `loss`: what a new one would cost. */
-export async function loadSecret(path: string, loss: string): Promise<KeyObject> {
-  const { text } = await privateFile(path, () => randomBytes(32).toString('base64url'))
-  const bytes = Buffer.from(text, 'base64url')
-  if (bytes.length < 32) {
-    throw new InvalidError(`The secret in ${path} is damaged. Put it back from a backup, or remove it: a new one is made, and ${loss}.`, {
-      code: 'SECRET_DAMAGED',
-    })
-  }
-  return createSecretKey(bytes)
 }

@@ -1,5 +1,5 @@
 /** Bringing back what was given up: a message takes its route by today's rules, a part goes to its lane again. */
-import type { Clock, DeadLetterId, Payload, Replay, ReplayResult, Store } from '#contract'
+import type { Clock, DeadLetterId, LetterFilter, Payload, PlannedLetter, Replay, ReplayResult, Store } from '#contract'
 import type { Dispatch } from './dispatch.ts'
 import type { Ingress } from './ingress.ts'
 import type { Roster } from './roster.ts'
@@ -12,6 +12,23 @@ export interface DeadLettersParts {
   readonly clock: Clock
   readonly onDelivery: () => void
   readonly onRun: () => void
+  /** Letters were planned to be brought back. */
+  readonly onPlanned: () => void
+}
+
+/** Which letters, and how they are brought back. */
+export interface ReplayOrder {
+  readonly filter: LetterFilter & { readonly ids?: readonly DeadLetterId[] }
+  readonly limit: number
+  /** From one to the next. */
+  readonly everyMs: number
+  /** Only say which. */
+  readonly isDry: boolean
+}
+export interface ReplayPlan {
+  /** Of all that were open and not planned, also beyond the limit. */
+  readonly matched: number
+  readonly letters: readonly PlannedLetter[]
 }
 
 export class DeadLetters {
@@ -34,6 +51,18 @@ export class DeadLetters {
       if (agent !== null) dispatch.ready(result.session, agent)
     }
     return result
+  }
+
+  /** Those given up first come first. What is planned is brought back later, one by one, by `replays.ts`, also after a restart. */
+  async plan({ filter, limit, everyMs, isDry }: ReplayOrder): Promise<ReplayPlan> {
+    const { store, clock, onPlanned } = this.#parts
+    const { matched, ids } = await store.deadLetters.match(filter, limit)
+    const now = clock.now()
+    const { tenant } = filter
+    if (isDry) return { matched, letters: ids.map((id, index) => ({ tenant, id, at: now + Math.round(index * everyMs) })) }
+    const letters = ids.length === 0 ? [] : await store.deadLetters.plan(tenant, ids, { now, everyMs })
+    if (letters.length > 0) onPlanned()
+    return { matched, letters }
   }
 
   async #route(tenant: string, id: DeadLetterId): Promise<Replay['route']> {

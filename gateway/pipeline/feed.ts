@@ -2,7 +2,7 @@
  * The feed: what happens, handed to whoever listens at that moment. Costs nothing where nobody does; remembers a bounded ring of each
  * tenant, so that none hears of another's, not even by a number that grows or by what was pushed out.
  */
-import type { FlowEvent, FlowFeed, MessageId } from '#contract'
+import type { FlowEvent, FlowFeed, MessageId, SessionKey } from '#contract'
 
 type Listen = (event: FlowEvent) => void
 
@@ -12,7 +12,7 @@ const REMEMBERED = 10_000
 const MAX_TENANTS = 64
 
 class Ring {
-  readonly #events: FlowEvent[] = []
+  readonly #events: (FlowEvent | undefined)[] = []
   readonly #start: number
   #seq: number
 
@@ -23,6 +23,11 @@ class Ring {
 
   get seq(): number {
     return this.#seq
+  }
+
+  /** Nobody who asks later is told of them. */
+  forget(isMeant: (event: FlowEvent) => boolean): void {
+    for (const [at, event] of this.#events.entries()) if (event !== undefined && isMeant(event)) this.#events[at] = undefined
   }
 
   /** Answers its number. */
@@ -91,6 +96,11 @@ export class Feed implements FlowFeed {
 
   since(tenant: string, seq: number): ReturnType<FlowFeed['since']> {
     return (this.#rings.get(tenant) ?? new Ring(this.#floor)).since(seq)
+  }
+
+  /** What was said in a session that is erased; numbers stay as they are. */
+  forget(tenant: string, session: SessionKey): void {
+    this.#rings.get(tenant)?.forget((event) => event.type !== 'event' && event.session === session)
   }
 
   get watchers(): number {

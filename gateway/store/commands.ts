@@ -8,7 +8,9 @@ import { agentReads, agentWrites, channelStateReads, channelStateWrites, idempot
 import { auditReads, auditWrites } from './audit.ts'
 import type { Handlers } from './command.ts'
 import { letterReads, letterWrites } from './dead-letters.ts'
+import { eraseWrites } from './erase.ts'
 import { revocationWrites, roleWrites } from './identity.ts'
+import { planReads, planWrites } from './letter-plan.ts'
 import { inboxLooks, inboxReads } from './message.ts'
 import { outboxLooks, outboxReads, outboxWrites } from './outbox.ts'
 import { overlayWrites } from './overlay.ts'
@@ -27,8 +29,8 @@ export type Writes = {
   readonly inbox: { readonly accept: typeof accept; readonly acceptAll: typeof acceptAll } & typeof inboxLooks
   readonly turns: Handlers<Store['turns']>
   readonly outbox: typeof outboxWrites & typeof outboxLooks & typeof postingWrites
-  readonly sessions: typeof sessionWrites
-  readonly deadLetters: typeof letterWrites
+  readonly sessions: typeof sessionWrites & typeof eraseWrites
+  readonly deadLetters: typeof letterWrites & typeof planWrites
   readonly keys: typeof keyWrites & typeof keyReads
   readonly roles: typeof roleWrites
   readonly revocations: typeof revocationWrites
@@ -48,8 +50,8 @@ export const writes: Writes = {
   inbox: { accept, acceptAll, ...inboxLooks },
   turns: turnWrites,
   outbox: { ...outboxWrites, ...outboxLooks, ...postingWrites },
-  sessions: sessionWrites,
-  deadLetters: letterWrites,
+  sessions: { ...sessionWrites, ...eraseWrites },
+  deadLetters: { ...letterWrites, ...planWrites },
   keys: { ...keyWrites, ...keyReads },
   roles: roleWrites,
   revocations: revocationWrites,
@@ -69,7 +71,7 @@ export type Reads = {
   readonly inbox: typeof inboxReads
   readonly outbox: typeof outboxReads & typeof postingReads
   readonly sessions: typeof sessionReads
-  readonly deadLetters: typeof letterReads
+  readonly deadLetters: typeof letterReads & typeof planReads
   readonly channelState: typeof channelStateReads
   readonly runs: typeof runReads
   readonly webhooks: typeof webhookReads & typeof webhookLogReads
@@ -80,7 +82,7 @@ export const reads: Reads = {
   inbox: inboxReads,
   outbox: { ...outboxReads, ...postingReads },
   sessions: sessionReads,
-  deadLetters: letterReads,
+  deadLetters: { ...letterReads, ...planReads },
   channelState: channelStateReads,
   runs: runReads,
   webhooks: { ...webhookReads, ...webhookLogReads },

@@ -13,6 +13,7 @@ import type {
 } from '#contract'
 import type { Handlers } from './command.ts'
 import { emit } from './events.ts'
+import { MATCHES, matching } from './letter-plan.ts'
 import { changeRunInput, requeueRun } from './run-row.ts'
 import { sessionOf } from './session-row.ts'
 import type { Sql } from './sql.ts'
@@ -33,6 +34,7 @@ interface LetterRow {
   readonly attempts: number
   readonly created_at: number
   readonly settled_at: number | null
+  readonly replay_at: number | null
   readonly content: string
 }
 
@@ -40,15 +42,11 @@ export const letterReads: Handlers<Pick<DeadLetterStore, 'list' | 'get' | 'origi
   list: (sql, filter, before, limit) =>
     sql
       .all<LetterRow>(
-        `SELECT * FROM dead_letter WHERE tenant = ?7 AND seq < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR channel = ?3)
-         AND (?4 IS NULL OR reason_code = ?4) AND (?5 IS NULL OR status = ?5) ORDER BY seq DESC LIMIT ?6`,
-        before ?? Number.MAX_SAFE_INTEGER,
-        filter.kind ?? null,
-        filter.channel ?? null,
-        filter.reason ?? null,
+        `SELECT * FROM dead_letter WHERE ${MATCHES} AND (?7 IS NULL OR status = ?7) AND seq < ?8 ORDER BY seq DESC LIMIT ?9`,
+        ...matching(filter),
         filter.status ?? null,
+        before ?? Number.MAX_SAFE_INTEGER,
         limit,
-        filter.tenant,
       )
       .map(toView),
   get(sql, tenant, id) {
@@ -103,6 +101,7 @@ const toView = (row: LetterRow): DeadLetterView => ({
   attempts: row.attempts,
   createdAt: row.created_at,
   settledAt: row.settled_at,
+  replayAt: row.status === 'open' ? row.replay_at : null,
   content: JSON.parse(row.content),
 })
 
@@ -161,9 +160,15 @@ export const letterWrites: Handlers<Pick<DeadLetterStore, 'replay' | 'edit' | 'd
   },
 }
 
+/** What belongs to a session that is being erased must not be brought into another. */
+const NOT_ERASED = 'coalesce(session, 0) NOT IN (SELECT e.session FROM erasure e)'
+
 /** It keeps its running number, and so its place before all that came later. */
 function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): ReplayResult {
-  const row = sql.get<{ seq: number; turn: string | null }>(`SELECT seq, turn FROM inbox WHERE id = ? AND status = 'dead'`, letter.ref)
+  const row = sql.get<{ seq: number; turn: string | null }>(
+    `SELECT seq, turn FROM inbox WHERE id = ? AND status = 'dead' AND ${NOT_ERASED}`,
+    letter.ref,
+  )
   if (row === undefined) return { status: 'missing' }
   if (route === null) return { status: 'unroutable' }
   const session = sessionOf(sql, route.session, now)
@@ -185,7 +190,7 @@ function replayMessage(sql: Sql, letter: LetterRow, { route, now }: Replay): Rep
 function replayDelivery(sql: Sql, letter: LetterRow, { now }: Replay): ReplayResult {
   const changed = sql.run(
     `UPDATE outbox SET status = 'pending', open = 1, attempts = 0, due_at = ?, done_at = NULL, error_code = NULL, error_message = NULL,
-     address = json_remove(address, '$.expiresAt') WHERE id = ? AND open = 0`,
+     address = json_remove(address, '$.expiresAt') WHERE id = ? AND open = 0 AND ${NOT_ERASED}`,
     now,
     letter.ref,
   )

@@ -22,6 +22,14 @@ export const roleWrites: Handlers<RoleStore> = {
       role.createdAt,
       role.createdBy,
     ) === 1,
+  change: (sql, tenant, name, { from, to }) =>
+    sql.run(
+      'UPDATE role SET permissions = ? WHERE tenant = ? AND name = ? AND permissions = ?',
+      JSON.stringify(to),
+      tenant,
+      name,
+      JSON.stringify(from),
+    ) === 1,
   remove: (sql, tenant, name) => sql.run('DELETE FROM role WHERE tenant = ? AND name = ?', tenant, name) === 1,
 }
 

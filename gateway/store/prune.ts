@@ -17,9 +17,7 @@ interface OldRow {
 export function prune(sql: Sql, before: number, limit: number): number {
   const old = oldest(sql, before, limit)
   for (const row of old) {
-    if (row.turn !== null) forgetReplies(sql, row.turn)
-    if (row.turn !== null) leaveTurn(sql, row.turn, row.seq)
-    sql.run('DELETE FROM dead_letter WHERE ref = ?', row.id)
+    dropBelongings(sql, row)
     sql.run('DELETE FROM inbox_content WHERE seq = ?', row.seq)
     sql.run('DELETE FROM inbox WHERE seq = ?', row.seq)
     if (row.session !== null) forgetWords(sql, row.session, before)
@@ -28,6 +26,15 @@ export function prune(sql: Sql, before: number, limit: number): number {
   const runs = pruneRuns(sql, before, limit - old.length - posted)
   const gone = old.length + posted + runs
   return gone + pruneEvents(sql, before, limit - gone)
+}
+
+/** What hangs on a message: letters, and its part in a turn, with whose last message steps and replies go. */
+export function dropBelongings(sql: Sql, { id, seq, turn }: Pick<OldRow, 'id' | 'seq' | 'turn'>): void {
+  if (turn !== null) {
+    forgetReplies(sql, turn)
+    leaveTurn(sql, turn, seq)
+  }
+  sql.run('DELETE FROM dead_letter WHERE ref = ?', id)
 }
 
 /** Parts that answered no message go by themselves. */

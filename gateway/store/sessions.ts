@@ -26,7 +26,7 @@ const VIEW = `SELECT s.seq, s.key, s.tenant, s.agent, s.channel, s.account, s.pe
   coalesce(t.status, CASE WHEN EXISTS (SELECT 1 FROM inbox i WHERE i.session = s.seq AND i.open = 1) THEN 'queued' ELSE 'idle' END) AS status
   FROM session s LEFT JOIN turn t ON t.id = s.turn`
 
-export const sessionReads: Handlers<Omit<SessionStore, 'reset'>> = {
+export const sessionReads: Handlers<Pick<SessionStore, 'list' | 'get' | 'messages'>> = {
   list: (sql, filter, before, limit) =>
     sql
       .all<ViewRow>(

@@ -5,7 +5,7 @@ import { forgetTakers } from './events.ts'
 import { disable, findWebhook, skipPending, toWebhook } from './webhook-row.ts'
 import type { WebhookRow } from './webhook-row.ts'
 
-export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending' | 'census'>> = {
+export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending' | 'census' | 'sealed'>> = {
   get(sql, tenant, id) {
     const row = findWebhook(sql, tenant, id)
     return row === undefined ? null : toWebhook(row)
@@ -19,6 +19,11 @@ export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending
         limit,
       )
       .map(toWebhook),
+  sealed: (sql) =>
+    sql
+      .all<WebhookRow>('SELECT * FROM webhook ORDER BY seq')
+      .map(toWebhook)
+      .map(({ id, secrets }) => ({ id, secrets })),
   pending: (sql) => sql.get<{ count: number }>('SELECT count(*) AS count FROM webhook_delivery WHERE open = 1')?.count ?? 0,
   census: (sql) =>
     sql.all<WebhookCount>(
@@ -26,7 +31,7 @@ export const webhookReads: Handlers<Pick<WebhookStore, 'get' | 'list' | 'pending
     ),
 }
 
-export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'remove'>> = {
+export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'reseal' | 'remove'>> = {
   add(sql, webhook, most) {
     const count = sql.get<{ count: number }>('SELECT count(*) AS count FROM webhook WHERE tenant = ?', webhook.tenant)?.count ?? 0
     if (count >= most) return false
@@ -76,6 +81,18 @@ export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'remo
     const after = findWebhook(sql, tenant, id)
     return after === undefined ? 'missing' : toWebhook(after)
   },
+  reseal: (sql, renewals) =>
+    renewals.reduce(
+      (count, { id, from, to }) =>
+        count +
+        sql.run(
+          'UPDATE webhook SET secrets = ?, version = version + 1 WHERE id = ? AND secrets = ?',
+          JSON.stringify(to),
+          id,
+          JSON.stringify(from),
+        ),
+      0,
+    ),
   remove(sql, tenant, id, now) {
     const row = findWebhook(sql, tenant, id)
     if (row === undefined) return false

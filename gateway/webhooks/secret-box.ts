@@ -10,9 +10,12 @@ const TAG_BYTES = 16
 
 export class SecretBox {
   readonly #key: KeyObject
+  readonly #former: KeyObject | null
 
-  constructor(secret: KeyObject) {
-    this.#key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'openclaw webhook secrets', 32)))
+  /** `former`: what the gateway's secret was before; what it sealed opens too. */
+  constructor(secret: KeyObject, former: KeyObject | null = null) {
+    this.#key = keyOf(secret)
+    this.#former = former === null ? null : keyOf(former)
   }
 
   seal(secret: string, webhook: string): string {
@@ -24,15 +27,28 @@ export class SecretBox {
 
   /** null: sealed by another gateway secret, to another webhook, or changed since. */
   open(sealed: string, webhook: string): string | null {
-    const bytes = Buffer.from(sealed, 'base64')
-    if (bytes.length <= IV_BYTES + TAG_BYTES) return null
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
-        .setAAD(Buffer.from(webhook))
-        .setAuthTag(bytes.subarray(-TAG_BYTES))
-      return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString()
-    } catch {
-      return null
-    }
+    return opened(this.#key, sealed, webhook) ?? (this.#former === null ? null : opened(this.#former, sealed, webhook))
+  }
+
+  /** The same secret sealed with today's; null: it is already, or cannot be opened. */
+  renew(sealed: string, webhook: string): string | null {
+    if (this.#former === null) return null
+    const secret = opened(this.#former, sealed, webhook)
+    return secret === null ? null : this.seal(secret, webhook)
+  }
+}
+
+const keyOf = (secret: KeyObject): KeyObject => createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'openclaw webhook secrets', 32)))
+
+function opened(key: KeyObject, sealed: string, webhook: string): string | null {
+  const bytes = Buffer.from(sealed, 'base64')
+  if (bytes.length <= IV_BYTES + TAG_BYTES) return null
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
+      .setAAD(Buffer.from(webhook))
+      .setAuthTag(bytes.subarray(-TAG_BYTES))
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString()
+  } catch {
+    return null
   }
 }

@@ -53,6 +53,8 @@ const MOST_OLD_SECRETS = 5
 const MOST_DRAIN_MS = 5_000
 /** Brought back by one call. */
 const MOST_RECOVERED = 10_000
+/** Of sealing anew what somebody changes at the same time. */
+const MOST_ROUNDS = 10
 
 export class Webhooks {
   readonly #parts: WebhooksParts
@@ -64,10 +66,27 @@ export class Webhooks {
     this.#engine = new WebhookEngine({ ...parts, userAgent: `OpenClaw-Webhooks/${parts.version}` })
   }
 
-  /** `secret`: the gateway's own, which seals those of webhooks. */
-  start(secret: KeyObject): void {
-    this.#box = new SecretBox(secret)
+  /** `secret`: the gateway's own, which seals those of webhooks. `former`: the one before, until `reseal` was done. */
+  start(secret: KeyObject, former: KeyObject | null = null): void {
+    this.#box = new SecretBox(secret, former)
     this.#engine.start(this.#box)
+  }
+
+  /** All that the former secret sealed is sealed with today's; answers of how many webhooks. */
+  async reseal(): Promise<number> {
+    const { store } = this.#parts
+    const box = this.#opened
+    let count = 0
+    // One that is changed meanwhile is looked at again.
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const renewals = (await store.sealed()).flatMap(({ id, secrets }) => {
+        const renewed = secrets.map((secret) => renewedWith(box, secret, id))
+        return renewed.some((secret, at) => secret !== secrets[at]) ? [{ id, from: secrets, to: renewed }] : []
+      })
+      if (renewals.length === 0) return count
+      count += await store.reseal(renewals)
+    }
+    throw new Error('Webhooks were changed again and again while their secrets were sealed anew.')
   }
 
   /** What is on its way may end within the bound; nothing more is sent. */
@@ -201,6 +220,19 @@ export class Webhooks {
 
 /** Whether it signs with ed25519 too. */
 export const isPaired = ({ secrets }: WebhookRecord): boolean => secrets[0]?.pair !== undefined
+
+/** The same object: nothing of it was sealed with the former secret. */
+function renewedWith(box: SecretBox, secret: SealedSecret, id: WebhookId): SealedSecret {
+  const { pair } = secret
+  const sealed = box.renew(secret.sealed, id)
+  const sealedKey = pair === undefined ? null : box.renew(pair.sealed, id)
+  if (sealed === null && sealedKey === null) return secret
+  return {
+    ...secret,
+    sealed: sealed ?? secret.sealed,
+    ...(pair !== undefined && { pair: { ...pair, sealed: sealedKey ?? pair.sealed } }),
+  }
+}
 
 function newPair(box: SecretBox, id: WebhookId): SealedPair {
   const { privateKey, publicKey } = newKeyPair()

@@ -90,7 +90,7 @@ test('send --wait prints the reply, or why there is none', async (t) => {
   assert.equal((await run(['messages', 'send', 'x', '--wait', '--timeout', '999'])).code, 2)
 })
 
-test('sessions are listed, shown oldest first, and reset by their key', async (t) => {
+test('sessions are listed, shown oldest first, reset and erased by their key', async (t) => {
   const { gateway, run } = await bench(t)
   const id = 'agent:assistant:http:admin:direct:a%2Fb'
   const path = `/v1/sessions/${encodeURIComponent(id)}`
@@ -102,9 +102,11 @@ test('sessions are listed, shown oldest first, and reset by their key', async (t
       page({ seq: 2, at: at(1_000), role: 'assistant', text: 'two' }, { seq: 1, at: at(2_000), role: 'user', text: 'one' }),
     )
     .on(`POST ${path}/reset`, 200, { id, status: 'reset' })
+    .on(`DELETE ${path}`, 204)
   assert.match((await run(['sessions'])).out, /idle +4 +2h +agent:assistant:http:admin:direct:a%2Fb\n/)
   assert.match((await run(['sessions', 'show', id])).out, /user\none\n.*assistant\ntwo\n$/s)
   assert.equal((await run(['sessions', 'reset', id])).code, 0)
+  assert.deepEqual(JSON.parse((await run(['sessions', 'erase', id, '--json'])).out), { id, status: 'erased' })
 })
 
 test('dead letters are listed when open, shown whole, replayed with other words and discarded', async (t) => {
@@ -147,6 +149,15 @@ test('dead letters are listed when open, shown whole, replayed with other words 
   await run(['dead-letters', 'replay', 'dl-1', '--payload', 'plain'])
   assert.deepEqual(gateway.requests.at(-1)?.body, { payload: 'plain' })
   assert.equal((await run(['dead-letters', 'replay', 'dl-1', '--payload', '{a'])).code, 2)
+  gateway.on('POST /v1/dead-letters/replay', 202, { status: 'planned', count: 2, matched: 9, ids: [], first_at: at(0), last_at: at(0) })
+  const many = ['dead-letters', 'replay', '--kind', 'delivery', '--since', '2026-01-01T00:00:00Z', '--limit', '2', '--rate', '0.5']
+  assert.match((await run(many)).err, /2 of 9 are replayed\. The last of them goes out at .+ For the rest call it again\./)
+  const filter = { kind: 'delivery', since: '2026-01-01T00:00:00.000Z' }
+  assert.deepEqual(gateway.requests.at(-1)?.body, { filter, limit: 2, rate: 0.5 })
+  assert.match((await run(['dead-letters', 'replay', '--all', '--dry-run'])).err, /2 of 9 would be replayed\./)
+  assert.deepEqual(gateway.requests.at(-1)?.body, { filter: {}, dry_run: true })
+  for (const wrong of [[], ['--limit', '5'], ['--all', '--payload', 'x'], ['--all', '--rate', 'fast'], ['--kind', 'run', '--limit', '0']])
+    assert.equal((await run(['dead-letters', 'replay', ...wrong])).code, 2, wrong.join(' '))
   assert.deepEqual(JSON.parse((await run(['dead-letters', 'discard', 'dl-1', '--json'])).out), { id: 'dl-1', status: 'discarded' })
 })
 

@@ -47,6 +47,8 @@ test('a role is made and given to a key, the key rotated, shown, revoked; whoami
   assert.equal((await as(again.out.trim())).code, 0)
   assert.match((await run(['keys', 'show', id])).out, /^roles +helper$/m)
   assert.match((await run(['keys'])).out, new RegExp(`^${id} +bot +valid +\\S+ +helper`, 'm'))
+  assert.equal((await run(['roles', 'change', 'helper', '--permission', 'logs:read'])).code, 0)
+  assert.match((await as(again.out.trim())).out, /^may +agents:read logs:read$/m)
   assert.equal((await run(['roles', 'remove', 'helper'])).code, 0)
   assert.match((await as(again.out.trim())).out, /^may +agents:read$/m)
   assert.equal((await run(['keys', 'revoke', id])).code, 0)

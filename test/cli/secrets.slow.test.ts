@@ -1,6 +1,6 @@
 /** `openclaw secrets`, as a process: files that only their owner reads, values that stand on no command line and in no output. */
 import assert from 'node:assert/strict'
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { bench } from './cli.ts'
@@ -54,4 +54,23 @@ test('what cannot be done is said, with a code', async (t) => {
   assert.match(other.err, /OPENCLAW_ENV_KEY holds no key/)
   await writeFile(join(dir, '.env.enc'), 'B=plain\n')
   assert.match((await run(['secrets', 'set', 'A'], { stdin: 'x' })).err, /B stands unencrypted/)
+})
+
+test("the gateway's own secret is replaced where there is one, once until the gateway was started again", async (t) => {
+  const { dir, run } = await bench(t)
+  const none = await run(['secrets', 'rotate'])
+  assert.deepEqual([none.code, /There is no .*secret/.test(none.err)], [5, true])
+  const file = join(dir, '.openclaw', 'secret')
+  await mkdir(join(dir, '.openclaw'), { recursive: true })
+  const former = Buffer.alloc(32, 1).toString('base64url')
+  await writeFile(file, `${former}\n`, { mode: 0o600 })
+  const rotated = await run(['secrets', 'rotate'])
+  assert.equal(rotated.code, 0, rotated.err)
+  assert.match(rotated.err, /Restart the gateway/)
+  const text = await readFile(file, 'utf8')
+  assert.match(text, new RegExp(`^[\\w-]{43}\\n${former}\\n$`))
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+  const again = await run(['secrets', 'rotate'])
+  assert.deepEqual([again.code !== 0, /Start it first/.test(again.err)], [true, true])
+  assert.equal(await readFile(file, 'utf8'), text)
 })

@@ -71,10 +71,13 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/webhook-deliveries/{id}': webhookDelivery,
   'POST /v1/webhook-deliveries/{id}/redeliver': webhookDelivery,
   'DELETE /v1/webhooks/{id}': webhook,
+  'GET /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role' },
+  'PUT /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role', body: { permissions: ['agents:read'] } },
   'DELETE /v1/roles/{name}': { at: ({ role }) => role, absent: 'nobodys-role' },
   'GET /v1/keys/{id}': key,
   'POST /v1/keys/{id}/rotate': { ...key, body: {} },
   'DELETE /v1/keys/{id}': key,
+  'DELETE /v1/sessions/{id}': session,
   'DELETE /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
 }
 
@@ -129,6 +132,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   'POST /v1/agents',
   'POST /v1/chat/completions',
   'POST /v1/console/session',
+  'POST /v1/dead-letters/replay',
   'POST /v1/keys',
   'POST /v1/messages',
   'POST /v1/responses',
@@ -253,6 +257,21 @@ describe('two tenants of one gateway', () => {
       }
     }
     assert.deepEqual([await readAll(operator), await readAll(acme)], untouched)
+  })
+
+  test('whoever asks for many dead letters gets their own, whatever they name', async () => {
+    const { operator, acme } = world
+    const open = async (who: Things): Promise<string> => (await world.call(who, 'GET', '/v1/dead-letters?status=open')).text()
+    const before = await open(operator)
+    assert.match(before, /"id":"dl-/)
+    const named = Object.values(operator.letters)
+    const foreign = await world.call(acme, 'POST', '/v1/dead-letters/replay', { filter: { ids: named } })
+    const { count, matched } = (await foreign.json()) as JsonObject
+    assert.deepEqual([foreign.status, count, matched], [202, 0, 0])
+    const all = await (await world.call(acme, 'POST', '/v1/dead-letters/replay', { dry_run: true })).text()
+    assert.ok(acme.letters.toReplay !== '' && all.includes(acme.letters.toReplay))
+    assert.ok(named.every((id) => !all.includes(id)))
+    assert.equal(await open(operator), before)
   })
 
   test('what each names by itself is its own: skills of one id, agents of one name', async () => {

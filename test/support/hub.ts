@@ -45,6 +45,7 @@ import { Ingress } from '../../gateway/pipeline/ingress.ts'
 import { Pairings } from '../../gateway/pipeline/pairing.ts'
 import { Patience } from '../../gateway/pipeline/patience.ts'
 import { Pressure } from '../../gateway/pipeline/pressure.ts'
+import { Replays } from '../../gateway/pipeline/replays.ts'
 import { Roster } from '../../gateway/pipeline/roster.ts'
 import { Router } from '../../gateway/pipeline/route.ts'
 import { SessionKeys } from '../../gateway/pipeline/session-key.ts'
@@ -308,10 +309,21 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     { retry, leaseMs: 30_000, maxConcurrent: 64 },
   )
   const deliver: Deliver = new Deliver(shared, { retry, maxConcurrent: 8, sendTimeoutMs: 30_000 })
-  const deadLetters = new DeadLetters({ store, clock, ingress, dispatch, roster, onDelivery: () => deliver.scan(), onRun: () => undefined })
+  const deadLetters: DeadLetters = new DeadLetters({
+    store,
+    clock,
+    ingress,
+    dispatch,
+    roster,
+    onDelivery: () => deliver.scan(),
+    onRun: () => undefined,
+    onPlanned: () => replays.wake(),
+  })
+  const replays = new Replays({ store, clock, log: quietLog, replay: ({ tenant, id }) => deadLetters.replay(tenant, id, null) })
   await channels.start()
   dispatch.start()
   deliver.start()
+  replays.start()
 
   const saw = (holds: (event: FlowEvent) => boolean): Promise<FlowEvent> => {
     const seen = events.find(holds)
@@ -372,6 +384,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     },
     async stop(keep = false): Promise<void> {
       ingress.close()
+      await replays.stop()
       const drained = Promise.all([dispatch.drain(1_000), deliver.drain(1_000)])
       // The bound of the drain, and the grace of a call that was cut.
       clock.advance(2_001)

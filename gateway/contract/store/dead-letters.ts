@@ -20,6 +20,8 @@ export interface DeadLetterView {
   readonly attempts: number
   readonly createdAt: number
   readonly settledAt: number | null
+  /** While it is open: when it is to be brought back, because it was asked for together with others. */
+  readonly replayAt: number | null
   /** The whole envelope, or the part with its address. */
   readonly content: JsonValue
 }
@@ -59,16 +61,34 @@ export type DeadOrigin = { readonly envelope: Envelope } & (
   | { readonly session: null; readonly origin: Origin }
 )
 
+export interface LetterMatch {
+  /** Also those beyond the limit. */
+  readonly matched: number
+  readonly ids: readonly DeadLetterId[]
+}
+
+export interface PlannedLetter {
+  readonly tenant: string
+  readonly id: DeadLetterId
+  readonly at: number
+}
+
+/** Of one tenant; all that is given must hold. */
+export interface LetterFilter {
+  readonly tenant: string
+  readonly kind?: string
+  readonly channel?: string
+  /** Its code. */
+  readonly reason?: string
+  /** Given up at this time or later, and before that one. */
+  readonly since?: number
+  readonly until?: number
+}
+
 /** What is another tenant's is missing to whoever asks, as if it were not there. */
 export interface DeadLetterStore {
   list(
-    filter: {
-      readonly tenant: string
-      readonly kind?: string
-      readonly channel?: string
-      readonly reason?: string
-      readonly status?: DeadLetterStatus
-    },
+    filter: LetterFilter & { readonly status?: DeadLetterStatus },
     before: number | null,
     limit: number,
   ): Promise<readonly DeadLetterView[]>
@@ -76,6 +96,21 @@ export interface DeadLetterStore {
   /** What of the message is needed to route it again. */
   origin(tenant: string, id: DeadLetterId): Promise<DeadOrigin | null>
   replay(replay: Replay): Promise<ReplayResult>
+  /** Open letters that nobody plans to bring back yet: how many, and the first of them, those given up first first. `ids`: among these only. */
+  match(filter: LetterFilter & { readonly ids?: readonly DeadLetterId[] }, limit: number): Promise<LetterMatch>
+  /**
+   * Those of them that are still open and not planned are to be brought back, in this order, the first at `now` and each other `everyMs` after
+   * the one before. One transaction; nothing is brought back in it. Answers those that were planned.
+   */
+  plan(
+    tenant: string,
+    ids: readonly DeadLetterId[],
+    every: { readonly now: number; readonly everyMs: number },
+  ): Promise<readonly PlannedLetter[]>
+  /** Of all tenants: planned letters whose time has come, in their order, and when that of the next comes. */
+  planned(now: number, limit: number): Promise<{ readonly letters: readonly PlannedLetter[]; readonly nextAt: number | null }>
+  /** It stays open, and is planned no more. */
+  unplan(tenant: string, id: DeadLetterId): Promise<void>
   /** Changes what was said (message) or will be sent (delivery) while it is open. False: not open or not there. */
   edit(tenant: string, id: DeadLetterId, payload: Payload): Promise<boolean>
   /** Gives it up for good; the row stays until retention. */

@@ -15,6 +15,8 @@ export interface RoleStore {
   list(): Promise<readonly RoleRecord[]>
   /** False: the tenant has one of that name. */
   add(role: RoleRecord): Promise<boolean>
+  /** Other permissions, if they are still `from`. False: they are not, or there is no such role. */
+  change(tenant: string, name: string, permissions: { readonly from: readonly string[]; readonly to: readonly string[] }): Promise<boolean>
   /** False: none such. */
   remove(tenant: string, name: string): Promise<boolean>
 }

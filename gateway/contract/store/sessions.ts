@@ -32,4 +32,15 @@ export interface SessionStore {
   messages(tenant: string, key: SessionKey, before: number | null, limit: number): Promise<readonly SessionMessage[]>
   /** The memory is forgotten from here on (its rows stay). False: no such session. */
   reset(tenant: string, key: SessionKey, now: number): Promise<boolean>
+  /**
+   * The session is gone, for everybody and for good; what was said in it goes in slices, by `eraseOn`. busy: a turn of it is being worked on,
+   * and nothing was done.
+   */
+  erase(tenant: string, key: SessionKey, now: number): Promise<'begun' | 'busy' | 'missing'>
+  /**
+   * One slice, a transaction, of what erased sessions left: messages, replies, steps, letters, runs, memory. Of a message that came with a
+   * dedupe key that key stays, with the message's id, its channel and its times, until retention takes them: or it would be answered again when
+   * it comes again. False: nothing is left of any.
+   */
+  eraseOn(now: number): Promise<boolean>
 }

@@ -152,6 +152,12 @@ export interface WebhookStore {
     change: WebhookChange,
     at: { readonly version: number | null; readonly now: number },
   ): Promise<WebhookRecord | 'missing' | 'changed'>
+  /** Of all tenants, when the gateway's own secret was replaced. */
+  sealed(): Promise<readonly Pick<WebhookRecord, 'id' | 'secrets'>[]>
+  /** The same secrets sealed anew, in one transaction; each only if it is still as it was. Counts as a change. Answers how many were. */
+  reseal(
+    renewals: readonly { readonly id: WebhookId; readonly from: readonly SealedSecret[]; readonly to: readonly SealedSecret[] }[],
+  ): Promise<number>
   /** With its deliveries, which go little by little, and their dead letters. */
   remove(tenant: string, id: WebhookId, now: number): Promise<boolean>
 

@@ -3,16 +3,20 @@ import { ConflictError, InvalidError, NotFoundError, asDeadLetterId, isJsonObjec
 import type {
   DeadLetterId,
   DeadLetterStatus,
+  DeadLetterStore,
   DeadLetterView,
   Fault,
   HttpRequest,
   JsonObject,
+  JsonValue,
+  LetterFilter,
   Payload,
   ReplayResult,
   Route,
 } from '#contract'
+import type { ReplayOrder, ReplayPlan } from '../../pipeline/dead-letters.ts'
 import { PAGING } from '../cursor.ts'
-import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { COUNT, GIVEN_TIME, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 import { tenantOf } from './caller.ts'
 import type { Hub } from './hub.ts'
 
@@ -31,6 +35,10 @@ const SUMMARY: JsonObject = {
   attempts: COUNT,
   created_at: TIME,
   settled_at: TIME_OR_NULL,
+  replay_at: {
+    ...TIME_OR_NULL,
+    description: 'When it is brought back, because it was asked for together with others; null: nobody asked.',
+  },
 }
 const REPLAYED = objectOf({
   id: TEXT,
@@ -38,6 +46,40 @@ const REPLAYED = objectOf({
   kind: { enum: [...KINDS] },
   message_id: { ...TEXT_OR_NULL, description: 'The message that is queued again; null for a delivery and a run.' },
   run_id: { ...TEXT_OR_NULL, description: 'The run that is queued again; null for others.' },
+})
+
+const MOST_AT_ONCE = 1_000
+const AT_ONCE = 100
+const MANY: JsonObject = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    filter: {
+      type: 'object',
+      description: 'Which of those that are open; all that is given must hold. Without it: all.',
+      additionalProperties: false,
+      properties: {
+        ids: { type: 'array', items: { type: 'string', maxLength: 64 }, minItems: 1, maxItems: MOST_AT_ONCE, uniqueItems: true },
+        kind: { enum: [...KINDS] },
+        channel: { type: 'string', maxLength: 256 },
+        reason: { type: 'string', maxLength: 256, description: 'Its code.' },
+        since: { ...GIVEN_TIME, description: 'Given up at this time or later.' },
+        until: { ...GIVEN_TIME, description: 'Given up before this time.' },
+      },
+    },
+    limit: { type: 'integer', minimum: 1, maximum: MOST_AT_ONCE, description: `Default: as many as there are \`ids\`, else ${AT_ONCE}.` },
+    rate: { type: 'number', minimum: 0.001, maximum: 1_000, description: 'At most so many a second. Default: as fast as it goes.' },
+    dry_run: { type: 'boolean', description: 'Only say which it would be.' },
+  },
+  examples: [{ filter: { kind: 'delivery', reason: 'PLATFORM_DOWN' }, limit: 500, rate: 5 }],
+}
+const PLANNED = objectOf({
+  status: { enum: ['planned', 'dry_run'] },
+  count: { ...COUNT, description: 'How many are brought back.' },
+  matched: { ...COUNT, description: 'How many there were in all, also those beyond `limit`; call again for the rest.' },
+  ids: { type: 'array', items: TEXT, description: 'Those that are brought back, in that order.' },
+  first_at: { ...TIME_OR_NULL, description: 'When the first of them is.' },
+  last_at: { ...TIME_OR_NULL, description: 'When the last of them is, at the earliest.' },
 })
 
 export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Route[] {
@@ -54,6 +96,8 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
         channel: { type: 'string' },
         reason: { type: 'string', description: 'Its code.' },
         status: { enum: [...STATUSES] },
+        since: { ...GIVEN_TIME, description: 'Given up at this time or later.' },
+        until: { ...GIVEN_TIME, description: 'Given up before this time.' },
         ...PAGING,
       },
       responses: { 200: { description: 'A page of them.', schema: pageOf(objectOf(SUMMARY)) } },
@@ -102,6 +146,26 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       },
     },
     {
+      method: 'POST',
+      path: '/v1/dead-letters/replay',
+      permission: 'deadletters:replay',
+      summary: 'Puts many back on their way, those given up first first, so many a second; the plan outlasts a restart',
+      tag: 'dead letters',
+      body: MANY,
+      idempotency: 'kept',
+      // As many ids as the schema lets in.
+      maxMembers: MOST_AT_ONCE + 100,
+      responses: {
+        200: { description: 'A dry run: what it would be.', schema: PLANNED },
+        202: { description: 'They are brought back, each at its time.', schema: PLANNED },
+      },
+      handle: async (request) => {
+        const order = orderOf(request)
+        const plan = await services.deadLetters.plan(order)
+        return { status: order.isDry ? 200 : 202, body: planned(plan, order.isDry) }
+      },
+    },
+    {
       method: 'DELETE',
       path: '/v1/dead-letters/{id}',
       permission: 'deadletters:replay',
@@ -120,17 +184,47 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
 
 const idOf = ({ params }: HttpRequest): DeadLetterId => asDeadLetterId(params['id'] ?? '')
 
-function filterOf(request: HttpRequest): { tenant: string; kind?: string; channel?: string; reason?: string; status?: DeadLetterStatus } {
-  const { kind, channel, reason, status } = request.query
-  const known = STATUSES.find((each) => each === status)
+const filterOf = (request: HttpRequest): Parameters<DeadLetterStore['list']>[0] => {
+  const known = STATUSES.find((each) => each === request.query['status'])
+  return { ...matchOf(tenantOf(request), request.query), ...(known !== undefined && { status: known }) }
+}
+
+/** The schema has looked at the forms. */
+function matchOf(tenant: string, given: { readonly [name: string]: JsonValue | undefined }): LetterFilter {
+  const { kind, channel, reason, since, until } = given
   return {
-    tenant: tenantOf(request),
+    tenant,
     ...(typeof kind === 'string' && { kind }),
     ...(typeof channel === 'string' && { channel }),
     ...(typeof reason === 'string' && { reason }),
-    ...(known !== undefined && { status: known }),
+    ...(typeof since === 'string' && { since: Date.parse(since) }),
+    ...(typeof until === 'string' && { until: Date.parse(until) }),
   }
 }
+
+function orderOf(request: HttpRequest): ReplayOrder {
+  const { filter, limit, rate, dry_run: isDry } = isJsonObject(request.body) ? request.body : {}
+  const given = isJsonObject(filter) ? filter : {}
+  const ids = Array.isArray(given['ids']) ? given['ids'].filter((id) => typeof id === 'string').map(asDeadLetterId) : null
+  return {
+    filter: {
+      ...matchOf(tenantOf(request), given),
+      ...(ids !== null && { ids }),
+    },
+    limit: typeof limit === 'number' ? limit : (ids?.length ?? AT_ONCE),
+    everyMs: typeof rate === 'number' ? 1_000 / rate : 0,
+    isDry: isDry === true,
+  }
+}
+
+const planned = ({ matched, letters }: ReplayPlan, isDry: boolean): JsonObject => ({
+  status: isDry ? 'dry_run' : 'planned',
+  count: letters.length,
+  matched,
+  ids: letters.map(({ id }) => id),
+  first_at: isoTime(letters[0]?.at ?? null),
+  last_at: isoTime(letters.at(-1)?.at ?? null),
+})
 
 function summaryOf(view: DeadLetterView): JsonObject {
   return {
@@ -145,6 +239,7 @@ function summaryOf(view: DeadLetterView): JsonObject {
     attempts: view.attempts,
     created_at: isoTime(view.createdAt),
     settled_at: isoTime(view.settledAt),
+    replay_at: isoTime(view.replayAt),
   }
 }
 

@@ -112,6 +112,18 @@ export function sessionRoutes({ services, cursors }: Hub): readonly Route[] {
         return { status: 200, body: { id: key, status: 'reset' } }
       },
     },
+    {
+      method: 'DELETE',
+      path: '/v1/sessions/{id}',
+      permission: 'sessions:write',
+      summary: 'Erases the session: what was said in it, replies, steps and dead letters; refused while a turn of it is worked on',
+      tag: 'sessions',
+      responses: { 204: { description: 'Nothing of it is left but the keys by which its messages are known if they come again.' } },
+      handle: async (request) => {
+        await services.eraseSession(tenantOf(request), keyOf(request))
+        return { status: 204 }
+      },
+    },
   ]
 }
 

@@ -82,6 +82,22 @@ export function accessSuite(use: UseStore): void {
     )
 
     test(
+      'changes a role of its tenant alone, and only as it was seen',
+      use(async ({ store, crash }) => {
+        const role: RoleRecord = { tenant: 'a', name: 'ops', permissions: ['agents:read'], createdAt: T, createdBy: 'x' }
+        const other = { ...role, tenant: 'b' }
+        await store.roles.add(role)
+        await store.roles.add(other)
+        const to = ['logs:read', 'audit:read']
+        assert.equal(await store.roles.change('a', 'ops', { from: ['*'], to }), false)
+        assert.equal(await store.roles.change('a', 'none', { from: ['agents:read'], to }), false)
+        assert.equal(await store.roles.change('a', 'ops', { from: ['agents:read'], to }), true)
+        assert.equal(await store.roles.change('a', 'ops', { from: ['agents:read'], to: ['*'] }), false)
+        assert.deepEqual(await (await crash()).roles.list(), [{ ...role, permissions: to }, other])
+      }),
+    )
+
+    test(
       'removes a role of its tenant alone',
       use(async ({ store }) => {
         const role: RoleRecord = { tenant: 'a', name: 'ops', permissions: ['agents:read'], createdAt: T, createdBy: 'x' }

@@ -1,10 +1,10 @@
 /** What was given up: replayed once, edited, discarded. */
-import type { Acceptance, DeadLetterId, Store } from '#contract'
+import type { Acceptance, DeadLetterId, LetterMatch, Store } from '#contract'
 import { DEFAULT_TENANT, asDeadLetterId, newDeadLetterId } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
-import { T, accepted, answered, balanced, claimed, claiming, finishing, refOf, session, starting, statusOf } from './given.ts'
+import { T, accepted, answered, balanced, claimed, claiming, finishing, message, refOf, session, starting, statusOf } from './given.ts'
 
 const X = { code: 'X', message: 'It failed.' }
 const NONE = asDeadLetterId('dl-none')
@@ -142,6 +142,84 @@ export function deadLetterSuite(use: UseStore): void {
         const [item] = await store.outbox.heads({ channels: ['web'], now: T, limit: 9 })
         assert.equal(item?.rendered.text, 'better')
         assert.equal(await store.deadLetters.edit(DEFAULT_TENANT, second.letter, { text: 'late' }), false)
+      }),
+    )
+
+    test(
+      'are found by kind, reason, time and id, those given up first first, and only while nobody has asked for them',
+      use(async ({ store }) => {
+        const first = await dead(store, 'p', 'x')
+        const second = await deadDelivery(store, 'q')
+        const third = await dead(store, 'r', 'x')
+        const tenant = DEFAULT_TENANT
+        const match = async (filter: Omit<Parameters<typeof store.deadLetters.match>[0], 'tenant'>, limit = 9): Promise<LetterMatch> =>
+          store.deadLetters.match({ tenant, ...filter }, limit)
+        const all = [first.letter, second.letter, third.letter]
+        assert.deepEqual(await match({}), { matched: 3, ids: all })
+        assert.deepEqual(await match({}, 2), { matched: 3, ids: all.slice(0, 2) })
+        assert.deepEqual(await match({ kind: 'message', reason: 'X', channel: 'web' }), { matched: 2, ids: [first.letter, third.letter] })
+        assert.deepEqual(await match({ since: T, until: T + 1 }), { matched: 3, ids: all })
+        assert.deepEqual(await match({ since: T + 1 }), { matched: 0, ids: [] })
+        assert.deepEqual(await match({ until: T }), { matched: 0, ids: [] })
+        assert.deepEqual(await match({ ids: [third.letter, NONE] }), { matched: 1, ids: [third.letter] })
+        assert.deepEqual(await match({ ids: [third.letter], kind: 'delivery' }), { matched: 0, ids: [] })
+        assert.deepEqual(await store.deadLetters.match({ tenant: 'acme', ids: all }, 9), { matched: 0, ids: [] })
+        await store.deadLetters.discard(tenant, first.letter, T)
+        await store.deadLetters.plan(tenant, [second.letter], { now: T, everyMs: 0 })
+        assert.deepEqual(await match({}), { matched: 1, ids: [third.letter] })
+        const since = await store.deadLetters.list({ tenant, since: T, until: T + 1, status: 'open' }, null, 9)
+        assert.deepEqual(
+          since.map((letter) => [letter.id, letter.replayAt]),
+          [
+            [third.letter, null],
+            [second.letter, T],
+          ],
+        )
+        assert.deepEqual(await store.deadLetters.list({ tenant, since: T + 1 }, null, 9), [])
+      }),
+    )
+
+    test(
+      'are planned once, spread over time, and the plan outlasts a crash',
+      use(async ({ store, crash }) => {
+        const letters: DeadLetterId[] = []
+        for (const peer of ['a', 'b', 'c', 'd']) letters.push((await dead(store, peer, 'x')).letter)
+        const [a, b, c, d] = letters
+        assert.ok(a && b && c && d)
+        const tenant = DEFAULT_TENANT
+        await store.deadLetters.discard(tenant, b, T)
+        const planned = await store.deadLetters.plan(tenant, [a, b, NONE, c], { now: T, everyMs: 1_500 })
+        assert.deepEqual(planned, [
+          { tenant, id: a, at: T },
+          { tenant, id: c, at: T + 1_500 },
+        ])
+        assert.deepEqual(await store.deadLetters.plan('acme', [d], { now: T, everyMs: 0 }), [])
+        assert.deepEqual(await store.deadLetters.plan(tenant, [a, c, d], { now: T + 1, everyMs: 0 }), [{ tenant, id: d, at: T + 1 }])
+        const next = await crash()
+        const due = async (now: number, limit = 9): Promise<readonly [readonly DeadLetterId[], number | null]> => {
+          const { letters: found, nextAt } = await next.deadLetters.planned(now, limit)
+          return [found.map(({ id }) => id), nextAt]
+        }
+        assert.deepEqual(await due(T - 1), [[], T])
+        assert.deepEqual(await due(T), [[a], T + 1])
+        assert.deepEqual(await due(T + 2_000), [[a, d, c], null])
+        assert.deepEqual(await due(T + 2_000, 1), [[a], null])
+        await next.deadLetters.replay({
+          tenant,
+          id: a,
+          now: T,
+          route: { agent: 'main', session: session('a'), envelope: message('a', 'x').envelope },
+        })
+        await next.deadLetters.discard(tenant, d, T)
+        assert.deepEqual(await due(T + 2_000), [[c], null])
+        await next.deadLetters.unplan('acme', c)
+        assert.deepEqual(await due(T + 2_000), [[c], null])
+        await next.deadLetters.unplan(tenant, c)
+        assert.deepEqual(await due(T + 2_000), [[], null])
+        const view = await next.deadLetters.get(tenant, c)
+        assert.deepEqual([view?.status, view?.replayAt], ['open', null])
+        assert.equal((await next.deadLetters.get(tenant, a))?.replayAt, null)
+        await balanced(next)
       }),
     )
 

@@ -170,6 +170,7 @@ export function outboxSuite(use: UseStore): void {
             attempts: 1,
             createdAt: T + 5,
             settledAt: null,
+            replayAt: null,
             content: { id, message_id: envelope.id, lane: 'lane-p', to: { chat: 'p' }, rendered: { text: '1' }, index: 0, of: 1 },
           },
         )

@@ -1,5 +1,6 @@
 /** Webhooks: managed by their tenant, their deliveries handed out, settled, given up, brought back. */
 import { asWebhookDeliveryId, asWebhookId, newDeadLetterId } from '#contract'
+import type { SealedSecret } from '#contract'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UseStore } from './given.ts'
@@ -33,6 +34,38 @@ export function webhookSuite(use: UseStore): void {
         assert.equal(await after.webhooks.delivery('acme', delivery.id), null)
         assert.equal(await after.webhooks.redeliver('acme', delivery.id, T), null)
         assert.deepEqual(await after.webhooks.deliveries({ tenant: 'acme', webhook: mine.id }, null, 9), [])
+      }),
+    )
+
+    test(
+      'have their secrets sealed anew, of all tenants at once, each only if it is still as it was',
+      use(async ({ store, crash }) => {
+        const mine = await webhook(store)
+        const theirs = await webhook(store, {
+          tenant: 'acme',
+          secrets: [
+            { sealed: 'a', expiresAt: null },
+            { sealed: 'b', expiresAt: T + 1 },
+          ],
+        })
+        assert.deepEqual(
+          await store.webhooks.sealed(),
+          [mine, theirs].map(({ id, secrets }) => ({ id, secrets })),
+        )
+        const anew = (secrets: readonly SealedSecret[]): readonly SealedSecret[] =>
+          secrets.map((each) => ({ ...each, sealed: `new ${each.sealed}` }))
+        const renewals = [mine, theirs].map(({ id, secrets }) => ({ id, from: secrets, to: anew(secrets) }))
+        const rotated = [{ sealed: 'rotated', expiresAt: null }]
+        await store.webhooks.change('default', mine.id, { secrets: rotated }, any)
+        assert.equal(await store.webhooks.reseal(renewals), 1)
+        const after = await crash()
+        assert.deepEqual(
+          (await after.webhooks.sealed()).map(({ secrets }) => secrets),
+          [rotated, anew(theirs.secrets)],
+        )
+        // Who read it before has to read it again.
+        const change = { description: 'x' }
+        assert.equal(await after.webhooks.change('acme', theirs.id, change, { version: 1, now: T }), 'changed')
       }),
     )
 

@@ -39,6 +39,7 @@ import { Roles } from '../../../gateway/http/roles.ts'
 import { HttpServer, type HttpServerOptions } from '../../../gateway/http/server.ts'
 import type { ChannelView, Readiness, Services } from '../../../gateway/http/services.ts'
 import { Tokens } from '../../../gateway/http/token/tokens.ts'
+import type { ReplayOrder } from '../../../gateway/pipeline/dead-letters.ts'
 import type { Posting } from '../../../gateway/pipeline/deliver.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { SkillsDouble } from './skills-double.ts'
@@ -142,6 +143,7 @@ export class Hub {
   link: Services['channels']['link'] = () => assert.fail('the double links nothing')
   media: Services['channels']['media'] = async () => assert.fail('the double has no media')
   readonly replays: { readonly id: string; readonly edit: unknown }[] = []
+  readonly orders: ReplayOrder[] = []
   readonly feed: FakeFeed = new FakeFeed()
   readonly clock: FakeClock = new FakeClock(Date.UTC(2030, 0, 1))
   readonly log: FakeLog = new FakeLog()
@@ -158,6 +160,14 @@ export class Hub {
         if (this.roleRecords.some(({ tenant, name }) => tenant === role.tenant && name === role.name)) return false
         this.roleRecords.push(role)
         return true
+      },
+      change: async (tenant, name, { from, to }) => {
+        const at = this.roleRecords.findIndex(
+          (role) => role.tenant === tenant && role.name === name && String(role.permissions) === String(from),
+        )
+        const role = this.roleRecords[at]
+        if (role !== undefined) this.roleRecords[at] = { ...role, permissions: to }
+        return role !== undefined
       },
       remove: async (tenant, name) => {
         const at = this.roleRecords.findIndex((role) => role.tenant === tenant && role.name === name)
@@ -280,8 +290,21 @@ export class Hub {
         if (letter.status !== 'open') return { status: 'settled', was: letter.status }
         return { status: 'replayed', kind: 'message', message: asMessageId(letter.ref), session: asSessionKey('s'), agent: 'main' }
       },
+      plan: async (order) => {
+        this.orders.push(order)
+        const { tenant } = order.filter
+        return {
+          matched: 7,
+          letters: this.letters.slice(0, order.limit).map(({ id }, index) => ({ tenant, id, at: index * order.everyMs })),
+        }
+      },
     },
     skills: this.skills,
+    eraseSession: async (_tenant, key) => {
+      const at = this.sessions.findIndex((session) => session.key === key)
+      if (at < 0) throw new NotFoundError('none', { code: 'SESSION_NOT_FOUND' })
+      this.sessions.splice(at, 1)
+    },
     resetSession: async (_tenant, key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,
@@ -331,6 +354,8 @@ export class Hub {
         get: async (_tenant, key) => this.sessions.find((session) => session.key === key) ?? null,
         messages: async (_tenant, _key, before, limit) => page(this.memory, before, limit),
         reset: async () => false,
+        erase: async () => 'missing',
+        eraseOn: async () => false,
       },
       deadLetters: Object.assign(Object.create(absent) as Store['deadLetters'], {
         open: async () => ({ count: 2, oldestAt: 5_000 }),

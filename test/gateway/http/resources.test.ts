@@ -32,10 +32,11 @@ const LETTER: DeadLetterView = {
   attempts: 0,
   createdAt: 0,
   settledAt: null,
+  replayAt: null,
   content: { payload: { text: 'hello' } },
 }
 
-test('sessions are listed, shown by their encoded key, read and reset', async (t) => {
+test('sessions are listed, shown by their encoded key, read, reset and erased', async (t) => {
   const { hub, call } = await startServer(t)
   hub.sessions.push(SESSION)
   const document = {
@@ -71,6 +72,8 @@ test('sessions are listed, shown by their encoded key, read and reset', async (t
     { ...known, seq: 1, role: 'user', text: 'q', sender: 'a' },
   ])
   assert.deepEqual(await (await call(`${path}/reset`, { method: 'POST' })).json(), { id: SESSION.key, status: 'reset' })
+  assert.equal((await call(path, { method: 'DELETE' })).status, 204)
+  assert.equal((await problem(await call(path, { method: 'DELETE' }), 404))['code'], 'SESSION_NOT_FOUND')
   for (const [method, missing] of [
     ['GET', '/v1/sessions/x'],
     ['GET', '/v1/sessions/x/messages'],
@@ -155,6 +158,48 @@ test('dead letters are listed without content, shown whole, replayed and discard
   await problem(await replay('dl-1', { payload: { binary: '?', media_type: 'x/y' } }), 422)
   assert.equal((await call('/v1/dead-letters/dl-1', { method: 'DELETE' })).status, 204)
   await problem(await call('/v1/dead-letters/dl-3', { method: 'DELETE' }), 404)
+})
+
+test('many dead letters are planned by one call, which says how many there were', async (t) => {
+  const { hub, call } = await startServer(t)
+  hub.letters.push(LETTER, { ...LETTER, id: asDeadLetterId('dl-2'), seq: 2, replayAt: 500 })
+  const many = (json: object, headers = {}) => call('/v1/dead-letters/replay', { method: 'POST', json, headers })
+  const filter = { kind: 'delivery', channel: 'http', reason: 'X', since: '2030-01-01T00:00:00Z', until: '2030-01-01T01:00:00+01:00' }
+  const planned = await many({ filter, limit: 2, rate: 0.5 }, { 'idempotency-key': 'k' })
+  assert.equal(planned.status, 202)
+  const body = { status: 'planned', count: 2, matched: 7, ids: ['dl-1', 'dl-2'] }
+  const times = { first_at: '1970-01-01T00:00:00.000Z', last_at: '1970-01-01T00:00:02.000Z' }
+  assert.deepEqual(await planned.json(), { ...body, ...times })
+  const again = await many({ filter, limit: 2, rate: 0.5 }, { 'idempotency-key': 'k' })
+  assert.deepEqual([again.headers.get('idempotency-replayed'), await again.json(), hub.orders.length], ['true', { ...body, ...times }, 1])
+  const dry = await many({ dry_run: true })
+  assert.deepEqual([dry.status, ((await dry.json()) as JsonObject)['status']], [200, 'dry_run'])
+  await many({ filter: { ids: ['dl-2', 'dl-9'] } })
+  const at = Date.UTC(2030, 0, 1)
+  const tenant = 'default'
+  assert.deepEqual(hub.orders, [
+    { filter: { tenant, ...filter, since: at, until: at }, limit: 2, everyMs: 2_000, isDry: false },
+    { filter: { tenant }, limit: 100, everyMs: 0, isDry: true },
+    { filter: { tenant, ids: ['dl-2', 'dl-9'] }, limit: 2, everyMs: 0, isDry: false },
+  ])
+  await many({ filter: { ids: Array.from({ length: 1_000 }, (_, index) => `dl-${index}`) } })
+  assert.equal(hub.orders.at(-1)?.limit, 1_000)
+  for (const wrong of [
+    { limit: 0 },
+    { limit: 1_001 },
+    { rate: 0 },
+    { rate: 1e4 },
+    { filter: { ids: [] } },
+    { filter: { since: 'yesterday' } },
+    { filter: { status: 'open' } },
+  ])
+    await problem(await many(wrong), 422)
+  const { data } = (await (await call('/v1/dead-letters?since=2030-01-01T00:00:00Z')).json()) as { data: readonly JsonObject[] }
+  assert.deepEqual(
+    data.map((each) => each['replay_at']),
+    ['1970-01-01T00:00:00.500Z', null],
+  )
+  await problem(await call('/v1/dead-letters?since=yesterday'), 400)
 })
 
 test('probes tell strangers the word and the part, and operators why', async (t) => {

@@ -1,12 +1,21 @@
-/** Roles: what they give to keys, who may make them, and what their end ends. */
+/** Roles: what they give to keys, who may make and change them, and what their change or end ends. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JsonObject } from '#contract'
+import { describeError } from '#contract'
+import type { JsonObject, UpgradeCaller } from '#contract'
 import { Hub, problem, startServer } from './double.ts'
 import type { Started } from './double.ts'
+import { exchange, lines } from './raw.ts'
 
 const make = (at: Started, json: JsonObject, bearer = at.key): Promise<Response> =>
   at.call('/v1/roles', { method: 'POST', json, headers: { authorization: `Bearer ${bearer}` } })
+const change = (
+  at: Started,
+  name: string,
+  permissions: readonly string[],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> =>
+  at.call(`/v1/roles/${name}`, { method: 'PUT', json: { permissions }, headers: { authorization: `Bearer ${at.key}`, ...headers } })
 const scopesOf = async (at: Started, bearer: string): Promise<unknown> =>
   ((await (await at.call('/v1/whoami', { headers: { authorization: `Bearer ${bearer}` } })).json()) as JsonObject)['scopes']
 const listed = async (at: Started): Promise<readonly JsonObject[]> =>
@@ -61,6 +70,94 @@ test('what a role held open ends with it', async (t) => {
   await over
 })
 
+test('a role that is changed gives what it says by the next request, and what it held open ends', async (t) => {
+  const sockets: (() => void)[] = []
+  const told: string[] = []
+  const upgrade = {
+    path: '/v1/ws',
+    permission: 'messages:write',
+    handle: (_request: unknown, socket: { end: (text: string) => unknown }, _head: unknown, caller: UpgradeCaller) => {
+      const { principal } = caller
+      if (principal !== null) sockets.push(caller.onRevoked(principal, () => told.push(principal.id)))
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    },
+  } as const
+  const at = await startServer(t, { upgrades: [upgrade] })
+  await make(at, { name: 'watcher', permissions: ['events:read', 'messages:write'] })
+  const { secret } = await at.hub.keys.create({ tenant: 'default', name: 'w', scopes: [], roles: ['watcher'], expiresAt: null })
+  const bearer = { authorization: `Bearer ${secret}` }
+  const stream = await at.call('/v1/events/stream', { headers: bearer })
+  assert.equal(stream.status, 200)
+  const over = stream.text()
+  const { host } = new URL(at.url)
+  const shake = ['GET /v1/ws HTTP/1.1', `Host: ${host}`, 'Connection: Upgrade', 'Upgrade: websocket', `Authorization: Bearer ${secret}`]
+  assert.match(await exchange(at.url, lines(...shake, '')), /^HTTP\/1\.1 101 /)
+  assert.deepEqual([sockets.length, told], [1, []])
+
+  const changed = await change(at, 'watcher', ['channels:read'])
+  assert.equal(changed.status, 200)
+  const { permissions, from, created_by: maker } = (await changed.json()) as JsonObject
+  assert.deepEqual([permissions, from, maker], [['channels:read'], 'api', 'tester'])
+  assert.deepEqual(told, ['w'])
+  await over
+  assert.deepEqual(await scopesOf(at, secret), ['channels:read'])
+  await problem(await at.call('/v1/events/stream', { headers: bearer }), 403)
+  assert.equal((await at.call('/v1/channels', { headers: bearer })).status, 200)
+  await change(at, 'watcher', ['events:read'])
+  const again = await at.call('/v1/events/stream', { headers: bearer })
+  assert.equal(again.status, 200)
+  // The same again changes nothing, and ends nothing.
+  await change(at, 'watcher', ['events:read'])
+  at.hub.feed.publish({ type: 'event', tenant: 'default', name: 'still.there', data: {} })
+  const reader = (again.body ?? assert.fail()).getReader()
+  const decoder = new TextDecoder()
+  for (let text = ''; !text.includes('still.there');) {
+    const { done, value } = await reader.read()
+    assert.ok(!done, 'the stream ended')
+    text += decoder.decode(value)
+  }
+  await reader.cancel()
+  const next = new Hub()
+  next.roleRecords.push(...at.hub.roleRecords)
+  await next.roles.start()
+  assert.deepEqual([...next.roles.permissions('default', ['watcher'])], ['events:read'])
+})
+
+test('a role is changed only as somebody saw it, if they say so; of two at once one is told', async (t) => {
+  const at = await startServer(t)
+  await make(at, { name: 'ops', permissions: ['channels:read'] })
+  const seen = await at.call('/v1/roles/ops')
+  const tag = seen.headers.get('etag') ?? ''
+  assert.match(tag, /^"/)
+  assert.deepEqual(((await seen.json()) as JsonObject)['permissions'], ['channels:read'])
+  const changed = await change(at, 'ops', ['agents:read'], { 'if-match': tag })
+  assert.equal(changed.status, 200)
+  assert.notEqual(changed.headers.get('etag'), tag)
+  assert.equal(changed.headers.get('etag'), (await at.call('/v1/roles/ops')).headers.get('etag'))
+  assert.equal((await problem(await change(at, 'ops', ['logs:read'], { 'if-match': tag }), 412))['code'], 'PRECONDITION_FAILED')
+  const both = await Promise.all([
+    at.hub.roles.change('default', 'ops', () => ['logs:read']).then(() => 'done'),
+    at.hub.roles.change('default', 'ops', () => ['audit:read']).catch((error: unknown) => describeError(error).code),
+  ])
+  assert.deepEqual(both, ['done', 'PRECONDITION_FAILED'])
+  assert.deepEqual([...at.hub.roles.permissions('default', ['ops'])], ['logs:read'])
+})
+
+test('a role that comes with the gateway or stands in the configuration is not changed here, nor one of another tenant', async (t) => {
+  const at = await startServer(t)
+  await make(at, { name: 'both', permissions: ['channels:read'] })
+  at.hub.roles.configure({ ops: ['channels:read'], both: ['logs:read'] })
+  for (const name of ['admin', 'developer', 'viewer', 'ops', 'both'])
+    assert.equal((await problem(await change(at, name, ['agents:read']), 409))['code'], 'ROLE_IN_CONFIG', name)
+  await at.hub.roles.create('acme', { name: 'boss', permissions: ['*'], by: 'x' })
+  for (const name of ['boss', 'nobody']) {
+    assert.equal((await problem(await change(at, name, ['agents:read']), 404))['code'], 'ROLE_NOT_FOUND')
+    assert.equal((await problem(await at.call(`/v1/roles/${name}`), 404))['code'], 'ROLE_NOT_FOUND')
+  }
+  assert.deepEqual([...at.hub.roles.permissions('acme', ['boss'])], ['*'])
+  assert.equal((await at.call('/v1/roles/admin')).status, 200)
+})
+
 test('nobody makes a role, or gives one, beyond what they have', async (t) => {
   const at = await startServer(t)
   const { secret } = await at.keyFor(['keys:write', 'channels:read'], 'ops')
@@ -68,6 +165,12 @@ test('nobody makes a role, or gives one, beyond what they have', async (t) => {
     assert.equal((await problem(await make(at, { name: 'more', permissions }, secret), 403))['code'], 'SCOPE_ESCALATION')
   }
   assert.equal((await make(at, { name: 'less', permissions: ['channels:read'] }, secret)).status, 201)
+  const bearer = { authorization: `Bearer ${secret}` }
+  for (const permissions of [['*'], ['keys:read'], ['channels:read', 'config:write']])
+    assert.equal((await problem(await change(at, 'less', permissions, bearer), 403))['code'], 'SCOPE_ESCALATION')
+  assert.deepEqual([...at.hub.roles.permissions('default', ['less'])], ['channels:read'])
+  assert.equal((await change(at, 'less', ['keys:write'], bearer)).status, 200)
+  assert.equal((await change(at, 'less', ['channels:read'], bearer)).status, 200)
   const give = (roles: readonly string[]): Promise<Response> =>
     at.call('/v1/keys', { method: 'POST', json: { name: 'ops', roles }, headers: { authorization: `Bearer ${secret}` } })
   for (const role of ['admin', 'viewer']) assert.equal((await problem(await give([role]), 403))['code'], 'SCOPE_ESCALATION')

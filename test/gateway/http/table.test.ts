@@ -53,6 +53,7 @@ test('If-Match is in the document where it is honoured, and a merge patch by its
     'patch /v1/channels/{name}',
     'patch /v1/webhooks/{id}',
     'put /v1/limits',
+    'put /v1/roles/{name}',
     'put /v1/routes',
   ])
 })
@@ -74,6 +75,7 @@ test('whatever is mounted is in the document', async (t) => {
     'DELETE /v1/limits',
     'DELETE /v1/roles/{name}',
     'DELETE /v1/routes',
+    'DELETE /v1/sessions/{id}',
     'DELETE /v1/skills/{id}',
     'DELETE /v1/skills/{id}/versions/{version}',
     'DELETE /v1/webhooks/{id}',
@@ -109,6 +111,7 @@ test('whatever is mounted is in the document', async (t) => {
     'GET /v1/openapi.json',
     'GET /v1/revocations',
     'GET /v1/roles',
+    'GET /v1/roles/{name}',
     'GET /v1/routes',
     'GET /v1/runs',
     'GET /v1/runs/{id}',
@@ -140,6 +143,7 @@ test('whatever is mounted is in the document', async (t) => {
     'POST /v1/channels/{name}/resume',
     'POST /v1/channels/{name}/send',
     'POST /v1/console/session',
+    'POST /v1/dead-letters/replay',
     'POST /v1/dead-letters/{id}/replay',
     'POST /v1/keys',
     'POST /v1/keys/{id}/rotate',
@@ -163,6 +167,7 @@ test('whatever is mounted is in the document', async (t) => {
     'POST /v1/webhooks/{id}/rotate-secret',
     'POST /v1/webhooks/{id}/test',
     'PUT /v1/limits',
+    'PUT /v1/roles/{name}',
     'PUT /v1/routes',
     'PUT /v1/skills/{id}/canary',
   ])
@@ -226,10 +231,10 @@ test('an unknown path is 404, another method 405 with what is allowed', async (t
   const { call, hub } = await startServer(t)
   assert.equal((await problem(await call('/v1/nothing'), 404))['type'], 'https://openclaw.dev/problems/not-found')
   await problem(await call('/v1/Messages'), 404)
-  const response = await call('/v1/sessions/x', { method: 'DELETE' })
+  const response = await call('/v1/messages/x', { method: 'DELETE' })
   assert.equal(response.headers.get('allow'), 'GET, HEAD, OPTIONS')
   await problem(response, 405)
-  assert.equal(hub.metrics.value('http_request_duration_seconds DELETE /v1/sessions/{id} 405'), 1)
+  assert.equal(hub.metrics.value('http_request_duration_seconds DELETE /v1/messages/{id} 405'), 1)
   assert.equal(hub.metrics.value('http_errors_total 404'), 2)
 })
 

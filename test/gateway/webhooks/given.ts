@@ -70,7 +70,7 @@ export class World {
   }
 
   /** Another engine over the same store, as after a restart; not started. */
-  make(): Webhooks {
+  make(change: Partial<WebhookStore> = {}): Webhooks {
     const { settle: around = (settle) => settle, guard } = this.#options
     const settle = around((settlements) => this.store.webhooks.settle(settlements))
     const outbound = new GuardedClient({ clock: this.clock, allowNetworks: ['127.0.0.0/8'], isHttpsOnly: true, ...guard })
@@ -83,6 +83,7 @@ export class World {
           for (const watch of this.#watchers) watch()
           return notices
         },
+        ...change,
       },
       outbound,
       clock: this.clock,

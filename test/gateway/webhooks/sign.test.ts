@@ -104,3 +104,22 @@ test('a sealed secret opens for its own webhook with the same key, and not other
   assert.equal(box.open(bytes.toString('base64'), 'whk-1'), null)
   for (const nothing of ['', 'x', '%%%']) assert.equal(box.open(nothing, 'whk-1'), null)
 })
+
+test('what the former key sealed opens beside today’s, and is sealed anew once', () => {
+  const [former, current] = [createSecretKey(Buffer.alloc(32, 1)), createSecretKey(Buffer.alloc(32, 2))]
+  const secret = newSecret()
+  const old = new SecretBox(former).seal(secret, 'whk-1')
+  const box = new SecretBox(current, former)
+  assert.equal(box.open(old, 'whk-1'), secret)
+  assert.equal(box.open(old, 'whk-2'), null)
+  const renewed = box.renew(old, 'whk-1') ?? ''
+  assert.equal(new SecretBox(current).open(renewed, 'whk-1'), secret)
+  assert.equal(new SecretBox(former).open(renewed, 'whk-1'), null)
+  for (const [sealed, webhook] of [
+    [renewed, 'whk-1'],
+    [old, 'whk-2'],
+    [new SecretBox(createSecretKey(Buffer.alloc(32, 3))).seal(secret, 'whk-1'), 'whk-1'],
+  ] as const)
+    assert.equal(box.renew(sealed, webhook), null)
+  assert.equal(new SecretBox(current).renew(old, 'whk-1'), null)
+})
