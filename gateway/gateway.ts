@@ -150,7 +150,7 @@ export class Gateway implements Lifecycle {
         update: (channel, platformId, news) => this.#deliver.update(channel, platformId, news),
         fetch: mediaFetch(new GuardedClient({ clock, own: ownAddresses })),
         accept: (channel, message, state) => this.#ingress.accept(channel, message, state),
-        acceptAll: (channel, messages, state) => this.#ingress.acceptAll(channel, messages, state),
+        acceptAll: (...given) => this.#ingress.acceptAll(...given),
         document: (tenant, id) => this.#document(tenant, id),
         onDelivery: (channel, lane) => this.#deliver.hint(channel, lane),
         onOpen: () => this.#deliver.scan(),

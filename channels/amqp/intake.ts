@@ -1,10 +1,12 @@
 /**
- * Reads the queue over one connection: what has arrived together is accepted together, in order, and acknowledged after. While it is
- * not accepted nothing is acknowledged, and the prefetch keeps the broker from sending more. A lost connection is the channel's matter.
+ * Reads the queue over one connection: what has arrived together is accepted together, in order, and acknowledged after; while it is committed
+ * the next is handed in. What is not accepted is not acknowledged, and the prefetch keeps the broker from sending more. A lost connection is the
+ * channel's matter.
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { OpenClawError, describeError } from '#contract'
+import { describeError } from '#contract'
 import type { Accepted, ChannelHost, Failure, Inbound } from '#contract'
+import { acceptAgain, isWorthWaiting } from './again.ts'
 import { inboundOf } from './inbound.ts'
 import type { Settings } from './settings.ts'
 
@@ -25,10 +27,19 @@ interface Item {
   readonly inbound: Inbound
 }
 
+interface Batch {
+  readonly items: readonly Item[]
+  /** null: it failed, or one before it, and is handed in again when it is its turn. */
+  answers: Promise<readonly Accepted[]> | null
+}
+
 export class Intake {
   readonly #parts: IntakeParts
-  readonly #maxBatch: number
   #waiting: Item[] = []
+  /** Handed in, in their order, and not settled. */
+  #underWay: Batch[] = []
+  /** Something is tried again: what comes meanwhile waits, so that it does not pass it. */
+  #isHeld = false
   #consumerTag: string | null = null
   /** Of the last message that was acknowledged. */
   #settledTag = 0
@@ -42,8 +53,6 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
-    // While one half of what may be under way is committed, the broker sends the other.
-    this.#maxBatch = Math.min(MAX_BATCH, Math.ceil(parts.settings.prefetch / 2))
   }
 
   /** Rejects when the broker refuses, or the connection is lost; then there is nothing to be done here. */
@@ -72,19 +81,21 @@ export class Intake {
       await this.#working
       // What was acknowledged already cannot be given back.
       if (!settings.keepsUntilAccepted) return
-      this.#waiting = []
+      this.#forget()
       channel.nackAll(true)
     })
   }
 
   /** Its connection is lost. What the broker still has comes again over the next; what it has not is accepted from here. */
   async end(): Promise<void> {
-    if (this.#parts.settings.keepsUntilAccepted) {
+    const { keepsUntilAccepted } = this.#parts.settings
+    if (keepsUntilAccepted) {
       this.#isTaking = false
       this.#waiting = []
       this.#patience.abort()
     }
     while (this.#working !== null) await this.#working
+    if (keepsUntilAccepted) this.#forget()
   }
 
   /** For good. Resolves when nothing more is accepted; the last acknowledgements are written, and maybe not yet on their way. */
@@ -92,8 +103,18 @@ export class Intake {
     this.#isTaking = false
     this.#patience.abort()
     while (this.#working !== null) await this.#working
-    if (this.#waiting.length > 0 && !this.#parts.settings.keepsUntilAccepted)
-      this.#parts.host.log.error({ messages: this.#waiting.length }, 'Messages that were acknowledged unread (`ack: false`) are lost.')
+    if (this.#unsettled > 0 && !this.#parts.settings.keepsUntilAccepted)
+      this.#parts.host.log.error({ messages: this.#unsettled }, 'Messages that were acknowledged unread (`ack: false`) are lost.')
+  }
+
+  get #unsettled(): number {
+    return this.#underWay.reduce((sum, { items }) => sum + items.length, this.#waiting.length)
+  }
+
+  #forget(): void {
+    this.#waiting = []
+    this.#underWay = []
+    this.#isHeld = false
   }
 
   #next(run: () => Promise<void>): Promise<void> {
@@ -111,54 +132,64 @@ export class Intake {
     }
     const { host, settings, origin } = this.#parts
     this.#waiting.push({ message, inbound: inboundOf(message, { settings, origin, now: host.clock.now() }) })
-    if (!settings.keepsUntilAccepted && this.#waiting.length <= settings.prefetch) this.#acknowledge(message)
+    if (!settings.keepsUntilAccepted && this.#unsettled <= settings.prefetch) this.#acknowledge(message)
     // What else is in the same read of the socket is handed in together with it.
-    if (this.#working === null) queueMicrotask(() => this.#work())
+    if (this.#waiting.length === 1) queueMicrotask(() => this.#work())
   }
 
   #work(): void {
-    if (this.#working !== null || !this.#isTaking || this.#waiting.length === 0) return
+    if (!this.#isTaking) return
+    while (!this.#isHeld && this.#waiting.length > 0 && this.#underWay.length < MOST_UNDER_WAY)
+      this.#handIn(this.#waiting.splice(0, MAX_BATCH))
+    if (this.#working !== null || this.#underWay.length === 0) return
     this.#working = this.#drain().finally(() => {
       this.#working = null
       this.#work()
     })
   }
 
+  #handIn(given: readonly Item[]): void {
+    const items = given.filter(({ message, inbound: { dead } }) => dead === undefined || !this.#refuse(message, dead))
+    if (items.length === 0) return
+    const answers = this.#parts.host.acceptAll(inboundsOf(items), {}, { inOrder: true })
+    // That it failed is seen when it is its turn.
+    answers.catch(() => {})
+    this.#underWay.push({ items, answers })
+  }
+
   async #drain(): Promise<void> {
-    while (this.#isTaking && this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, this.#maxBatch)
-      if (!(await this.#settle(batch))) return
-      this.#waiting.splice(0, batch.length)
-      for (const { message } of batch) this.#refused.delete(message.fields.deliveryTag)
+    for (let [first] = this.#underWay; first !== undefined; [first] = this.#underWay) {
+      if (!(await this.#settle(first))) return
+      this.#underWay.shift()
+      this.#isHeld = this.#underWay.some(({ answers }) => answers === null)
+      this.#work()
     }
   }
 
   /** False: it has to wait. */
-  async #settle(batch: readonly Item[]): Promise<boolean> {
-    const items: Item[] = []
-    for (const item of batch) {
-      const { message, inbound } = item
-      if (this.#refused.has(message.fields.deliveryTag)) continue
-      if (inbound.dead === undefined || !this.#refuse(message, inbound.dead)) items.push(item)
-    }
-    if (items.length > 0 && !(await this.#accept(items))) return false
+  async #settle(batch: Batch): Promise<boolean> {
+    if (!(await this.#accept(batch))) return false
     // The broker closes the channel over a tag that it does not wait for.
-    const last = items.findLast(({ message }) => !this.#refused.has(message.fields.deliveryTag))
+    const last = batch.items.findLast(({ message }) => !this.#refused.has(message.fields.deliveryTag))
     if (last !== undefined) this.#acknowledge(last.message)
+    for (const { message } of batch.items) this.#refused.delete(message.fields.deliveryTag)
     return true
   }
 
-  async #accept(items: readonly Item[]): Promise<boolean> {
+  async #accept(batch: Batch): Promise<boolean> {
     const { host, onStuck } = this.#parts
     for (let attempt = 1; ; attempt++) {
       try {
-        const answers = await this.#acceptAll(items)
+        const answers = await (batch.answers ?? acceptAgain(host, inboundsOf(batch.items)))
         if (attempt > 1) onStuck(null)
-        for (const [at, answer] of answers.entries()) await this.#told(items[at], answer)
+        for (const [at, answer] of answers.entries()) await this.#told(batch.items[at], answer)
         return true
       } catch (error) {
+        await this.#recall()
+        // Then it is one of them, and is found.
+        if (attempt === 1 && !isWorthWaiting(error)) continue
         const { code, message } = describeError(error)
-        host.log.warn({ 'error.code': code, messages: items.length }, 'Messages could not be accepted; they stay unacknowledged.')
+        host.log.warn({ 'error.code': code, messages: batch.items.length }, 'Messages could not be accepted; they stay unacknowledged.')
         onStuck(message)
         try {
           await host.backoff(attempt, this.#patience.signal)
@@ -170,26 +201,15 @@ export class Intake {
     }
   }
 
-  async #acceptAll(items: readonly Item[]): Promise<readonly Accepted[]> {
-    const { host } = this.#parts
-    try {
-      return await host.acceptAll(items.map(({ inbound }) => inbound))
-    } catch (error) {
-      if (isWorthWaiting(error)) throw error
-      // One of them is at fault, and must not keep the others out.
-      const answers: Accepted[] = []
-      for (const { inbound } of items) answers.push(await this.#acceptOne(inbound))
-      return answers
-    }
-  }
-
-  async #acceptOne(inbound: Inbound): Promise<Accepted> {
-    const { host } = this.#parts
-    try {
-      return await host.accept(inbound)
-    } catch (error) {
-      if (isWorthWaiting(error)) throw error
-      return await host.accept({ ...inbound, dead: describeError(error) })
+  /** What failed, with all that failed after it, is handed in again one by one. */
+  async #recall(): Promise<void> {
+    this.#isHeld = true
+    for (const batch of this.#underWay) {
+      try {
+        await batch.answers
+      } catch {
+        batch.answers = null
+      }
     }
   }
 
@@ -198,7 +218,8 @@ export class Intake {
     if (item === undefined || answer.status !== 'conflict') return
     const message = `Its message id was used for other content before, as ${answer.id}. A message id belongs to one message.`
     const dead: Failure = { code: 'AMQP_MESSAGE_ID_REUSED', message }
-    if (!this.#refuse(item.message, dead)) await this.#parts.host.accept({ ...item.inbound, key: null, fingerprint: null, dead })
+    if (this.#refuse(item.message, dead)) this.#refused.add(item.message.fields.deliveryTag)
+    else await this.#parts.host.accept({ ...item.inbound, key: null, fingerprint: null, dead })
   }
 
   /** To the broker's dead letters. False: there are none, or it is not the broker's any more. */
@@ -210,7 +231,6 @@ export class Intake {
     } catch {
       // The connection is lost: it comes again.
     }
-    this.#refused.add(message.fields.deliveryTag)
     host.log.warn({ 'error.code': why.code, exchange: settings.deadLetterExchange }, `A message was refused: ${why.message}`)
     return true
   }
@@ -228,7 +248,9 @@ export class Intake {
   }
 }
 
-const isWorthWaiting = (error: unknown): boolean => !(error instanceof OpenClawError) || error.retryable
+const inboundsOf = (items: readonly Item[]): readonly Inbound[] => items.map(({ inbound }) => inbound)
 
 /** Of what `acceptAll` takes. */
 const MAX_BATCH = 500
+/** One is committed, the others lie ready for the writer: more would be smaller, and each costs a message between the threads. */
+const MOST_UNDER_WAY = 3

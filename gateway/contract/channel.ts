@@ -61,8 +61,11 @@ export interface ChannelHost {
    * lane keep the order in which they were handed in.
    */
   accept(message: Inbound, state?: StateChanges): Promise<Accepted>
-  /** All of them and `state` in one transaction, or none; the answers in their order. At most 1,000 at a time. */
-  acceptAll(messages: readonly Inbound[], state?: StateChanges): Promise<readonly Accepted[]>
+  /**
+   * All of them and `state` in one transaction, or none; the answers in their order. At most 1,000 at a time. `inOrder`: may be called again before
+   * it resolves; what is handed in so is stored in that order, and where one call fails those after it that are under way fail, too.
+   */
+  acceptAll(messages: readonly Inbound[], state?: StateChanges, options?: { readonly inOrder: boolean }): Promise<readonly Accepted[]>
   /** News of a part that was sent: what the platform said later. An id that we never sent is passed over. */
   update(platformId: string, news: DeliveryNews): Promise<void>
   /** The channel's own durable values: offsets, cursors, ratchets. */

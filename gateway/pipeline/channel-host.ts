@@ -28,7 +28,7 @@ export interface HostParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly accept: (channel: string, message: Inbound, state: StateChanges) => Promise<Accepted>
-  readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges) => Promise<readonly Accepted[]>
+  readonly acceptAll: (channel: string, messages: readonly Inbound[], state: StateChanges, inOrder: boolean) => Promise<readonly Accepted[]>
   readonly update: (channel: string, platformId: string, news: DeliveryNews) => Promise<void>
   readonly fetch: ChannelHost['fetch']
   readonly random: () => number
@@ -59,13 +59,13 @@ export function hostOf(hosted: Hosted, parts: HostParts, status: (state: Channel
       if (accepted.status !== 'refused') hosted.lastInboundAt = clock.now()
       return accepted
     },
-    acceptAll: async (messages, state = {}) => {
+    acceptAll: async (messages, state = {}, { inOrder } = { inOrder: false }) => {
       if (messages.length === 0) {
         if (Object.keys(state).length > 0) await store.channelState.write(name, state)
         return []
       }
       checkNotShut(hosted)
-      const accepted = await acceptAll(name, messages, state)
+      const accepted = await acceptAll(name, messages, state, inOrder)
       if (accepted.some((each) => each.status !== 'refused')) hosted.lastInboundAt = clock.now()
       return accepted
     },

@@ -115,15 +115,15 @@ export class Ingress {
     }
   }
 
-  /** All that may come in, in one transaction, `state` with the last. */
-  async acceptAll(channel: string, messages: readonly Inbound[], state: StateChanges): Promise<readonly Accepted[]> {
+  /** All that may come in, in one transaction, `state` with the last. `inOrder`: after those of the channel that are under way so, or not at all. */
+  async acceptAll(channel: string, messages: readonly Inbound[], state: StateChanges, inOrder = false): Promise<readonly Accepted[]> {
     this.#checkOpen()
     const { access } = this.#parts
     const reasons = messages.map((message) => access.refusal(channel, message))
     const last = reasons.lastIndexOf(null)
     const all = messages.map((message, at) => (reasons[at] === null ? this.#acceptance(channel, message, at === last ? state : {}) : null))
     const taken = all.filter((each) => each !== null)
-    const results = taken.length === 0 ? [] : await this.#acceptTaken(taken)
+    const results = taken.length === 0 ? [] : await this.#acceptTaken(taken, inOrder ? channel : '')
     await this.#turnAway(channel, messages, reasons)
     if (taken.length === 0) await this.#keep(channel, state)
     let next = 0
@@ -134,9 +134,12 @@ export class Ingress {
     })
   }
 
-  async #acceptTaken(taken: readonly Arrival[]): Promise<readonly AcceptanceResult[]> {
+  async #acceptTaken(taken: readonly Arrival[], chain: string): Promise<readonly AcceptanceResult[]> {
     try {
-      return await this.#parts.store.inbox.acceptAll(taken.map(({ acceptance }) => acceptance))
+      return await this.#parts.store.inbox.acceptAll(
+        taken.map(({ acceptance }) => acceptance),
+        chain,
+      )
     } catch (error) {
       for (const { span } of taken) span.end(describeError(error).code)
       throw error

@@ -10,19 +10,19 @@ export interface QueueMetricsParts {
 
 export function measureQueues({ metrics, store, running }: QueueMetricsParts): void {
   metrics.gauge({ name: 'openclaw_queue_depth', help: 'What waits, by queue.', labels: ['queue'] }).collect(async (set) => {
-    const [ledger, outbox] = await Promise.all([store.inbox.ledger(), store.outbox.counts()])
-    set(ledger.pending, ['inbox'])
-    set(outbox.pending + outbox.sending, ['outbox'])
+    const [inbox, outbox] = await Promise.all([store.inbox.pending(), store.outbox.pending()])
+    set(inbox, ['inbox'])
+    set(outbox, ['outbox'])
     set(store.health().waiting, ['store'])
     set(running(), ['turns'])
   })
   // The names by which autoscalers ask.
   metrics
     .gauge({ name: 'queue_depth', help: 'Messages that are accepted and not finished.' })
-    .collect(async (set) => set((await store.inbox.ledger()).pending))
+    .collect(async (set) => set(await store.inbox.pending()))
   metrics.gauge({ name: 'openclaw_events_pending', help: 'Messages and replies that are not finished.' }).collect(async (set) => {
-    const [ledger, outbox] = await Promise.all([store.inbox.ledger(), store.outbox.counts()])
-    set(ledger.pending + outbox.pending + outbox.sending)
+    const [inbox, outbox] = await Promise.all([store.inbox.pending(), store.outbox.pending()])
+    set(inbox + outbox)
   })
   measureDeadLetters(metrics, store)
 }

@@ -45,6 +45,7 @@ export const inboxReads: Handlers<Omit<InboxStore, 'accept' | 'acceptAll' | 'rea
   repliesOfTurn: repliesOf,
   repliesOfLane: (sql, channel, lane, afterSeq, limit) =>
     replies(sql, 'channel = ? AND lane = ? AND seq > ? AND session > 0 ORDER BY seq LIMIT ?', channel, lane, afterSeq, limit),
+  pending: (sql) => sql.get<{ n: number }>('SELECT count(*) AS n FROM inbox WHERE open = 1')?.n ?? 0,
   ledger(sql) {
     const byStatus = { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, dead: 0 }
     let accepted = 0

@@ -85,7 +85,8 @@ export const outboxLooks: Handlers<Pick<OutboxStore, 'heads' | 'lane' | 'nextDue
     )?.due ?? null,
 }
 
-export const outboxReads: Handlers<Pick<OutboxStore, 'counts'>> = {
+export const outboxReads: Handlers<Pick<OutboxStore, 'pending' | 'counts'>> = {
+  pending: (sql) => sql.get<{ n: number }>('SELECT count(*) AS n FROM outbox WHERE open = 1')?.n ?? 0,
   counts(sql) {
     const counts = { pending: 0, sending: 0, sent: 0, unknown: 0, dead: 0 }
     const rows = sql.all<{ status: DeliveryStatus; count: number }>('SELECT status, count(*) AS count FROM outbox GROUP BY status')

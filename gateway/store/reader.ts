@@ -30,7 +30,7 @@ if (parentPort !== null) {
   const say = (message: FromWorker): void => port.postMessage(message, [])
   try {
     const opened = openReader(file)
-    const connection: Connection = { sql: opened.sql, file, side: reads, auditKey: new Uint8Array(0) }
+    const connection: Connection = { sql: opened.sql, file, side: reads, auditKey: new Uint8Array(0), failed: new Set() }
     port.on('message', (message: ToWorker) => {
       if ('stop' in message) {
         opened.close()

@@ -32,8 +32,18 @@ const EARLY = 4
 /** Characters of a command that is a batch by itself, and goes at once too. */
 const LARGE = 10_000
 
+export interface CallOptions {
+  /** An entry that is committed with it, as JSON. */
+  readonly audit?: string
+  /** Commands of one chain that are under way together are done in their order, or not at all from the first that fails. */
+  readonly chain?: string
+  /** The handler gets them as its last argument. */
+  readonly texts?: readonly string[]
+}
+
 interface Pending {
   readonly at: number
+  readonly chain: string
   readonly resolve: (value: string) => void
   readonly reject: (error: Error) => void
 }
@@ -41,6 +51,8 @@ interface Pending {
 export class Remote {
   readonly #options: RemoteOptions
   readonly #pending = new Map<number, Pending>()
+  /** The last command under way of each chain. */
+  readonly #chains = new Map<string, number>()
   readonly #ended: Promise<void>
   readonly #opened: Promise<readonly string[]>
   #worker: Worker
@@ -92,16 +104,22 @@ export class Remote {
     return oldest?.at ?? null
   }
 
-  /** Resolves with the result as JSON. `audit`: an entry that is committed with it, as JSON. */
-  call(name: string, args: readonly unknown[], patienceMs: number, audit = ''): Promise<string> {
+  /** Resolves with the result as JSON. */
+  call(
+    name: string,
+    args: readonly unknown[],
+    patienceMs: number,
+    { audit = '', chain = '', texts = [] }: CallOptions = {},
+  ): Promise<string> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
     if (this.#pending.size >= this.#options.maxWaiting) return Promise.reject(busy(this.#options))
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
       if (this.#batch.length === 0) setImmediate(() => this.#flush())
       const text = JSON.stringify(args)
-      this.#batch.push({ id, name, patienceMs, args: text, audit })
-      this.#pending.set(id, { at: this.#options.clock.now(), resolve, reject })
+      this.#batch.push({ id, name, patienceMs, args: text, audit, after: this.#chains.get(chain) ?? 0, texts })
+      if (chain !== '') this.#chains.set(chain, id)
+      this.#pending.set(id, { at: this.#options.clock.now(), chain, resolve, reject })
       if (this.#batch.length >= EARLY || text.length >= LARGE) this.#flush()
     })
   }
@@ -127,6 +145,7 @@ export class Remote {
     for (const answer of unpackAnswers(answers ?? [])) {
       const pending = this.#pending.get(answer.id)
       this.#pending.delete(answer.id)
+      if (pending !== undefined && this.#chains.get(pending.chain) === answer.id) this.#chains.delete(pending.chain)
       if (answer.ok) pending?.resolve(answer.value)
       else pending?.reject(unpackError(answer.value))
     }

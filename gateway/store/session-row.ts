@@ -17,9 +17,14 @@ export interface SessionRow {
   floor_seq: number
 }
 
-export function sessionOf(sql: Sql, parts: SessionParts, now: number): number {
-  const known = sql.get<{ seq: number }>('SELECT seq FROM session WHERE key = ?', parts.key)
-  if (known !== undefined) return known.seq
+export const findSession = (sql: Sql, key: string): number | undefined =>
+  sql.get<{ seq: number }>('SELECT seq FROM session WHERE key = ?', key)?.seq
+
+export const sessionOf = (sql: Sql, parts: SessionParts, now: number): number =>
+  findSession(sql, parts.key) ?? beginSession(sql, parts, now)
+
+/** Of a key that is not there yet. */
+export function beginSession(sql: Sql, parts: SessionParts, now: number): number {
   emit(sql, {
     tenant: parts.tenant,
     type: 'session.created',

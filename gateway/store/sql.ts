@@ -54,6 +54,13 @@ export class Sql {
     return Number(statement.run(...values).lastInsertRowid)
   }
 
+  /** The same, or null where `ON CONFLICT DO NOTHING` left it out. */
+  insertNew(text: string, ...values: SQLInputValue[]): number | null {
+    const { changes, lastInsertRowid } = this.#prepare(text, values).run(...values)
+    this.#writes++
+    return changes === 0 ? null : Number(lastInsertRowid)
+  }
+
   begin(): void {
     this.#prepare('BEGIN IMMEDIATE', []).run()
   }

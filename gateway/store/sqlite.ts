@@ -5,13 +5,15 @@
 import { existsSync } from 'node:fs'
 import { describeError, isJsonObject } from '#contract'
 import type { AuditLoan, AuditScope, Clock, Lifecycle, Log, Store, StoreHealth } from '#contract'
-import { channelState, toText } from './access.ts'
+import { rowOf, textsOf } from './accept.ts'
+import { channelState } from './access.ts'
 import { AUDIT_ALONE } from './audit.ts'
 import type { Methods, Side } from './command.ts'
 import { reads, writes } from './commands.ts'
 import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
 import { Remote, stopped } from './remote.ts'
+import type { CallOptions } from './remote.ts'
 import { skillStore } from './skills.ts'
 import { webhookEngine } from './webhook-engine.ts'
 
@@ -68,14 +70,14 @@ export class SqliteStore implements Store, Lifecycle {
       methods(port, side, (name, args) => this.#write(name, args, patienceMs))
     const ask = <S extends Side[string]>(port: string, side: S): Methods<S> => methods(port, side, (name, args) => this.#read(name, args))
 
-    const { accept, acceptAll } = tell('inbox', writes.inbox, outside)
     const { readySessions, nextDue } = tell('inbox', writes.inbox, inside)
     this.inbox = {
       ...ask('inbox', reads.inbox),
       readySessions,
       nextDue,
-      accept: (message) => accept({ ...message, state: toText(message.state) }),
-      acceptAll: (messages) => acceptAll(messages.map((message) => ({ ...message, state: toText(message.state) }))),
+      accept: async (message) => JSON.parse(await this.#send('inbox.accept', [rowOf(message)], outside, { texts: textsOf(message) })),
+      acceptAll: async (messages, chain = '') =>
+        JSON.parse(await this.#send('inbox.acceptAll', [messages.map(rowOf)], outside, { texts: messages.flatMap(textsOf), chain })),
     }
     this.turns = tell('turns', writes.turns, inside)
     const { post, news } = tell('outbox', writes.outbox, outside)
@@ -110,7 +112,7 @@ export class SqliteStore implements Store, Lifecycle {
     this.audit = {
       ...ask('audit', reads.audit),
       seal,
-      append: async (entry) => void (await this.#send(AUDIT_ALONE, [], outside, JSON.stringify(entry))),
+      append: async (entry) => void (await this.#send(AUDIT_ALONE, [], outside, { audit: JSON.stringify(entry) })),
     }
     this.#storage = tell('storage', writes.storage, outside)
   }
@@ -168,7 +170,7 @@ export class SqliteStore implements Store, Lifecycle {
   async #sendWith(loan: AuditLoan, name: string, args: readonly unknown[], patienceMs: number): Promise<string> {
     try {
       const answer: { readonly isWritten: boolean; readonly result: unknown } = JSON.parse(
-        await this.#send(name, args, patienceMs, JSON.stringify(loan.entry)),
+        await this.#send(name, args, patienceMs, { audit: JSON.stringify(loan.entry) }),
       )
       loan.settle(answer.isWritten)
       return JSON.stringify(answer.result)
@@ -178,9 +180,9 @@ export class SqliteStore implements Store, Lifecycle {
     }
   }
 
-  #send(name: string, args: readonly unknown[], patienceMs: number, audit = ''): Promise<string> {
+  #send(name: string, args: readonly unknown[], patienceMs: number, options: CallOptions = {}): Promise<string> {
     if (this.#writer === null) return Promise.reject(notStarted())
-    return this.#writer.call(name, args, patienceMs, audit)
+    return this.#writer.call(name, args, patienceMs, options)
   }
 
   async #read(name: string, args: readonly unknown[]): Promise<string> {

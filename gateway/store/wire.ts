@@ -1,18 +1,23 @@
 /**
  * What travels between the main thread and a worker: flat lists of primitives, because those clone fastest, with
- * arguments and results as JSON text. Many commands share one message, and so do their answers. Parses both ways.
+ * arguments and results as JSON text, and beside them texts that are stored as they are. Many commands share one message, and so do their answers. Parses both ways.
  */
 import { ConflictError, FencedError, InvalidError, NotFoundError, OpenClawError, UnavailableError, describeError } from '#contract'
 import { Json } from './command.ts'
 import type { StoreFault } from './fault.ts'
 
-/** One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON, entry of the audit as JSON or ''. */
+/**
+ * One command: number, `port.method`, how long it may wait for a disk that refuses, arguments as JSON, entry of the audit as JSON or '', and the
+ * number of the command that must not have failed if this one is to be done, or 0. `texts`: what is stored as it is, and so not parsed.
+ */
 export interface Job {
   readonly id: number
   readonly name: string
   readonly patienceMs: number
   readonly args: string
   readonly audit: string
+  readonly after: number
+  readonly texts: readonly string[]
 }
 
 export type ToWorker = { readonly jobs: readonly (number | string)[] } | { readonly stop: true }
@@ -34,20 +39,25 @@ export interface FromWorker {
   readonly opened?: { readonly migrated: readonly string[] } | { readonly failure: string }
 }
 
-const JOB_FIELDS = 5
+/** Before the texts, of which the last says how many there are. */
+const JOB_FIELDS = 7
 const ANSWER_FIELDS = 3
 
 export function packJobs(jobs: readonly Job[]): (number | string)[] {
   const flat: (number | string)[] = []
-  for (const job of jobs) flat.push(job.id, job.name, job.patienceMs, job.args, job.audit)
+  for (const job of jobs) flat.push(job.id, job.name, job.patienceMs, job.args, job.audit, job.after, job.texts.length, ...job.texts)
   return flat
 }
 
 export function unpackJobs(flat: readonly (number | string)[]): Job[] {
   const jobs: Job[] = []
-  for (let i = 0; i < flat.length; i += JOB_FIELDS) {
-    const [id, name, patienceMs, args, audit] = [flat[i], flat[i + 1], flat[i + 2], flat[i + 3], flat[i + 4]]
-    jobs.push({ id: Number(id), name: String(name), patienceMs: Number(patienceMs), args: String(args), audit: String(audit) })
+  for (let at = 0; at < flat.length;) {
+    const [id, name, patienceMs, args, audit, after, count] = flat.slice(at, at + JOB_FIELDS)
+    const end = at + JOB_FIELDS + Number(count)
+    const texts = flat.slice(at + JOB_FIELDS, end).map(String)
+    const numbers = { id: Number(id), patienceMs: Number(patienceMs), after: Number(after) }
+    jobs.push({ ...numbers, name: String(name), args: String(args), audit: String(audit), texts })
+    at = end
   }
   return jobs
 }

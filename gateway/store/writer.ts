@@ -9,11 +9,11 @@ import type { MessagePort } from 'node:worker_threads'
 import { writes } from './commands.ts'
 import { unavailable } from './fault.ts'
 import type { StoreFault } from './fault.ts'
-import { runGroup } from './group.ts'
-import type { GroupResult } from './group.ts'
+import { refused, runGroup } from './group.ts'
+import type { Connection, GroupResult } from './group.ts'
 import { openWriter } from './open.ts'
 import type { Opened } from './open.ts'
-import { failed, packAnswers, packError, unpackJobs } from './wire.ts'
+import { packAnswers, packError, unpackJobs } from './wire.ts'
 import type { Answer, FromWorker, Job, ToWorker } from './wire.ts'
 
 /** Beyond it the answers of a group's first commands would wait too long for its last. */
@@ -34,7 +34,7 @@ class Writer {
   readonly #port: MessagePort
   readonly #opened: Opened
   readonly #file: string
-  readonly #auditKey: Uint8Array
+  readonly #connection: Connection
   readonly #bell = new Int32Array(new SharedArrayBuffer(4))
   #queue: Waiting[] = []
   #fault: StoreFault | null = null
@@ -45,7 +45,7 @@ class Writer {
     this.#port = port
     this.#opened = opened
     this.#file = file
-    this.#auditKey = auditKey
+    this.#connection = { sql: opened.sql, file, side: writes, auditKey, failed: new Set() }
   }
 
   take(message: ToWorker): void {
@@ -85,7 +85,7 @@ class Writer {
   }
 
   #group(jobs: readonly Waiting[]): GroupResult {
-    const result = runGroup({ sql: this.#opened.sql, file: this.#file, side: writes, auditKey: this.#auditKey }, jobs)
+    const result = runGroup(this.#connection, jobs)
     if (result.fault !== null) this.#queue.unshift(...jobs.slice(jobs.length - result.left.length))
     this.#report(result.fault, [...result.answers, ...this.#expire(result.fault)])
     return result
@@ -97,7 +97,7 @@ class Writer {
     const over = this.#queue.filter((job) => job.deadline <= now)
     if (over.length > 0) this.#queue = this.#queue.filter((job) => job.deadline > now)
     const error = unavailable(fault, this.#file)
-    return over.map((job) => failed(job, error))
+    return over.map((job) => refused(this.#connection, job, error))
   }
 
   #report(fault: StoreFault | null, answers: readonly Answer[]): void {
@@ -113,7 +113,16 @@ class Writer {
   #probeLater(): void {
     clearTimeout(this.#probe)
     this.#probe = setTimeout(() => {
-      this.#queue.push({ id: NOBODY, name: 'storage.probe', patienceMs: 0, args: '[]', audit: '', deadline: performance.now() })
+      this.#queue.push({
+        id: NOBODY,
+        name: 'storage.probe',
+        patienceMs: 0,
+        args: '[]',
+        audit: '',
+        after: 0,
+        texts: [],
+        deadline: performance.now(),
+      })
       this.#work()
     }, PROBE_MS)
   }

@@ -1,24 +1,29 @@
 /**
  * A consumer that does nothing but acknowledge, or keep, or answer, with the same library and prefetch as the channel, in a process of its own: what
- * durable intake is held against. Arguments: url, queue, how many messages there are (0: it echoes every request instead), and a database, if
- * it is to keep them: what has come together is one synced transaction, and acknowledged after. Says how many it read a second, from the first
- * delivery to the last acknowledgement.
+ * durable intake is held against. Arguments: url, queue, how many messages there are (0: it echoes every request instead), after how many it
+ * begins to count, and a database, if it is to keep them: what has come together is one synced transaction, and acknowledged after. Says how
+ * many it read a second, from there to the last acknowledgement.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { connect } from 'amqplib'
 import type { ConsumeMessage } from 'amqplib'
 
-const [url = '', queue = '', wanted = '0', file] = process.argv.slice(2)
+const [url = '', queue = '', wanted = '0', uncounted = '0', file] = process.argv.slice(2)
 const count = Number(wanted)
 const connection = await connect(url, { noDelay: true })
 const channel = await connection.createConfirmChannel()
 await channel.prefetch(200)
 let begunAt = 0
+let begunWith = 0
 let read = 0
 
 function done(messages: number): void {
   read += messages
-  if (read === count) console.log(`read ${Math.round((read / (performance.now() - begunAt)) * 1_000)} a second`)
+  if (begunAt === 0 && read >= Number(uncounted)) {
+    begunAt = performance.now()
+    begunWith = read
+  }
+  if (read === count) console.log(`read ${Math.round(((read - begunWith) / (performance.now() - begunAt)) * 1_000)} a second`)
 }
 
 /** Once by its id, whole. */
@@ -49,7 +54,6 @@ function keepAll(): void {
 
 await channel.consume(queue, (message) => {
   if (message === null) return
-  begunAt ||= performance.now()
   if (keep !== null) {
     if (waiting.push(message) === 1) setImmediate(keepAll)
     return

@@ -39,12 +39,12 @@ export async function inTurns({ say }: BenchOptions, sides: readonly Side[]): Pr
   return rates
 }
 
-export const durableIntake = (ours: readonly number[], count: number): Measure => ({
+export const durableIntake = (ours: readonly number[], count: number, more = ''): Measure => ({
   what: 'durable intake',
   value: median(ours),
   unit: '/s',
   target: { atLeast: 3_000 },
-  note: `median of ${ROUNDS} rounds in turns, ${count} messages each`,
+  note: `median of ${ROUNDS} rounds in turns, ${count} messages each${more}`,
 })
 
 export const against = (ours: readonly number[], theirs: readonly number[]): number =>
@@ -57,22 +57,23 @@ export async function startIntake(options: BenchOptions, account: { readonly [ke
 }
 
 /** From the first acceptance that is seen to the last. */
-export async function acceptedPerSecond(gateway: GatewayProcess, count: number): Promise<number> {
-  return progressPerSecond(count, async () => {
+export async function acceptedPerSecond(gateway: GatewayProcess, count: number, uncounted = 0): Promise<number> {
+  const look = async (): Promise<number> => {
     const text = await (await gateway.fetch('/api/metrics')).text()
     const line = /^openclaw_messages_total\{[^}]*channel="bench"[^}]*direction="in"[^}]*status="accepted"[^}]*\} (\d+)/m.exec(text)
     return Number(line?.[1] ?? 0)
-  })
+  }
+  return progressPerSecond(count, look, uncounted)
 }
 
-/** From the first look that sees something done to the one that sees all. */
-export async function progressPerSecond(count: number, look: () => Promise<number>): Promise<number> {
+/** From the first look that sees more than `uncounted` done to the one that sees all. */
+export async function progressPerSecond(count: number, look: () => Promise<number>, uncounted = 0): Promise<number> {
   let first: { readonly at: number; readonly done: number } | null = null
   let pauseMs = LOOK_MS
   for (const deadline = Date.now() + WITHIN_MS; Date.now() < deadline; await delay(pauseMs)) {
     const done = await look()
     const at = performance.now()
-    if (done > 0) first ??= { at, done }
+    if (done > uncounted) first ??= { at, done }
     if (first === null || (done === first.done && done < count)) continue
     const perMs = (done - first.done) / (at - first.at)
     if (done >= count) return perMs * 1_000

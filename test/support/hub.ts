@@ -279,7 +279,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       metrics,
       feed,
       accept: (name, message, state) => ingress.accept(name, message, state),
-      acceptAll: (name, messages, state) => ingress.acceptAll(name, messages, state),
+      acceptAll: (...given) => ingress.acceptAll(...given),
       update: (name, platformId, news) => deliver.update(name, platformId, news),
       onLine: () => undefined,
       fetch: mediaFetch(new GuardedClient({ clock: realClock })),

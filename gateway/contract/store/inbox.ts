@@ -61,8 +61,11 @@ export interface MessageFilter {
 export interface InboxStore {
   /** T0. Rejects with `UnavailableError` if it could not be made durable. */
   accept(message: Acceptance): Promise<AcceptanceResult>
-  /** T0 of several, all in one transaction. */
-  acceptAll(messages: readonly Acceptance[]): Promise<readonly AcceptanceResult[]>
+  /**
+   * T0 of several, all in one transaction. What is given of one `chain` while earlier ones of it are under way is stored after them, or fails with
+   * them (`STORE_OUT_OF_ORDER`), so that nothing passes what has to be tried again.
+   */
+  acceptAll(messages: readonly Acceptance[], chain?: string): Promise<readonly AcceptanceResult[]>
   get(tenant: string, id: MessageId): Promise<MessageView | null>
   /** A message with the steps and replies of its turn, in one look. */
   whole(tenant: string, id: MessageId): Promise<WholeMessage | null>
@@ -77,7 +80,9 @@ export interface InboxStore {
   readySessions(query: { readonly now: number; readonly after: number; readonly limit: number }): Promise<readonly ReadySession[]>
   /** When the next of the sessions goes on whose turn waits or is tried again; null: there is none. */
   nextDue(now: number): Promise<number | null>
-  /** Invariant 1, counted from the rows. */
+  /** How many are accepted and not finished; costs what waits, not what there ever was. */
+  pending(): Promise<number>
+  /** Invariant 1, counted from all rows. */
   ledger(): Promise<Ledger>
 }
 

@@ -94,6 +94,8 @@ export interface OutboxStore {
    * unknown: nothing was sent under this id, or not yet for certain.
    */
   news(of: PartNews): Promise<'noted' | 'repeated' | 'unknown'>
+  /** How many parts are not sent yet; costs what waits, not what there ever was. */
+  pending(): Promise<number>
   counts(): Promise<{
     readonly pending: number
     readonly sending: number

@@ -36,6 +36,7 @@ function given(): Connection & { readonly names: () => readonly string[]; readon
     file: ':memory:',
     side,
     auditKey: new Uint8Array(0),
+    failed: new Set(),
     database,
     names: () => sql.all<{ name: string }>('SELECT name FROM row ORDER BY id').map((row) => row.name),
   }
@@ -48,6 +49,8 @@ const job = (name: string, ...args: readonly string[]): Job => ({
   patienceMs: 0,
   args: JSON.stringify(args),
   audit: '',
+  after: 0,
+  texts: [],
 })
 
 describe('a group of commands', () => {
@@ -83,6 +86,25 @@ describe('a group of commands', () => {
       assert.deepEqual([on.names(), left, on.database.isTransaction], [['a', 'b'], [], false])
     })
   }
+
+  for (const bad of [job('refuse'), job('addAndBreak', 'x')]) {
+    test(`does nothing that was to come after ${bad.name}, which failed, in this group or a later one`, () => {
+      const on = given()
+      const next = { ...job('add', 'next'), after: bad.id }
+      const last = { ...job('add', 'last'), after: next.id }
+      const codes = [...runGroup(on, [bad, next]).answers, ...runGroup(on, [last, job('add', 'other')]).answers].map(
+        ({ ok, value }) => ok || JSON.parse(value).code,
+      )
+      assert.deepEqual(codes.slice(1), ['STORE_OUT_OF_ORDER', 'STORE_OUT_OF_ORDER', true])
+      assert.deepEqual(on.names(), ['other'])
+    })
+  }
+
+  test('lets all others go on when a look at the disk has failed, which nobody waits for', () => {
+    const on = given()
+    const { answers } = runGroup(on, [{ ...job('refuse'), id: 0 }, job('add', 'a')])
+    assert.deepEqual([answers.map(({ ok }) => ok), on.names()], [[false, true], ['a']])
+  })
 
   test('is given back whole when the storage refuses', () => {
     const on = given()

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { accepted, claiming, message, session } from '../../contract/store/given.ts'
 import { eventually } from '../../support/eventually.ts'
 import { withFolder } from './given.ts'
@@ -52,6 +53,30 @@ describe('a locked store', () => {
       unlock()
       assert.equal((await claim).status, 'claimed')
       assert.equal(store.health().ok, true)
+    }),
+  )
+
+  test(
+    'lets nothing of a chain pass what has to be tried again',
+    withFolder(async ({ file, open }) => {
+      const store = await open({ writeTimeoutMs: 2_000 })
+      const unlock = lock(file)
+      const first = store.inbox.acceptAll([message('p', 'first')], 'chain')
+      const lost = assert.rejects(first, LOCKED)
+      // What follows has a second left when the patience of the first is over, and the lock goes.
+      await delay(1_000)
+      const second = store.inbox.acceptAll([message('p', 'second')], 'chain')
+      const other = store.inbox.acceptAll([message('p', 'other')], 'other chain')
+      const ends = Promise.allSettled([second, other])
+      await lost
+      unlock()
+      const [late, apart] = await ends
+      assert.equal(late?.status === 'rejected' && late.reason.code, 'STORE_OUT_OF_ORDER')
+      assert.equal(apart?.status, 'fulfilled')
+      assert.equal((await store.inbox.ledger()).accepted, 1)
+      await store.inbox.acceptAll([message('p', 'first')], 'chain')
+      await store.inbox.acceptAll([message('p', 'second')], 'chain')
+      assert.equal((await store.inbox.ledger()).accepted, 3)
     }),
   )
 
