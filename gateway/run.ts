@@ -57,6 +57,9 @@ export interface Running {
   reload(): Promise<void>
 }
 
+/** Settings that the entry of a reload names. */
+const MAX_TOLD = 50
+
 const clock: Clock = {
   now: () => Date.now(),
   after(ms, run) {
@@ -110,7 +113,7 @@ async function compose(
   const channels = await createChannels(loaded, kinds)
   await mkdir(join(dir, '.openclaw'), { recursive: true, mode: 0o700 })
   const auditKey = await loadSecret(join(dir, '.openclaw', 'audit.key'), 'no entry of the audit until now can be verified')
-  const trail = new AuditTrail({ clock, log })
+  const trail = new AuditTrail({ clock, log, redact: (text) => redactor.text(text) })
   const store = (around.store ?? same)(new SqliteStore({ file, log, clock, auditKey: auditKey.export(), audit: trail }))
   trail.use(store.audit)
   const skills = new SkillSet({
@@ -127,6 +130,9 @@ async function compose(
     emit: (tenant, name, data) => gateway.tell(tenant, name, data),
   })
   let starts = 0
+  /** A change over the API reads secrets anew too, and may be the first to see that one is another. */
+  let inForce = secrets.known
+  let later: readonly string[] = []
   const lag = new LoopLag(clock)
   const live = new LiveConfig({
     loaded,
@@ -138,10 +144,17 @@ async function compose(
       return next
     },
     store: store.overlay,
-    apply: (next) => {
+    note: (changed) => trail.note('config.reloaded', { changed: changed.slice(0, MAX_TOLD), settings: changed.length }, DEFAULT_TENANT),
+    apply: async (next) => {
       for (const secret of next.secrets) redactor.add(secret)
       log.setLevel(next.config.log.level)
       gateway.reload(next.config)
+      agents.reconfigure(next.config.llm)
+      later = await skills.reconfigure(next.config.skills)
+      const held = heldBack(next.origins, secrets.changedSince(inForce))
+      inForce = secrets.known
+      if (held.length > 0)
+        log.warn({}, `${held.join(', ')}: a secret there is another by now; the one before is used until the next start.`)
     },
     clock,
     log,
@@ -176,22 +189,17 @@ async function compose(
 
   const reloadOnce = async (): Promise<void> => {
     try {
-      const before = secrets.known
-      const next = await live.reload()
-      agents.reconfigure(next.config.llm)
-      const later = await skills.reconfigure(next.config.skills)
+      await live.reload()
       log.info(
         {},
         'The configuration was read again: routes, agents, models, access rules, rate limits, issuers, roles, keys, skills and log level are in force, the rest at the next start.',
       )
       if (later.length > 0) log.warn({}, `${later.join(', ')}: as before until the next start, because sandboxes are made with it.`)
-      const held = heldBack(next.origins, secrets.changedSince(before))
-      if (held.length > 0)
-        log.warn({}, `${held.join(', ')}: a secret there is another by now; the one before is used until the next start.`)
     } catch (error) {
+      const what = error instanceof InvalidError ? 'is faulty' : 'could not be taken over'
       log.error(
         { 'error.code': describeError(error).code },
-        `The edited configuration is faulty; the one before stays in force. ${explain(error)}`,
+        `The edited configuration ${what}; the one before stays in force. ${explain(error)}`,
       )
     }
   }

@@ -12,7 +12,7 @@ import type { ClientFrame, MessageFrame } from './frame.ts'
 /** The connection it speaks over. */
 export interface Line extends Outlet {
   close(code: number, reason: string): void
-  /** A message was answered, so another may be handed in. */
+  /** Something was answered, so more may be handed in. */
   answered(): void
 }
 
@@ -25,6 +25,7 @@ export class Dialogue {
   #inFlight = 0
   #quiet: (() => void) | null = null
   #replays: Promise<void> = Promise.resolve()
+  #replaying = 0
 
   constructor(host: ChannelHost, principal: Principal, line: Line) {
     this.#host = host
@@ -35,7 +36,7 @@ export class Dialogue {
 
   /** No more may be handed in until something is answered. */
   get isBusy(): boolean {
-    return this.#inFlight >= MAX_IN_FLIGHT
+    return this.#inFlight >= MAX_IN_FLIGHT || this.#replaying >= MAX_REPLAYS
   }
 
   obey(frame: ClientFrame): void {
@@ -89,10 +90,18 @@ export class Dialogue {
     if (conversation === null) return
     if (since === null) return this.#line.send({ type: 'subscribed', conversation: name, last_seq: conversation.lastSeq })
     const replay = conversation.resume(since)
-    this.#replays = this.#replays.then(replay).catch((error: unknown) => {
-      this.#line.send(errorFrame(null, error))
-      this.#line.close(1013, 'replies cannot be read now')
-    })
+    // One after the other, and a client that does not read holds up the first: so no more are taken than there may be conversations.
+    this.#replaying++
+    this.#replays = this.#replays
+      .then(replay)
+      .catch((error: unknown) => {
+        this.#line.send(errorFrame(null, error))
+        this.#line.close(1013, 'replies cannot be read now')
+      })
+      .finally(() => {
+        this.#replaying--
+        this.#line.answered()
+      })
   }
 
   async #accept(frame: MessageFrame): Promise<void> {
@@ -154,3 +163,4 @@ const NEEDS: { readonly [Type in ClientFrame['type']]: Permission | null } = {
 }
 const MAX_IN_FLIGHT = 256
 const MAX_CONVERSATIONS = 100
+const MAX_REPLAYS = MAX_CONVERSATIONS

@@ -5,6 +5,7 @@ import { time } from '../answer.ts'
 import type { Command } from '../command.ts'
 import { documentIn, text } from '../document.ts'
 import { EXIT } from '../exit.ts'
+import { plain } from '../output.ts'
 import { Remote } from '../remote.ts'
 
 export const audit: Command = {
@@ -60,9 +61,8 @@ export const audit: Command = {
           if (call.json) out.json(entry)
           else {
             const who = documentIn(entry['actor'])
-            out.note(
-              `${time(entry['at'])}  ${text(who['id'])}  ${text(entry['action'])}  ${text(entry['object']) || '-'}  ${text(entry['outcome'])}`,
-            )
+            const did = `${text(who['id'])}  ${text(entry['action'])}  ${text(entry['object']) || '-'}  ${text(entry['outcome'])}`
+            out.note(`${time(entry['at'])}  ${plain(did).replaceAll(/\s/g, ' ')}`)
           }
         }
         return EXIT.ok

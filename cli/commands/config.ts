@@ -48,7 +48,8 @@ export const config: Command = {
 
 const documents = (loaded: Loaded): readonly JsonObject[] => effectiveValues(loaded).map((value) => ({ ...value }))
 
-const vainNote = ({ path, by }: OverlayRow): string => `What ${by} changed over the API at ${path} has no effect any more.`
+const vainNote = ({ path, by }: Pick<OverlayRow, 'path' | 'by'>): string =>
+  plain(`What ${by} changed over the API at ${path} has no effect any more.`)
 
 function tellFaults(faults: Extract<LoadResult, { ok: false }>['faults'], out: Output, json: boolean): typeof EXIT.failed {
   if (json)
@@ -71,8 +72,7 @@ function tellFaults(faults: Extract<LoadResult, { ok: false }>['faults'], out: O
 async function ofGateway(world: World): Promise<readonly JsonObject[] | null> {
   try {
     const { values, vain } = await (await Remote.find(world)).get('/v1/config')
-    for (const row of rowsIn(vain))
-      world.out.note(`What ${text(row['by'])} changed over the API at ${text(row['path'])} has no effect any more.`)
+    for (const row of rowsIn(vain)) world.out.note(vainNote({ path: text(row['path']), by: text(row['by']) }))
     return rowsIn(values)
   } catch (error) {
     if (error instanceof CommandError && error.exit === EXIT.unreachable && !world.env['OPENCLAW_URL']) return null

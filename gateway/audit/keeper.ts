@@ -27,6 +27,7 @@ export class AuditKeeper implements Lifecycle {
   /** By tenant; as many as there are tenants. */
   readonly #told = new Map<string, number>()
   #cancelTimer: (() => void) | null = null
+  #pruning: Promise<unknown> = Promise.resolve()
 
   constructor(options: AuditKeeperOptions) {
     this.#options = options
@@ -56,15 +57,29 @@ export class AuditKeeper implements Lifecycle {
     }
   }
 
-  /** Takes away what is too old. Answers how many entries went. */
-  async prune(): Promise<number> {
-    const { store, trail, key, clock, keepMs } = this.#options
+  /** Takes away what is too old. Answers how many entries went. One at a time: the second would find the first one's entries gone. */
+  prune(): Promise<number> {
+    const pruned = this.#pruning.then(() => this.#prune())
+    this.#pruning = pruned.catch(() => undefined)
+    return pruned
+  }
+
+  async #prune(): Promise<number> {
+    const { store, trail, key, clock, log, keepMs } = this.#options
     let gone = 0
-    for (const head of await store.outdated(clock.now() - keepMs)) {
-      const seal = { tenant: head.tenant, seq: head.seq, hash: head.hash, at: clock.now() }
-      const taken = await store.seal({ ...seal, signature: sealSignature(key, seal) })
-      gone += taken
-      if (taken > 0) await trail.note('audit.sealed', { seq: head.seq, entries: taken }, head.tenant)
+    for (const { tenant, seq, hash } of await store.outdated(clock.now() - keepMs)) {
+      // Else whoever can write the file would only have to make entries look old, and the gateway itself would cover up that they are gone.
+      const { fault } = await verifyChain({ store, key, tenant, checkpoints: [], until: seq })
+      if (fault !== null) {
+        log.error(
+          { tenant, seq: fault.seq, reason: fault.reason },
+          'The audit does not verify, so nothing of it is taken away. Run openclaw audit verify.',
+        )
+        continue
+      }
+      const seal = { tenant, seq, hash, at: clock.now() }
+      const entries = seq - ((await store.sealOf(tenant))?.seq ?? 0)
+      gone += await trail.own('audit.sealed', { seq, entries }, tenant, () => store.seal({ ...seal, signature: sealSignature(key, seal) }))
     }
     return gone
   }
@@ -92,9 +107,12 @@ export class AuditKeeper implements Lifecycle {
   }
 }
 
-/** Lines that are none are passed over: a file that others write to proves nothing by what it lacks. */
+/** Lines that are none are passed over: a file that others write to proves nothing by what it lacks. One that is there and cannot be read is a failure. */
 async function readCheckpoints(file: string): Promise<readonly Checkpoint[]> {
-  const text = await readFile(file, 'utf8').catch(() => '')
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  })
   return text.split('\n').flatMap((line) => {
     const point = parse(line)
     if (!isJsonObject(point)) return []

@@ -16,13 +16,25 @@ export interface Checkpoint extends AuditHead {
 
 const AT_ONCE = 1_000
 
-export async function verifyChain(options: {
-  readonly store: AuditStore
+export interface Verifying {
+  readonly store: Pick<AuditStore, 'after' | 'sealOf'>
   readonly key: Uint8Array
   readonly tenant: string
   readonly checkpoints: readonly Checkpoint[]
-}): Promise<AuditVerdict> {
-  const { store, key, tenant } = options
+  /** Up to this entry, instead of the end. */
+  readonly until?: number
+}
+
+export async function verifyChain(options: Verifying): Promise<AuditVerdict> {
+  for (;;) {
+    const verdict = await look(options)
+    // What a seal covered in the midst of it is missing rightly.
+    if (verdict.ok || verdict.sealed === ((await options.store.sealOf(options.tenant))?.seq ?? 0)) return verdict
+  }
+}
+
+async function look(options: Verifying): Promise<AuditVerdict> {
+  const { store, key, tenant, until = Infinity } = options
   const seal = await store.sealOf(tenant)
   const due = options.checkpoints
     .filter((point) => point.tenant === tenant && point.signature === headSignature(key, headOf(point), point.at))
@@ -46,7 +58,7 @@ export async function verifyChain(options: {
   }
   while (due[0] !== undefined && due[0].seq <= sealed) due.shift()
   for (;;) {
-    const rows = await store.after(tenant, head?.seq ?? 0, AT_ONCE)
+    const rows = await store.after(tenant, head?.seq ?? 0, Math.min(AT_ONCE, until - (head?.seq ?? 0)))
     for (const row of rows) {
       const seq = (head?.seq ?? 0) + 1
       if (row.seq !== seq || row.prevHash !== (head?.hash ?? AUDIT_ROOT)) return verdict({ seq, reason: 'entry missing' })
@@ -56,9 +68,10 @@ export async function verifyChain(options: {
       for (; due[0]?.seq === seq; due.shift(), checkpoints += 1)
         if (due[0].hash !== row.hash) return verdict({ seq, reason: 'history replaced' })
     }
-    if (rows.length < AT_ONCE) break
+    if (rows.length < AT_ONCE || (head?.seq ?? 0) >= until) break
     await turn()
   }
+  if (until !== Infinity) return verdict(null)
   const [next] = due.filter((point) => point.seq > (head?.seq ?? 0))
   return verdict(next === undefined ? null : { seq: next.seq, reason: 'end cut off' })
 }

@@ -18,7 +18,7 @@ import type {
   VainOverlay,
 } from '#contract'
 import { pointer } from './agent.ts'
-import { effectiveValues } from './effective.ts'
+import { changedPaths, effectiveValues } from './effective.ts'
 import { formatFault } from './load.ts'
 import type { ConfigFault, Loaded, VainRow } from './load.ts'
 import { changeFaults, changeable, mergePatches, pathOf } from './overlay.ts'
@@ -30,8 +30,10 @@ export interface LiveConfigParts {
   /** @throws InvalidError with every fault of the file */
   readonly load: (rows: readonly OverlayRow[]) => Promise<Loaded>
   readonly store: Pick<OverlayStore, 'put' | 'remove'>
-  /** Puts it in force. */
-  readonly apply: (loaded: Loaded) => void
+  /** What an edit of the file changed, by paths, for the record; asked before it is in force, which it never is when this rejects. */
+  readonly note: (changed: readonly string[]) => Promise<void>
+  /** Puts it in force, whole: whoever changes one part may have read others anew. */
+  readonly apply: (loaded: Loaded) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
@@ -52,7 +54,10 @@ export class LiveConfig implements ConfigDesk {
   /** Rejects with `InvalidError`, and nothing is changed, when the file is faulty. */
   reload(): Promise<Loaded> {
     return this.#alone(async () => {
-      this.#become(await this.#parts.load(this.#rows), this.#rows)
+      const next = await this.#parts.load(this.#rows)
+      const changed = changedPaths(this.#loaded.settings, next.settings)
+      if (changed.length > 0) await this.#parts.note(changed)
+      await this.#become(next, this.#rows)
       return this.#loaded
     })
   }
@@ -93,7 +98,7 @@ export class LiveConfig implements ConfigDesk {
     const broken = next.vain.filter((vain) => vain.row.path === row.path || !known.has(vain.row.path))
     if (broken.length > 0) throw unfit(broken.flatMap((vain) => vain.faults.map((fault) => faultOf(fault, vain, row))))
     await this.#parts.store.put(row)
-    this.#become(next, rows)
+    await this.#become(next, rows)
   }
 
   async #remove(part: ConfigPart, { check }: ConfigChange): Promise<void> {
@@ -104,7 +109,7 @@ export class LiveConfig implements ConfigDesk {
     const rows = this.#rows.filter((other) => other !== row)
     const next = await this.#candidate(rows)
     await this.#parts.store.remove(row.path)
-    this.#become(next, rows)
+    await this.#become(next, rows)
   }
 
   async #candidate(rows: readonly OverlayRow[]): Promise<Loaded> {
@@ -117,12 +122,12 @@ export class LiveConfig implements ConfigDesk {
     }
   }
 
-  #become(loaded: Loaded, rows: readonly OverlayRow[]): void {
+  async #become(loaded: Loaded, rows: readonly OverlayRow[]): Promise<void> {
     const before = this.#loaded.vain
     this.#loaded = loaded
     this.#rows = rows
     this.#tellVain(before)
-    this.#parts.apply(loaded)
+    await this.#parts.apply(loaded)
   }
 
   /** Once each time that something becomes vain. */

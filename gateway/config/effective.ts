@@ -1,6 +1,6 @@
 /** The configuration as it is in effect, for people: YAML, each value with where it came from, secrets masked. */
 import { isJsonObject, SECRET_MASK } from '#contract'
-import type { JsonValue } from '#contract'
+import type { JsonObject, JsonValue } from '#contract'
 import type { Origin } from './check.ts'
 import type { Loaded } from './load.ts'
 import { isSecretPath, maskUserInfo } from './secret.ts'
@@ -24,6 +24,16 @@ export function effectiveValues(loaded: Pick<Loaded, 'settings' | 'origins'>): r
 export function effective(loaded: Pick<Loaded, 'settings' | 'origins'>): string {
   return lines(loaded.settings, '', 0, loaded.origins).join('\n') + '\n'
 }
+
+/** The paths whose values differ; a secret that is another is told as every other, by its path alone. */
+export function changedPaths(before: JsonObject, after: JsonObject): readonly string[] {
+  const was = new Map(leaves(before, ''))
+  const is = new Map(leaves(after, ''))
+  return [...new Set([...was.keys(), ...is.keys()])].filter((path) => was.get(path) !== is.get(path)).sort()
+}
+
+const leaves = (value: JsonValue, path: string): readonly (readonly [string, string])[] =>
+  isLeaf(value) ? [[path, JSON.stringify(value)]] : members(value).flatMap(([key, member]) => leaves(member, childPath(path, key)))
 
 function values(value: JsonValue, path: string, origins: ReadonlyMap<string, Origin>): readonly EffectiveValue[] {
   if (isLeaf(value)) return [{ path, value: masked(value, path, origins.get(path)), origin: originText(origins.get(path)) }]

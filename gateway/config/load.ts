@@ -17,7 +17,7 @@ import { readTree } from './read.ts'
 import type { Read } from './read.ts'
 import { configSchema } from './schema.ts'
 import { layOverlay } from './overlay.ts'
-import { isSecretPath, passwordIn } from './secret.ts'
+import { isSecretPath, passwordsIn } from './secret.ts'
 import { crossCheck } from './settings.ts'
 import type { Settings } from './settings.ts'
 import { childPath, emptyMap, isNothing, member, placeOf, withValue } from './tree.ts'
@@ -170,10 +170,7 @@ function channelNode(tree: Node, name: string): Node & { readonly kind: 'map' } 
 }
 
 function secretsIn(value: JsonValue, path: string): readonly string[] {
-  if (typeof value === 'string') {
-    const password = passwordIn(value)
-    return isSecretPath(path) ? [value] : password === null ? [] : [password]
-  }
+  if (typeof value === 'string') return isSecretPath(path) ? [value, ...passwordsIn(value)] : passwordsIn(value)
   if (Array.isArray(value)) return value.flatMap((item: JsonValue, i) => secretsIn(item, `${path}[${i}]`))
   return isJsonObject(value)
     ? Object.entries(value).flatMap(([key, member]) => secretsIn(member, path === '' ? key : `${path}.${key}`))

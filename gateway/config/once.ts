@@ -9,7 +9,8 @@ import type { Environment } from '../secrets/source.ts'
 const clock: Clock = {
   now: () => Date.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms)
+    // Node takes what is longer for no time at all.
+    const timer = setTimeout(run, Math.min(ms, 2 ** 31 - 1))
     return () => clearTimeout(timer)
   },
 }

@@ -6,7 +6,7 @@ import { isJsonObject } from '#contract'
 import type { ConfigPart, Fault, JsonObject, JsonValue, OverlayRow } from '#contract'
 import { accessSchema } from './access.ts'
 import { agentSchema } from './agent-schema.ts'
-import { isSecretPath, passwordIn } from './secret.ts'
+import { isSecretPath, passwordsIn } from './secret.ts'
 import { childPath, emptyMap, fromJson } from './tree.ts'
 import type { Entry, Node, Place } from './tree.ts'
 
@@ -118,7 +118,7 @@ const memberOf = (node: Node | undefined, key: string): Node | undefined =>
 const SECRET = 'a secret, which is kept in no database; write it in openclaw.yaml as ${NAME}'
 
 function secretFaults(value: JsonValue, path: string, pointer: string): readonly Fault[] {
-  if (typeof value === 'string') return isSecretPath(path) || passwordIn(value) !== null ? [{ pointer, detail: SECRET }] : []
+  if (typeof value === 'string') return isSecretPath(path) || passwordsIn(value).length > 0 ? [{ pointer, detail: SECRET }] : []
   if (isJsonObject(value) && typeof value['header'] === 'string' && isSecretPath(value['header']) && value['equals'] !== undefined)
     return [{ pointer: `${pointer}/equals`, detail: SECRET }]
   const members = Array.isArray(value)

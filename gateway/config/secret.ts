@@ -8,9 +8,17 @@ export function isSecretPath(path: string): boolean {
   return keys.some((key, depth) => (key === 'secrets' && depth > 0) || isSecretName(key))
 }
 
-/** User and password in an address. */
-export const maskUserInfo = (text: string): string => text.replace(/(\w:\/\/)[^\s/@]+@/g, '$1***@')
-/** The password in an address, if it has one. */
-export function passwordIn(text: string): string | null {
-  return /\w:\/\/[^\s/:@]*:([^\s/@]+)@/.exec(text)?.[1] ?? null
+/** User and password in an address; the last `@` ends them (WHATWG URL, authority state). */
+export const maskUserInfo = (text: string): string => text.replace(/(\w:\/\/)[^\s/?#]+@/g, '$1***@')
+/** The passwords in the addresses of a text, as they are written and as they are meant. */
+export function passwordsIn(text: string): readonly string[] {
+  return [...text.matchAll(/\w:\/\/[^\s/:@?#]*:([^\s/?#]+)@/g)].flatMap(([, password = '']) => [password, meant(password)])
+}
+
+function meant(password: string): string {
+  try {
+    return decodeURIComponent(password)
+  } catch {
+    return password
+  }
 }

@@ -51,6 +51,11 @@ export function checkSecrets(block: SecretsBlock, tell: Tell): void {
   if (block.backend !== 'vault') return
   const { vault_addr: address, vault_path: home, vault_auth: auth } = block
   if (address === undefined) tell(['secrets', 'vault_addr'], 'nothing, expected the address of Vault because the backend is vault')
+  else if (!isBare(address))
+    tell(
+      ['secrets', 'vault_addr'],
+      'an address with user, password or query, expected scheme, host and port alone; who we are is vault_auth',
+    )
   else if (!isPrivate(address))
     tell(['secrets', 'vault_addr'], 'plain HTTP beyond loopback, expected https: the token and every secret would travel in the clear')
   if (home !== undefined && !isPath(home)) tell(['secrets', 'vault_path'], 'no path in Vault, expected mount and name like secret/openclaw')
@@ -77,6 +82,11 @@ function authOf(auth: SecretsBlock['vault_auth']): VaultAuth {
     case 'kubernetes':
       return { method, mount, role: auth.role ?? '', jwtFile: auth.jwt_file }
   }
+}
+
+function isBare(address: string): boolean {
+  const { username, password, search, hash } = new URL(address)
+  return username + password + search + hash === ''
 }
 
 function isPrivate(address: string): boolean {

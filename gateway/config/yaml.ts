@@ -68,10 +68,13 @@ function syntaxFaults(
     if (seen.has(line)) continue
     seen.add(line)
     const quote = source.text.split('\n')[line - 1]?.includes('${') ? '; inside [ ] and { } write "${NAME}" with quotes' : ''
-    faults.push({ path: '', file: source.file, line, column: col, message: `not YAML: ${error.message}${quote}` })
+    faults.push({ path: '', file: source.file, line, column: col, message: `not YAML: ${withoutSource(error.message)}${quote}` })
   }
   return faults
 }
+
+/** The library's words without what stands in the file, which may be a secret that only wants quotes. */
+const withoutSource = (message: string): string => message.replace(/(?:: | %|(?<=sequence) \\)[^]*$/, '')
 
 class Reader {
   readonly faults: ConfigFault[] = []
@@ -98,7 +101,9 @@ class Reader {
     }
     if (this.#yaml.isAlias(node)) {
       const target = node.resolve(this.#document)
-      return target ? this.read(target, path, depth + 1) : { kind: 'broken', place }
+      if (target) return this.read(target, path, depth + 1)
+      this.#fault(place, path, 'an alias of nothing, expected a value; a text that begins with "*" needs quotes')
+      return { kind: 'broken', place }
     }
     if (this.#yaml.isMap(node)) {
       return { kind: 'map', place, entries: node.items.flatMap((pair) => this.#entry(pair, path, depth, place)) }
@@ -127,6 +132,10 @@ class Reader {
 
   #scalar(node: YamlScalar, path: string, place: Place): Node {
     const value = node.value as Scalar
+    if (value === null && node.anchor !== undefined) {
+      this.#fault(place, path, 'an anchor with nothing behind it, expected a value; a text that begins with "&" needs quotes')
+      return { kind: 'broken', place }
+    }
     if (typeof value !== 'string') return { kind: 'scalar', place, value, ...(node.source === undefined ? {} : { source: node.source }) }
     const filled = interpolate(value, this.#source.lookup)
     if (!filled.ok) {

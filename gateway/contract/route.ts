@@ -147,6 +147,7 @@ export interface UpgradeRoute {
 }
 export interface UpgradeCaller {
   readonly principal: Principal | null
+  /** Where it comes from; of IPv6 the network, whose addresses count as one. */
   readonly ip: string
   /** Who a token proves; null: nobody. */
   authenticate(token: string): Promise<Principal | null>

@@ -4,7 +4,7 @@
  * a POST that only looks.
  */
 import { hash } from 'node:crypto'
-import { isJsonObject } from '#contract'
+import { isJsonObject, isTraceparent } from '#contract'
 import type { AuditDeed, AuditDesk, HttpRequest, JsonObject, JsonValue, Principal, Route } from '#contract'
 
 const UNAUDITED: ReadonlySet<Route['permission']> = new Set([
@@ -45,10 +45,12 @@ function deedOf(route: Route, request: HttpRequest, principal: Principal): Audit
     action: auditAction(route),
     object: object === '' ? null : object,
     requestId: request.id,
-    traceId: /^00-([0-9a-f]{32})-/.exec(request.headers['traceparent'] ?? '')?.[1] ?? null,
+    traceId: traceIdOf(request.headers['traceparent']),
     detail: detailOf(route, request.body),
   }
 }
+
+const traceIdOf = (traceparent = ''): string | null => (isTraceparent(traceparent) ? traceparent.slice(3, 35) : null)
 
 const VERBS = { POST: 'create', PUT: 'replace', PATCH: 'update', DELETE: 'delete', GET: 'read' } as const
 

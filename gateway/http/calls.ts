@@ -61,6 +61,6 @@ export class Calls {
   }
 
   problem(error: unknown): Problem {
-    return problemOf(error, newRequestId())
+    return problemOf(error, newRequestId(), this.#door.redact)
   }
 }

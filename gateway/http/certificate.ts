@@ -49,6 +49,11 @@ export class Certificates {
     return null
   }
 
+  /** Whether somebody of that name comes with a certificate: what the name owns is theirs. */
+  isNamed(tenant: string, name: string): boolean {
+    return [...this.#clients.values()].some((client) => client.tenant === tenant && client.name === name)
+  }
+
   /** Other clients. Answers the ids of proofs that end. */
   configure(clients: readonly CertificateClient[]): readonly string[] {
     const before = this.#clients

@@ -51,6 +51,26 @@ export class ClientAddresses {
   }
 }
 
+/**
+ * Whom an address is counted with. Of IPv6 one line has a /64 at least (RFC 6177), and each of its 2^64 addresses for the asking: they count as
+ * one. IPv4, also in IPv6's clothes, counts for itself.
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [text = ''] = address.split('%', 1)
+  // The one spelling of RFC 5952, in which a `::` is the longest run of zeros, and dotted ends are hexadecimal.
+  const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1)
+  const [head = '', tail] = canonical.split('::', 2)
+  const [before, after] = [groupsOf(head), groupsOf(tail ?? '')]
+  const groups = tail === undefined ? before : [...before, ...Array.from({ length: 8 - before.length - after.length }, () => '0'), ...after]
+  const [a = '', b = '', c = '', d = '', e, f, high = '', low = ''] = groups
+  if ([a, b, c, d, e].every((group) => group === '0') && f === 'ffff')
+    return [high, low].flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]).join('.')
+  return `${a}:${b}:${c}:${d}::/64`
+}
+
+const groupsOf = (text: string): readonly string[] => (text === '' ? [] : text.split(':'))
+
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '')
 
 export const isLoopbackAddress = (address: string): boolean => address === '::1' || address.startsWith('127.')

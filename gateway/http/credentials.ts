@@ -5,6 +5,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock, Counter, Principal } from '#contract'
+import { Endings } from './endings.ts'
+import type { Ending } from './endings.ts'
 import { isForeignPage } from './guard.ts'
 
 export interface Proof {
@@ -49,13 +51,11 @@ export interface Proven extends Proof {
 }
 
 const MAX_REMEMBERED = 4_096
-/** Timers hold 2^31 ms at most; what expires later is looked at again. */
-const MAX_TIMER_MS = 3_600_000
 
-interface Watch {
-  readonly endsWith: readonly string[]
-  expiresAt: number | null
-  readonly gone: () => void
+/** `heldAt` moves on whenever it is found again: what has ended is not found. */
+interface Held {
+  readonly proven: Proven
+  heldAt: number
 }
 
 export class Credentials {
@@ -63,15 +63,10 @@ export class Credentials {
   readonly #cookie: { readonly name: string; readonly verifier: Verifier }
   readonly #clock: Clock
   readonly #failures: Counter
+  readonly #endings: Endings
   /** By the whole header value or the cookie's; they cannot be confused, a cookie's begins with its name. */
-  readonly #remembered = new Map<string, Proven>()
-  readonly #proofs = new WeakMap<Principal, Proven>()
-  readonly #watches = new Set<Watch>()
-  /** Counts the calls of `end`. */
-  #ends = 0
-  #cancelTimer: (() => void) | null = null
-  /** When the timer goes off. */
-  #armedFor = Infinity
+  readonly #remembered = new Map<string, Held>()
+  readonly #proofs = new WeakMap<Principal, Held>()
 
   constructor(options: {
     readonly bearer: readonly Verifier[]
@@ -83,6 +78,7 @@ export class Credentials {
     this.#cookie = options.cookie
     this.#clock = options.clock
     this.#failures = options.failures
+    this.#endings = new Endings(options.clock)
   }
 
   /** null: nothing was given, or nothing that holds. A promise only when it is not remembered. */
@@ -107,60 +103,51 @@ export class Credentials {
   }
 
   countedAs(principal: Principal): string {
-    return this.#proofs.get(principal)?.countedAs ?? principal.credential
+    return this.#proofs.get(principal)?.proven.countedAs ?? principal.credential
   }
 
-  /** What was proven elsewhere, by the connection itself, ends here like all else. */
+  /** What was proven elsewhere, by the connection itself, and holds now: it ends here like all else. */
   adopt(proven: Proven): Proven {
-    if (!this.#proofs.has(proven.principal)) this.#proofs.set(proven.principal, proven)
+    this.#know(proven)
     return proven
   }
 
   /** How that principal was proven; null: not here. */
   proofOf(principal: Principal): Proof | null {
-    return this.#proofs.get(principal) ?? null
+    return this.#proofs.get(principal)?.proven ?? null
   }
 
-  /** Calls `gone` once when the proof of that principal ends, until the returned function is called. */
+  /** False: it has ended since it was proven, as while a body came in. */
+  holds(principal: Principal): boolean {
+    return this.#endings.holds(this.#endingOf(principal))
+  }
+
+  /** Calls `gone` once when the proof of that principal ends, soon if it has, until the returned function is called. */
   onEnd(principal: Principal, gone: () => void): () => void {
-    const proof = this.#proofs.get(principal)
-    const watch: Watch = { endsWith: proof?.endsWith ?? [principal.credential], expiresAt: proof?.expiresAt ?? null, gone }
-    this.#watches.add(watch)
-    if (watch.expiresAt !== null && watch.expiresAt < this.#armedFor) this.#arm(watch.expiresAt)
-    return () => {
-      this.#watches.delete(watch)
-      if (this.#watches.size === 0) this.#disarm()
-    }
+    return this.#endings.onEnd(this.#endingOf(principal), gone)
   }
 
   /** A key was revoked, a page session left, a role changed: forget it and tell those who wait, at once or when the time has come. */
   end(id: string, at: number | null = null): void {
-    this.#ends++
-    for (const [text, proven] of this.#remembered) if (proven.endsWith.includes(id)) this.#remembered.delete(text)
-    for (const watch of this.#watches) {
-      if (!watch.endsWith.includes(id)) continue
-      if (at === null) this.#fire(watch)
-      else if (at < (watch.expiresAt ?? Infinity)) {
-        watch.expiresAt = at
-        if (at < this.#armedFor) this.#arm(at)
-      }
-    }
+    for (const [text, { proven }] of this.#remembered) if (proven.endsWith.includes(id)) this.#remembered.delete(text)
+    this.#endings.end(id, at)
   }
 
   stop(): void {
-    this.#disarm()
-    this.#watches.clear()
+    this.#endings.stop()
     this.#remembered.clear()
   }
 
   #recall(text: string): Proven | null {
-    const proven = this.#remembered.get(text)
-    if (proven === undefined) return null
+    const held = this.#remembered.get(text)
+    if (held === undefined) return null
+    const { proven } = held
     const now = this.#clock.now()
     if (proven.expiresAt !== null && proven.expiresAt <= now) {
       this.#remembered.delete(text)
       return null
     }
+    held.heldAt = this.#endings.count
     proven.touch(now)
     return proven
   }
@@ -177,22 +164,17 @@ export class Credentials {
   async #learn(text: string, verifiers: readonly Verifier[], token: string, via: Proven['via']): Promise<Proven | null> {
     let refusal: Refusal = 'malformed'
     for (const verifier of verifiers) {
-      const proof = await this.#ask(verifier, token)
-      if (typeof proof !== 'string') return this.#remember(text, { ...proof, via, countedAs: countedAs(proof) })
-      refusal = proof
+      // What ended while the verifier was at it may be what it relied on: it has to look again.
+      for (let before = -1; before !== this.#endings.count;) {
+        before = this.#endings.count
+        const proof = await this.#verify(verifier, token)
+        if (typeof proof === 'string') refusal = proof
+        else if (before === this.#endings.count) return this.#remember(text, { ...proof, via, countedAs: countedAs(proof) })
+      }
       if (refusal !== 'malformed') break
     }
     this.#failures.inc([refusal])
     return null
-  }
-
-  /** What ended while the verifier was at it may be what it relied on: it has to look again. */
-  async #ask(verifier: Verifier, token: string): Promise<Proof | Refusal> {
-    for (;;) {
-      const before = this.#ends
-      const proof = await this.#verify(verifier, token)
-      if (before === this.#ends) return proof
-    }
   }
 
   async #verify(verifier: Verifier, token: string): Promise<Proof | Refusal> {
@@ -209,10 +191,28 @@ export class Credentials {
       const [oldest] = this.#remembered.keys()
       if (oldest !== undefined) this.#remembered.delete(oldest)
     }
-    this.#remembered.set(text, proven)
-    this.#proofs.set(proven.principal, proven)
+    this.#remembered.set(text, this.#know(proven))
     proven.touch(this.#clock.now())
     return proven
+  }
+
+  #know(proven: Proven): Held {
+    const known = this.#proofs.get(proven.principal)
+    const heldAt = this.#endings.count
+    if (known?.proven === proven) {
+      known.heldAt = heldAt
+      return known
+    }
+    const held = { proven, heldAt }
+    this.#proofs.set(proven.principal, held)
+    return held
+  }
+
+  #endingOf(principal: Principal): Ending {
+    const held = this.#proofs.get(principal)
+    if (held === undefined) return { endsWith: [principal.credential], expiresAt: null, heldAt: this.#endings.count }
+    const { endsWith, expiresAt } = held.proven
+    return { endsWith, expiresAt, heldAt: held.heldAt }
   }
 
   /** The page's cookie as `name=value`. It counts only on requests of our own pages: other ports of one host share cookies. */
@@ -222,34 +222,6 @@ export class Credentials {
     if (site !== undefined && site !== 'same-origin' && site !== 'none') return null
     const prefix = `${this.#cookie.name}=`
     return headers.cookie?.split(/; */).find((pair) => pair.startsWith(prefix)) ?? null
-  }
-
-  #fire(watch: Watch): void {
-    if (this.#watches.delete(watch)) watch.gone()
-  }
-
-  #arm(at: number): void {
-    this.#disarm()
-    this.#armedFor = at
-    this.#cancelTimer = this.#clock.after(Math.min(Math.max(at - this.#clock.now(), 0), MAX_TIMER_MS), () => this.#expire())
-  }
-
-  #expire(): void {
-    const now = this.#clock.now()
-    let next = Infinity
-    for (const watch of this.#watches) {
-      if (watch.expiresAt === null) continue
-      if (watch.expiresAt <= now) this.#fire(watch)
-      else next = Math.min(next, watch.expiresAt)
-    }
-    if (next === Infinity) this.#disarm()
-    else this.#arm(next)
-  }
-
-  #disarm(): void {
-    this.#cancelTimer?.()
-    this.#cancelTimer = null
-    this.#armedFor = Infinity
   }
 }
 

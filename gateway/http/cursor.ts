@@ -1,6 +1,6 @@
 /**
- * Cursors of lists: where to go on, for exactly the same question. Opaque and signed, so that a changed one, or one of another list or
- * filter, is refused instead of giving a wrong page.
+ * Cursors of lists: where to go on, for exactly the same question. Opaque and signed, so that a changed one, or one of another list, filter or
+ * tenant, is refused instead of giving a wrong page.
  */
 import { hash } from 'node:crypto'
 import { isJsonObject } from '#contract'
@@ -40,7 +40,8 @@ export class Cursors {
     const { cursor, limit, ...filter } = page.request.query
     const size = typeof limit === 'number' ? limit : 50
     const sorted = Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1))
-    const question = hash('sha256', JSON.stringify([page.list, page.request.params, sorted]), 'base64url').slice(0, 16)
+    const { params, principal } = page.request
+    const question = hash('sha256', JSON.stringify([page.list, principal?.tenant ?? null, params, sorted]), 'base64url').slice(0, 16)
     const before = typeof cursor === 'string' ? this.#open(cursor, question) : null
     const { data, last } = await gather(page, before, size)
     return { data, cursor: last === null ? null : this.#signer.seal(JSON.stringify({ k: last, f: question })) }

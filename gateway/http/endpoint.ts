@@ -78,7 +78,8 @@ export class Endpoint {
     this.#door = door
     this.#isSafe = route.method === 'GET'
     this.#hasParams = route.path.includes('{')
-    this.#guessing = route.permission === 'signed' ? 'signed' : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
+    this.#guessing =
+      route.permission === 'signed' ? `signed ${route.path}` : route.permission === 'public' && !this.#isSafe ? 'cookie' : null
   }
 
   async serve(
@@ -137,6 +138,9 @@ export class Endpoint {
 
   #answer(request: HttpRequest): Promise<HttpReply> | HttpReply {
     const { route } = this
+    const { principal } = request
+    // A body may have been long in coming.
+    if (principal !== null && !this.#door.credentials.holds(principal)) throw invalid()
     return route.idempotency === 'kept' ? this.#door.kept.answer(route, request) : route.handle(request)
   }
 
@@ -145,16 +149,14 @@ export class Endpoint {
     const { guard, credentials, meter, audit } = this.#door
     if (permission === 'public') return proven !== null && (this.#isSafe || proven.via === 'bearer') ? proven.principal : null
     if (proven?.via === 'cookie' && !this.#isSafe) guard.checkForgery(headers)
-    const principal = admitted(proven, {
-      permission,
-      isGiven: credentials.classOf(headers) !== null,
-      meter,
-      onDenied: (principal) => {
-        if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
-      },
-    })
+    const onDenied = (principal: Principal): void => {
+      if (isAudited(this.route)) audit.denied(deniedDeed(this.route, request, principal))
+    }
+    const isGiven = credentials.classOf(headers) !== null
+    const principal = admitted(proven, { permission, isGiven, meter, onDenied })
     if (this.route.isForOperator !== true || isOperator(principal)) return principal
     meter.authFailures.inc(['tenant'])
+    onDenied(principal)
     throw operatorOnly()
   }
 
@@ -309,10 +311,8 @@ export interface Asking {
 export function admitted(proven: Proven | null, { permission, isGiven, meter, onDenied }: Asking): Principal {
   if (proven === null) {
     if (!isGiven) meter.authFailures.inc(['missing'])
-    throw new DeniedError(isGiven ? 'The credential is not valid (any more).' : 'Give an API key: `Authorization: Bearer <key>`.', {
-      code: isGiven ? 'CREDENTIAL_INVALID' : 'UNAUTHENTICATED',
-      reason: 'unauthenticated',
-    })
+    if (isGiven) throw invalid()
+    throw new DeniedError('Give an API key: `Authorization: Bearer <key>`.', { code: 'UNAUTHENTICATED', reason: 'unauthenticated' })
   }
   if (may(proven.principal, permission)) return proven.principal
   meter.authFailures.inc(['scope'])
@@ -322,6 +322,9 @@ export function admitted(proven: Proven | null, { permission, isGiven, meter, on
     reason: 'forbidden',
   })
 }
+
+const invalid = (): DeniedError =>
+  new DeniedError('The credential is not valid (any more).', { code: 'CREDENTIAL_INVALID', reason: 'unauthenticated' })
 
 /** Feeds one stream to its end; it ends too when the credential of its reader does. */
 export async function runStream(

@@ -133,6 +133,15 @@ const isSameOrigin = (origin: string, headers: IncomingHttpHeaders): boolean =>
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
+/** Of a `Host` field, with or without a port: what leads nowhere but to this machine, whoever answers for names. */
+export const isLoopbackHost = (host: string): boolean =>
+  isLoopback(
+    host
+      .toLowerCase()
+      .replace(/:\d+$/, '')
+      .replace(/^\[(.*)\]$/, '$1'),
+  )
+
 export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 
 /** Keys in the clear over a network can be read on their way: somebody must have said that this is all right. */

@@ -7,13 +7,11 @@ import { hash, randomBytes } from 'node:crypto'
 import { ConflictError, DEFAULT_TENANT, InvalidError, asKeyId, newKeyId } from '#contract'
 import type { Clock, KeyId, KeyRecord, KeyStore, Lifecycle, Log, Principal } from '#contract'
 import type { Proof, Refusal, Verifier } from './credentials.ts'
+import { checkRoom } from './key-room.ts'
 import { privateFile } from './private-file.ts'
 import type { Roles } from './roles.ts'
 
 const MINUTE_MS = 60_000
-/** That are valid, and that there are in all. */
-const MAX_KEYS = 10_000
-const MAX_RECORDS = 100_000
 const SHAPE = /^ock_live_[0-9A-Za-z]{8}_[A-Za-z0-9_-]{43}$/
 
 export interface NewKey {
@@ -110,10 +108,7 @@ export class Keys implements Verifier, Lifecycle {
   /** `secret` is what the holder must keep; it cannot be had again. */
   async create(key: NewKey): Promise<{ readonly record: KeyView; readonly secret: string }> {
     const now = this.#clock.now()
-    const valid = [...this.#byId.values()].filter(({ record }) => standing(record, now) === null).length
-    if (valid >= MAX_KEYS || this.#byId.size >= MAX_RECORDS) {
-      throw new ConflictError(`There are ${valid} valid keys already. Revoke some first.`, { code: 'TOO_MANY_KEYS' })
-    }
+    checkRoom(key.tenant, this.#byId.values(), ({ record }) => standing(record, now) === null)
     const id = newKeyId(now)
     const secret = newSecret(id)
     return { record: await this.#add(id, key, secret), secret }

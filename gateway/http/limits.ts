@@ -7,7 +7,8 @@ import { LRUCache } from 'lru-cache'
 import type { Clock, Metrics } from '#contract'
 import { Buckets } from './buckets.ts'
 import type { BucketPolicy, Taken } from './buckets.ts'
-import { isLoopbackAddress } from './client-address.ts'
+import { isLoopbackAddress, networkOf } from './client-address.ts'
+import { isLoopbackHost } from './guard.ts'
 import { ProtocolError } from './problem.ts'
 
 export interface RateLimits {
@@ -23,8 +24,11 @@ const MAX_KEPT = 20_000
 const MAX_FAILURES = 10
 const LOCK_MS = 300_000
 
-/** By what somebody tries to prove who they are: each is counted for itself. */
-export type CredentialClass = 'bearer' | 'cookie' | 'signed'
+/**
+ * By what somebody tries to prove who they are: each is counted for itself, signatures by their path. Platforms send for everybody from the same
+ * addresses, so that what one sends amiss must not shut out what another sends elsewhere.
+ */
+export type CredentialClass = 'bearer' | 'cookie' | `signed ${string}`
 
 interface Failures {
   count: number
@@ -72,7 +76,7 @@ export class Limits {
 
   /** @throws ProtocolError when the address has asked enough */
   stranger(ip: string): QuotaFields {
-    return this.#take(this.#byAddress, ip)
+    return this.#take(this.#byAddress, networkOf(ip))
   }
 
   /** @throws ProtocolError when the credential has asked enough */
@@ -92,7 +96,8 @@ export class Limits {
 
   /** Before a credential is looked at. @throws ProtocolError while the address is shut out */
   checkLock(ip: string, by: CredentialClass, headers: IncomingHttpHeaders): void {
-    const failures = this.#failures.get(`${by} ${ip}`)
+    if (this.#failures.size === 0) return
+    const failures = this.#failures.get(`${by} ${networkOf(ip)}`)
     if (failures === undefined) return
     const now = this.#clock.now()
     if (failures.lockedUntil <= now || isOwnProgram(ip, headers)) return
@@ -102,7 +107,7 @@ export class Limits {
   }
 
   failed(ip: string, by: CredentialClass): void {
-    const key = `${by} ${ip}`
+    const key = `${by} ${networkOf(ip)}`
     const now = this.#clock.now()
     let failures = this.#failures.get(key)
     if (failures === undefined || (failures.since + WINDOW_MS <= now && failures.lockedUntil <= now)) {
@@ -152,10 +157,16 @@ function tooMany(message: string, policy: string, code: string, seconds: number,
   })
 }
 
-/** A program on this machine with an old key does not shut its user out; a page in a browser may be anybody's (CVE-2026-25253). */
+/**
+ * A program on this machine with an old key does not shut its user out; a page in a browser may be anybody's (CVE-2026-25253), and so may
+ * whoever comes by a proxy here that nobody named: it tells so by a field, or by the name that it was asked for.
+ */
 const isOwnProgram = (ip: string, headers: IncomingHttpHeaders): boolean =>
   isLoopbackAddress(ip) &&
+  isLoopbackHost(headers.host ?? 'localhost') &&
   headers.origin === undefined &&
   headers['sec-fetch-site'] === undefined &&
-  headers['x-forwarded-for'] === undefined &&
-  headers.forwarded === undefined
+  PROXIED.every((name) => headers[name] === undefined)
+
+/** What proxies add. */
+const PROXIED = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-proto'] as const

@@ -2,7 +2,7 @@
  * The socket side of the front door: how long requests may take to arrive, how large their header may be, what is said to those that
  * cannot be parsed. With TLS or without, the same.
  */
-import { ServerResponse, createServer, type Server } from 'node:http'
+import { ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
@@ -33,6 +33,8 @@ export function createListener(options: ListenerLimits & { readonly tls: TlsOpti
     // No maxRequestsPerSocket: what it is for elsewhere, looking at a client again, happens with each request here.
     maxHeaderSize: 16_384,
     noDelay: true,
+    // RFC 9110 §7.8: what else a client would like to speak (h2c, of which some always ask) is passed over, and its request is one like all others.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
   }
   const server = tls === null ? createServer(limits) : createTlsServer({ ...tls, ...limits })
   server.maxConnections = connections

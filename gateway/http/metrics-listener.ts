@@ -2,12 +2,14 @@
  * `/metrics` on a port of its own, for a scraper on the same machine, without a credential. A convenience: if the port is taken the
  * gateway warns and goes on, the same text is at `/api/metrics`.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { NotFoundError, describeError } from '#contract'
 import type { Lifecycle, Log } from '#contract'
 import { writeProblem, writeText } from './answer.ts'
 import { newRequestId } from './exchange.ts'
-import { problemOf } from './problem.ts'
+import { isLoopbackHost } from './guard.ts'
+import { ProtocolError, problemOf } from './problem.ts'
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -33,9 +35,7 @@ export class MetricsListener implements Lifecycle {
     if (this.#server !== null) return
     const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
       const id = newRequestId()
-      const isAsked = request.url === '/metrics' && (request.method === 'GET' || request.method === 'HEAD')
-      const text = isAsked ? this.#read() : Promise.reject(new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' }))
-      text.then(
+      this.#answer(request).then(
         (text) => writeText(response, { id, status: 200, text, contentType: METRICS_TYPE, headers: {} }),
         (error: unknown) => writeProblem(response, id, problemOf(error, id)),
       )
@@ -51,6 +51,16 @@ export class MetricsListener implements Lifecycle {
       })
       server.listen(this.#port, '127.0.0.1')
     })
+  }
+
+  async #answer({ url, method, headers }: IncomingMessage): Promise<string> {
+    if (!isLoopbackHost(headers.host ?? ''))
+      throw new ProtocolError('Metrics are told to this machine alone, by the name localhost or 127.0.0.1.', {
+        code: 'HOST_NOT_ALLOWED',
+        slug: 'misdirected-request',
+      })
+    if (url === '/metrics' && (method === 'GET' || method === 'HEAD')) return this.#read()
+    throw new NotFoundError('Only GET /metrics is here.', { code: 'NOT_FOUND' })
   }
 
   async stop(): Promise<void> {

@@ -80,7 +80,7 @@ function operationOf(route: Route): JsonObject {
     ...(route.body !== undefined && {
       requestBody: {
         required: needsBody(route.body),
-        content: { 'application/json': { schema: route.body }, ...Object.fromEntries((route.accepts ?? []).map((type) => [type, {}])) },
+        content: contentOf(route, route.body),
       },
     }),
     responses: {
@@ -89,6 +89,13 @@ function operationOf(route: Route): JsonObject {
     },
   }
 }
+
+/** A merge patch (RFC 7396 §4) may be called so, or plain JSON. */
+const contentOf = ({ method, accepts = [] }: Route, schema: JsonObject): JsonObject => ({
+  'application/json': { schema },
+  ...(method === 'PATCH' && { 'application/merge-patch+json': { schema } }),
+  ...Object.fromEntries(accepts.map((type) => [type, {}])),
+})
 
 function responseOf(response: Route['responses'][string]): JsonObject {
   const { description, schema, contentType } = response
@@ -105,7 +112,19 @@ function parametersOf(route: Route): readonly JsonObject[] {
   }))
   const query = Object.entries(route.query ?? {}).map(([name, schema]) => ({ name, in: 'query', required: false, schema }))
   const key = { name: 'Idempotency-Key', in: 'header', required: false, schema: idempotencyKeySchema }
-  return [...path, ...query, ...(route.idempotency === undefined ? [] : [key])]
+  return [...path, ...query, ...(route.idempotency === undefined ? [] : [key]), ...(isConditional(route) ? [IF_MATCH] : [])]
+}
+
+/** Whether it can fail because of what it was asked for under (RFC 9110 §13.1.1): then that can be asked for. */
+const isConditional = ({ responses, problems = [] }: Route): boolean => responses[412] !== undefined || problems.includes(412)
+
+const IF_MATCH: JsonObject = {
+  name: 'If-Match',
+  in: 'header',
+  required: false,
+  description: 'An `ETag` of it: only if it is still so, else 412. `*`: only if it is there at all.',
+  schema: { type: 'string' },
+  example: '*',
 }
 
 /** The problems a route can answer, one `$ref` a status: the document names the usual one, the slug tells them apart. */

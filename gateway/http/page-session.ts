@@ -31,6 +31,8 @@ export class PageSessions implements Verifier {
   readonly #codes = new Map<string, { readonly key: KeyId; readonly expiresAt: number }>()
   /** Sessions that were left before their time, with that time. */
   readonly #left = new Map<string, number>()
+  /** Sessions that end by then count as left: there was no room to keep which of them were. */
+  #overUntil = 0
 
   constructor(options: { readonly port: number; readonly keys: Keys; readonly signer: Signer; readonly clock: Clock }) {
     // Cookies do not know ports (RFC 6265 §8.5): the name keeps gateways on one host apart.
@@ -66,8 +68,9 @@ export class PageSessions implements Verifier {
     const session = this.#read(cookie)
     if (session === null) return null
     const now = this.#clock.now()
-    for (const [id, expiresAt] of this.#left) if (expiresAt <= now || this.#left.size >= MAX_LEFT) this.#left.delete(id)
+    for (const [id, expiresAt] of this.#left) if (expiresAt <= now) this.#left.delete(id)
     this.#left.set(session.id, session.expiresAt)
+    if (this.#left.size > MAX_LEFT) this.#forgetOne()
     return session.id
   }
 
@@ -75,7 +78,7 @@ export class PageSessions implements Verifier {
     const session = this.#read(cookie)
     if (session === null) return 'unknown'
     if (session.expiresAt <= this.#clock.now()) return 'expired'
-    if (this.#left.has(session.id)) return 'revoked'
+    if (this.#left.has(session.id) || session.expiresAt <= this.#overUntil) return 'revoked'
     const proof = this.#keys.proofOf(session.key, session.secret)
     if (typeof proof === 'string') return proof
     return {
@@ -87,6 +90,13 @@ export class PageSessions implements Verifier {
       endsWith: [...proof.endsWith, session.id],
       touch: (now) => proof.touch(now),
     }
+  }
+
+  /** The one that ends first: with it the fewest others have to sign in anew, and none that was left comes back. */
+  #forgetOne(): void {
+    const [id, expiresAt] = [...this.#left].reduce((first, each) => (each[1] < first[1] ? each : first))
+    this.#left.delete(id)
+    this.#overUntil = Math.max(this.#overUntil, expiresAt)
   }
 
   #open(proof: KeyProof | Refusal): string | null {

@@ -215,7 +215,8 @@ export class HttpServer implements Lifecycle {
     const certified = ({ socket, headers }: IncomingMessage): Proven | null => {
       // A browser shows it by itself, as it sends the cookie.
       const proven = isForeignPage(headers) ? null : certificates.prove(socket)
-      return proven === null ? null : credentials.adopt(proven)
+      // A connection can outlive its certificate, which TLS looked at once.
+      return proven === null || (proven.expiresAt ?? Infinity) <= clock.now() ? null : credentials.adopt(proven)
     }
     const release = endingsOf(services, credentials, certificates)
     const door: Door = {
@@ -235,7 +236,7 @@ export class HttpServer implements Lifecycle {
       maxStreams: this.#limits.streams,
       isStopping: false,
     }
-    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, clock }
+    const hub = { services, cursors: new Cursors(new Signer(secret, 'cursor')), pages, credentials, certificates, clock }
     const table = routeTable(hub, routes, this.#options.upgrades)
     const upgrades = new Upgrades({ routes: this.#options.upgrades, guard, credentials, meter, limits, addresses, certified })
     const endpoints = table.map((route) => new Endpoint(route, door))

@@ -11,6 +11,7 @@ import { checkPermission, mountedAs } from './app.ts'
 import type { Credentials, Proven } from './credentials.ts'
 import { requestIdOf } from './exchange.ts'
 import type { Guard } from './guard.ts'
+import { networkOf } from './client-address.ts'
 import type { ClientAddresses } from './client-address.ts'
 import type { Limits } from './limits.ts'
 import type { Meter } from './meter.ts'
@@ -72,6 +73,7 @@ export class Upgrades {
       this.#guard.checkOrigin(request.headers)
       principal = await this.#prove(request, ip)
       if (principal === null) this.#limits.stranger(ip)
+      else this.#limits.known(this.#credentials.countedAs(principal))
       if (request.method !== 'GET' || route === undefined)
         throw new NotFoundError('There is no socket at this path.', { code: 'NOT_FOUND' })
       if (principal !== null && !may(principal, route.permission)) {
@@ -82,7 +84,7 @@ export class Upgrades {
       socket.off('error', onError)
       route.handle(request, socket, head, {
         principal,
-        ip,
+        ip: networkOf(ip),
         authenticate: (token) => this.#authenticate(token, request, ip),
         waitOf: (who) => this.#limits.waitOf(this.#credentials.countedAs(who)),
         onRevoked: (who, gone) => this.#credentials.onEnd(who, gone),

@@ -1,6 +1,6 @@
 /**
  * Counters, gauges and histograms, and their text for Prometheus (exposition format 0.0.4). Holds numbers only: the hot path is one look-up by the
- * joined label values and one addition. Bounded: beyond the cap new label sets are dropped and counted.
+ * joined label values and one addition. Bounded: beyond the cap new label sets are dropped and counted, save the first few of each metric.
  */
 import type { Counter, Gauge, Histogram, MetricSpec, Metrics } from '#contract'
 import { expose } from './exposition.ts'
@@ -9,6 +9,8 @@ import type { Family, Series } from './exposition.ts'
 /** Seconds: from a cached answer to a slow model. */
 const DEFAULT_BUCKETS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 const MAX_SERIES = 2_048
+/** Every metric has room for so many, whatever the others take: who registers agents in numbers must not blind the alerts. */
+const OWN_SERIES = 16
 const NO_LABELS: readonly string[] = []
 
 type Read = Parameters<Gauge['collect']>[0]
@@ -103,7 +105,7 @@ export class Registry implements Metrics {
     if (labels.length !== family.labels.length) {
       throw new TypeError(`${family.name} has the labels (${family.labels.join(', ')}) and was given ${labels.length} values.`)
     }
-    if (this.#count >= this.#maxSeries) {
+    if (this.#count >= this.#maxSeries && family.series.size >= OWN_SERIES) {
       this.#dropped.inc()
       return undefined
     }

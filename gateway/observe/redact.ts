@@ -8,12 +8,15 @@ import type { JsonObject, JsonValue, LogFields } from '#contract'
 
 const MAX_SCANNED = 16_384
 const MAX_KEPT = 8_192
+const MAX_HALF = 1_024
 const MAX_DEPTH = 6
 const MAX_MEMBERS = 64
 const MAX_SECRETS = 1_000
 const MAX_NAMES = 500
 /** Shorter ones would mask ordinary words. */
 const MIN_SECRET = 6
+/** A secret of several lines (a key in PEM, a JSON file) is known by each of them that is so long: some writer shows one alone. */
+const MIN_LINE = 24
 
 /** ANSI sequences (ECMA-48): CSI, OSC with its end, and two-character escapes. */
 // oxlint-disable-next-line no-control-regex
@@ -39,7 +42,7 @@ const LOOKS = new RegExp(
     String.raw`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`,
     String.raw`\d{6,12}:[\w-]{30,}`,
     String.raw`-----BEGIN [A-Z0-9 ]+-----(?:(?!-----END)[\s\S])*(?:-----END [A-Z0-9 ]+-----)?`,
-    String.raw`(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@]+(?=@)`,
+    String.raw`(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/?#]+(?=@)`,
     String.raw`([?&](?:token|access_token|api_?key|key|secret|password|code|sig|signature)=)[^&\s#]+`,
   ].join('|'),
   'gi',
@@ -70,8 +73,11 @@ export class Redactor {
     const scanned = text.slice(0, MAX_SCANNED).replace(ANSI, '').replace(CONTROL, ' ')
     const known = this.#secrets.size === 0 ? scanned : scanned.replace(this.#pattern(), SECRET_MASK)
     const safe = known.length < MIN_SECRET ? known : known.replace(LOOKS, mask)
-    const cut = Math.max(text.length - MAX_SCANNED, 0) + Math.max(safe.length - MAX_KEPT, 0)
-    return cut === 0 ? safe : `${safe.slice(0, MAX_KEPT)}… (${cut} more)`
+    const isCut = text.length > MAX_SCANNED
+    // Where it was cut there may be half a secret, which nothing knows.
+    const kept = safe.slice(0, Math.min(MAX_KEPT, isCut ? safe.length - MAX_HALF : MAX_KEPT))
+    const left = safe.length - kept.length + (isCut ? text.length - MAX_SCANNED : 0)
+    return left === 0 ? safe : `${kept}… (${left} more)`
   }
 
   /** Fields of a log line, as plain JSON. Their names are code's, not the world's. */
@@ -104,7 +110,11 @@ export class Redactor {
   #pattern(): RegExp {
     // A secret of several lines is looked for in text whose line ends are already out.
     if (this.#exact !== null) return this.#exact
-    const forms = [...this.#secrets].flatMap((secret) => [...secretForms(secret), secret.replace(ANSI, '').replace(CONTROL, ' ')])
+    const forms = [...this.#secrets].flatMap((secret) => [
+      ...secretForms(secret),
+      secret.replace(ANSI, '').replace(CONTROL, ' '),
+      ...secret.split(/[\r\n]+/).filter((line) => line.length >= MIN_LINE),
+    ])
     const longestFirst = [...new Set(forms)].filter((form) => form.length >= MIN_SECRET).sort((a, b) => b.length - a.length)
     return (this.#exact = new RegExp(longestFirst.map(literally).join('|'), 'g'))
   }

@@ -1,5 +1,5 @@
 /** Agents that are registered over the API: stored, put on the roster beside those of the configuration, and there again after a restart. */
-import { NotFoundError, describeError, newAgentId } from '#contract'
+import { ConflictError, NotFoundError, describeError, newAgentId } from '#contract'
 import type { AgentDefinition, AgentId, Clock, JsonObject, Log, RegisteredAgent, Store } from '#contract'
 import type { Feed } from './feed.ts'
 import type { Roster } from './roster.ts'
@@ -13,6 +13,9 @@ export interface RegisteredAgentsParts {
   /** @throws InvalidError with every fault of the declaration */
   readonly declared: (tenant: string, declaration: JsonObject) => AgentDefinition
 }
+
+/** Of one tenant: each is held in memory and is a label of metrics. */
+const MAX_AGENTS = 1_000
 
 export class RegisteredAgents {
   readonly #parts: RegisteredAgentsParts
@@ -72,6 +75,9 @@ export class RegisteredAgents {
     const { store, feed, clock, log, declared } = this.#parts
     const now = clock.now()
     const agent = declared(tenant, declaration)
+    const others = (await store.agents.list()).filter((other) => other.tenant === tenant && other.name !== agent.name)
+    if (others.length >= MAX_AGENTS)
+      throw new ConflictError(`${MAX_AGENTS} agents are registered already. Remove some first.`, { code: 'TOO_MANY_AGENTS' })
     const { id, name } = await store.agents.put({ id: newAgentId(now), tenant, name: agent.name, declaration, createdAt: now })
     await this.read()
     feed.emit({ type: 'event', tenant, name: 'agent.registered', data: { id, name } })

@@ -90,7 +90,11 @@ type Values = ReadonlyMap<string, string> | string
 
 async function valuesOf(file: string): Promise<Values> {
   try {
-    const { size } = await stat(file)
+    const found = await stat(file)
+    const { size, mode } = found
+    // A pipe would hold up the start until somebody writes to it.
+    if (!found.isFile()) return `${file} is no file, expected one with lines NAME=value`
+    if ((mode & 0o002) !== 0) return `everybody may write to the file ${file}, expected mode 600 or less; run "chmod 600" on it`
     if (size > MAX_BYTES) return `${file} has ${size} bytes, expected at most ${MAX_BYTES}`
     return new Map(Object.entries(parseEnv(await readFile(file, 'utf8'))).map(([name, value]) => [name, value ?? '']))
   } catch (error) {

@@ -9,6 +9,7 @@ import { deadLetterSuite } from './store/dead-letters.ts'
 import type { StoreFeatures, UseStore } from './store/given.ts'
 import { inboxSuite } from './store/inbox.ts'
 import { outboxSuite } from './store/outbox.ts'
+import { overlaySuite } from './store/overlay.ts'
 import { pairingSuite } from './store/pairing.ts'
 import { recoverySuite } from './store/recovery.ts'
 import { retentionSuite } from './store/retention.ts'
@@ -32,6 +33,7 @@ export function storeSuite(name: string, use: UseStore, features: StoreFeatures)
     sessionSuite(use)
     deadLetterSuite(use)
     accessSuite(use)
+    overlaySuite(use)
     pairingSuite(use)
     skillSuite(use)
     runSuite(use)

@@ -71,6 +71,8 @@ export interface Things {
   readonly secret: string
   readonly channel: string
   readonly agent: string
+  /** The agent of the configuration, changed over it. */
+  readonly declared: string
   readonly message: string
   readonly session: string
   readonly delivery: string
@@ -89,15 +91,24 @@ export interface World {
   readonly url: string
   readonly operator: Things
   readonly acme: Things
-  call(who: Pick<Things, 'secret'>, method: string, path: string, body?: JsonValue): Promise<Response>
+  call(
+    who: Pick<Things, 'secret'>,
+    method: string,
+    path: string,
+    body?: JsonValue,
+    headers?: { readonly [name: string]: string },
+  ): Promise<Response>
   /** Another key of that tenant. */
   keyFor(who: Things, key: { readonly name: string; readonly scopes: readonly string[]; readonly tenant?: string }): Promise<string>
   stop(): Promise<void>
 }
 
+const ISSUER = 'https://id.example'
 const CONFIG = {
   log: { level: 'silent' },
   webhooks: { allow_networks: ['127.0.0.0/8'], https_only: false },
+  // Nobody is there: what it would say is not asked for.
+  auth: { issuers: [{ issuer: ISSUER, audience: 'openclaw', claims: { tenant: 'org' } }] },
   agents: { main: {}, seller: { tenant: 'acme' } },
   channels: { desk: { kind: 'wire', allow: ['ann'] }, till: { kind: 'wire', tenant: 'acme', allow: ['ann'] } },
 }
@@ -113,11 +124,11 @@ export async function startWorld(): Promise<World> {
   const env = { OPENCLAW_DIR: dir, OPENCLAW_PORT: '0', OPENCLAW_RATE_PER_IP: '1000000', OPENCLAW_RATE_PER_KEY: '1000000' }
   const gateway = await run({ env, print: () => undefined, around: { channels: { wire: async () => wire } } })
   const { url } = gateway
-  const call: World['call'] = ({ secret }, method, path, body) =>
+  const call: World['call'] = ({ secret }, method, path, body, headers = {}) =>
     fetch(new URL(path, url), {
       method,
       signal: AbortSignal.timeout(30_000),
-      headers: { authorization: `Bearer ${secret}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { ...headers, authorization: `Bearer ${secret}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
   const admin = { secret: (await readFile(join(dir, '.openclaw', 'admin.key'), 'utf8')).trim() }
@@ -127,8 +138,8 @@ export async function startWorld(): Promise<World> {
     await gateway.stop()
     await rm(dir, { recursive: true, force: true })
   }
-  const everything = (tenant: string, secret: string, channel: string): Promise<Things> =>
-    everythingOf({ tenant, secret, channel, wire: wires.get(channel) ?? assert.fail(), call })
+  const everything = (tenant: string, secret: string, channel: string, declared: string): Promise<Things> =>
+    everythingOf({ tenant, secret, channel, declared, wire: wires.get(channel) ?? assert.fail(), call })
   try {
     const owner = await keyOf(admin, { name: 'admin', scopes: ['*'], tenant: 'acme' })
     return {
@@ -136,8 +147,8 @@ export async function startWorld(): Promise<World> {
       call,
       stop,
       keyFor: async (who, key) => text((await keyOf(who, { ...key }))['secret']),
-      operator: await everything('default', admin.secret, 'desk'),
-      acme: await everything('acme', text(owner['secret']), 'till'),
+      operator: await everything('default', admin.secret, 'desk', 'main'),
+      acme: await everything('acme', text(owner['secret']), 'till', 'seller'),
     }
   } catch (error) {
     await stop()
@@ -145,12 +156,12 @@ export async function startWorld(): Promise<World> {
   }
 }
 
-interface Given extends Pick<Things, 'tenant' | 'secret' | 'channel'> {
+interface Given extends Pick<Things, 'tenant' | 'secret' | 'channel' | 'declared'> {
   readonly wire: Wire
   readonly call: World['call']
 }
 
-async function everythingOf({ tenant, secret, channel, wire, call }: Given): Promise<Things> {
+async function everythingOf({ tenant, secret, channel, declared, wire, call }: Given): Promise<Things> {
   const mark = `mark-of-${tenant}`
   const ask = async (method: string, path: string, body?: JsonValue): Promise<JsonObject> =>
     json(await call({ secret }, method, path, body))
@@ -158,12 +169,16 @@ async function everythingOf({ tenant, secret, channel, wire, call }: Given): Pro
   const webhook = text((await ask('POST', '/v1/webhooks', { url: `http://127.0.0.1:9/${mark}`, events: ['message.received'] }))['id'])
   await ask('PATCH', `/v1/webhooks/${webhook}`, { status: 'disabled' })
   const role = text((await ask('POST', '/v1/roles', { name: mark, permissions: ['logs:read'] }))['name'])
+  // Changed over the API, so that there is something to take away.
+  await ask('PATCH', `/v1/channels/${channel}`, { allow: ['ann', 'cat'] })
   const accepted = await wire.says('ann', `${mark} hello`)
   assert.ok(accepted.status === 'new')
   const { id: message, session } = accepted.envelope
   await ask('GET', `/v1/messages/${message}?wait=20`)
 
   const [missed] = await listed(async () => ask('GET', `/v1/webhooks/${webhook}/deliveries`), 1)
+  await ask('PATCH', `/v1/agents/${declared}`, { description: mark })
+  await ask('POST', '/v1/revocations', { issuer: ISSUER, subject: mark })
   const agent = await ask('POST', '/v1/agents', { name: 'helper', description: mark })
   const key = await ask('POST', '/v1/keys', { name: mark, scopes: ['channels:read'] })
   const sent = await ask('POST', `/v1/channels/${channel}/send`, { to: { chat: 'ann' }, text: `${mark} good morning` })
@@ -184,6 +199,7 @@ async function everythingOf({ tenant, secret, channel, wire, call }: Given): Pro
     secret,
     channel,
     agent: text(agent['id']),
+    declared,
     message,
     session: encodeURIComponent(session ?? assert.fail('it was not routed')),
     delivery: text(sent['delivery_id']),

@@ -38,6 +38,7 @@ const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/sessions/{id}': session,
   'GET /v1/sessions/{id}/messages': session,
   'POST /v1/sessions/{id}/reset': session,
+  'GET /v1/models/{publisher}/{name}': { at: ({ declared }) => `openclaw/${declared}`, absent: 'openclaw/nobodys' },
   'GET /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
   'PATCH /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { description: 'other words' } },
   'POST /v1/agents/{id}/invoke': { at: ({ agent }) => agent, absent: `agent-${NONE}`, body: { input: 'hello' } },
@@ -77,6 +78,12 @@ const ROWS: { readonly [route: string]: Row } = {
   'DELETE /v1/agents/{id}': { at: ({ agent }) => agent, absent: `agent-${NONE}` },
 }
 
+/** Once more, of what stands in the configuration. */
+const DECLARED: readonly (readonly [route: string, Row])[] = ['GET', 'PATCH', 'DELETE'].map((method) => {
+  const body = method === 'PATCH' ? { body: { description: 'other words' } } : {}
+  return [`${method} /v1/agents/{id}`, { at: ({ declared }) => declared, absent: 'nobodys', ...body }]
+})
+
 /** Names that a tenant chooses for itself: the same one is each tenant's own, so there is nothing foreign to name. */
 const OWN_NAMES = '/v1/skills/{id}'
 
@@ -91,6 +98,8 @@ const LISTS: { readonly [path: string]: (things: Things) => string } = {
   '/v1/skills': ({ mark }) => mark,
   '/v1/keys': ({ key: id }) => id,
   '/v1/roles': ({ role }) => role,
+  '/v1/revocations': ({ mark }) => mark,
+  '/v1/models': ({ declared }) => `openclaw/${declared}`,
   '/v1/webhooks': ({ webhook: id }) => id,
   '/v1/audit': ({ key }) => key,
   '/v1/audit/export': ({ key }) => key,
@@ -112,10 +121,7 @@ const OTHERS: ReadonlySet<string> = new Set([
   'GET /v1/config',
   'GET /v1/events/stream',
   'GET /v1/limits',
-  'GET /v1/models',
-  'GET /v1/models/{publisher}/{name}',
   'GET /v1/openapi.json',
-  'GET /v1/revocations',
   'GET /v1/routes',
   'GET /v1/skills/runtime',
   'GET /v1/whoami',
@@ -153,10 +159,21 @@ function pathOf(template: string, at: string): string {
   return template.replaceAll(/\{\w+\}/g, () => values.shift() ?? assert.fail(`${template} has more parameters than ${at}`))
 }
 
+interface Fields {
+  readonly [name: string]: string
+}
+/** What a request may be made conditional by, or repeated by: none of them tells more. */
+const FIELDS: readonly Fields[] = [{}, { 'if-match': '*' }, { 'if-match': '"1"' }, { 'if-none-match': '*' }, { 'idempotency-key': 'one' }]
+
 /** Status, header fields and body, without what differs from one request to the next, and without the names that were asked for. */
-async function answerTo(who: Things, route: string, at: string, body?: JsonValue): Promise<string> {
+async function answerTo(
+  who: Things,
+  route: string,
+  at: string,
+  { body, headers }: { readonly body?: JsonValue | undefined; readonly headers?: Fields } = {},
+): Promise<string> {
   const [method, template] = split(route)
-  const response = await world.call(who, method, pathOf(template, at), body)
+  const response = await world.call(who, method, pathOf(template, at), body, headers)
   const changing = /^(date|x-request-id|content-length|ratelimit|x-ratelimit-)/
   const fields = [...response.headers].filter(([name]) => !changing.test(name))
   const id = response.headers.get('x-request-id') ?? ''
@@ -169,6 +186,7 @@ async function answerTo(who: Things, route: string, at: string, body?: JsonValue
 async function readAll(who: Things): Promise<string> {
   const routes = Object.keys(ROWS).filter((route) => route.startsWith('GET') && !/\/(stream|events)$/.test(route))
   const documents = await Promise.all(routes.map(async (route) => `${route} ${await answerTo(who, route, ROWS[route]?.at(who) ?? '')}`))
+  documents.push(await answerTo(who, 'GET /v1/agents/{id}', who.declared))
   const lists = Object.keys(LISTS).filter((path) => !path.startsWith('/v1/audit'))
   const pages = await Promise.all(lists.map(async (path) => (await world.call(who, 'GET', path)).text()))
   // When something was last done by a channel changes with what the gateway does by itself.
@@ -221,14 +239,17 @@ describe('two tenants of one gateway', () => {
   test("what is another's is answered as what is not there, and stays as it is", async () => {
     const { operator, acme } = world
     const untouched = [await readAll(operator), await readAll(acme)]
-    for (const [route, { at, absent, body }] of Object.entries(ROWS)) {
+    for (const [route, { at, absent, body }] of [...Object.entries(ROWS), ...DECLARED]) {
       for (const [one, other] of [
         [acme, operator],
         [operator, acme],
       ] as const) {
-        const foreign = await answerTo(one, route, at(other), body)
-        assert.equal(foreign, await answerTo(one, route, absent, body), `${route} of ${other.tenant}, asked by ${one.tenant}`)
-        assert.match(foreign, /^404 /, route)
+        for (const headers of FIELDS) {
+          const foreign = await answerTo(one, route, at(other), { body, headers })
+          const what = `${route} of ${other.tenant}, asked by ${one.tenant} with ${JSON.stringify(headers)}`
+          assert.equal(foreign, await answerTo(one, route, absent, { body, headers }), what)
+          assert.match(foreign, /^404 /, what)
+        }
       }
     }
     assert.deepEqual([await readAll(operator), await readAll(acme)], untouched)
@@ -268,6 +289,15 @@ describe('two tenants of one gateway', () => {
     assert.deepEqual([first['agent'], second['agent']], ['main', 'seller'])
     assert.notEqual(first['session'], second['session'])
     assert.equal((await say(ours, 'of ours'))['message_id'], first['message_id'])
+
+    for (const [who, tenant] of [
+      [ours, 'default'],
+      [theirs, 'acme'],
+    ] as const) {
+      const kept = await world.call(who, 'POST', '/v1/keys', { name: 'ann', scopes: ['logs:read'] }, { 'idempotency-key': 'same' })
+      assert.equal(kept.headers.get('idempotency-replayed'), null)
+      assert.equal(((await kept.json()) as JsonObject)['tenant'], tenant)
+    }
 
     const { host } = new URL(world.url)
     const sockets = [await SocketClient.open(host, ours.secret), await SocketClient.open(host, theirs.secret)] as const
@@ -319,6 +349,35 @@ describe('two tenants of one gateway', () => {
     }
   })
 
+  test('the audit is followed by whose it is', async () => {
+    for (const [one, other] of [
+      [world.acme, world.operator],
+      [world.operator, world.acme],
+    ] as const) {
+      const gone = new AbortController()
+      const response = await fetch(`${world.url}/v1/audit/stream`, {
+        signal: AbortSignal.any([gone.signal, AbortSignal.timeout(20_000)]),
+        headers: { authorization: `Bearer ${one.secret}`, 'last-event-id': '0' },
+      })
+      const last = `last-of-${one.tenant}`
+      await world.call(other, 'DELETE', `/v1/roles/unheard-by-${one.tenant}`)
+      await world.call(one, 'DELETE', `/v1/roles/${last}`)
+      let text = ''
+      for await (const chunk of response.body ?? assert.fail()) {
+        text += Buffer.from(chunk).toString()
+        if (text.includes(last)) break
+      }
+      gone.abort()
+      const entries = [...text.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as JsonObject)
+      assert.ok(
+        entries.some(({ action, object }) => action === 'keys.delete' && object === other.key),
+        'what was asked for in vain',
+      )
+      assert.deepEqual([...new Set(entries.map(({ tenant }) => tenant))], [one.tenant])
+      assert.ok(!text.includes(`unheard-by-${one.tenant}`))
+    }
+  })
+
   test('the gateway as a whole is the operator’s: metrics, shared channels, other tenants’ keys, what is wrong with it', async () => {
     const { operator, acme } = world
     const status = async (who: Pick<Things, 'secret'>, method: string, path: string, body?: JsonValue): Promise<[number, JsonValue]> => {
@@ -367,7 +426,7 @@ describe('two tenants of one gateway', () => {
   test('each does with its own what the other could not', async () => {
     const { acme } = world
     for (const [route, { at, body }] of Object.entries(ROWS)) {
-      const answer = await answerTo(acme, route, at(acme), body)
+      const answer = await answerTo(acme, route, at(acme), { body })
       assert.doesNotMatch(answer, /^(404|5\d\d) /, `${route}: ${answer}`)
     }
   })

@@ -1,6 +1,7 @@
 /**
  * A stand-in for HashiCorp Vault that speaks its HTTP API over loopback: tokens with a time to live, logins by AppRole and Kubernetes, KV version 2
  * with versions and deletions, KV version 1, and an engine that makes credentials with leases. Time is the caller's. Imports nothing of ours.
+ * Methods, statuses and members are those of the pages and sources that test/gateway/secrets/vault.test.ts names.
  */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -55,6 +56,10 @@ export class FakeVault {
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+    return this.url
+  }
+
+  get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
@@ -93,6 +98,13 @@ export class FakeVault {
     this.#leases.clear()
   }
 
+  /** One that nobody asked for. */
+  lease(): string {
+    const id = `database/creds/app/${randomUUID()}`
+    this.#leases.set(id, this.#held('', this.leaseGrant))
+    return id
+  }
+
   get leases(): readonly string[] {
     return [...this.#leases].filter(([, { endsAt }]) => endsAt > this.#now()).map(([id]) => id)
   }
@@ -112,12 +124,14 @@ export class FakeVault {
       namespace: header(request, 'x-vault-namespace'),
     }
     this.requests.push(asked)
-    const [status, body] = this.#answer(asked, text === '' ? {} : (JSON.parse(text) as Json))
+    const [status, body] = isAllowed(asked) ? this.#answer(asked, text === '' ? {} : (JSON.parse(text) as Json)) : UNSUPPORTED
     response.writeHead(status, { 'content-type': 'application/json', ...(status === 307 && { location: 'http://127.0.0.1:9/v1/' }) })
-    response.end(status === 204 ? undefined : JSON.stringify(body))
+    // Neither has a body: 204 is done, 202 is queued.
+    if (status === 204 || status === 202) response.end()
+    else response.end(JSON.stringify('errors' in body ? body : { ...ENVELOPE, request_id: randomUUID(), ...body }))
   }
 
-  #answer({ method, path, token, namespace }: VaultRequest, body: Json): readonly [number, Json] {
+  #answer({ path, token, namespace }: VaultRequest, body: Json): readonly [number, Json] {
     if (this.status !== null) return [this.status, { errors: [] }]
     if (this.isSealed) return [503, { errors: ['Vault is sealed'] }]
     if (namespace !== this.namespace) return [404, { errors: ['no handler for route'] }]
@@ -128,7 +142,9 @@ export class FakeVault {
         : [400, { errors: ['invalid role or secret ID'] }]
     }
     if (address === 'auth/kubernetes/login') {
-      return this.jwts.get(String(body['role'])) === body['jwt'] ? [200, this.#login()] : [403, { errors: ['permission denied'] }]
+      const jwt = this.jwts.get(String(body['role']))
+      if (jwt === undefined) return [400, { errors: [`invalid role name "${String(body['role'])}"`] }]
+      return jwt === body['jwt'] ? [200, this.#login()] : [403, { errors: ['permission denied'] }]
     }
     const held = token === null ? undefined : this.#tokens.get(token)
     // Vault echoes nothing of the token; this one does, to see whether it is repeated.
@@ -136,17 +152,20 @@ export class FakeVault {
       return [403, { errors: [`permission denied to ${token}`] }]
     if (address === 'auth/token/lookup-self') {
       const ttl = held.ttlS === 0 ? 0 : Math.round((held.endsAt - this.#now()) / 1_000)
-      return [200, { data: { id: token, ttl, creation_ttl: held.ttlS, renewable: held.ttlS > 0 } }]
+      const times = { creation_time: Math.round(held.bornAt / 1_000), creation_ttl: held.ttlS, explicit_max_ttl: 0, ttl }
+      return [
+        200,
+        { data: { accessor: 'a', display_name: 'token', ...times, id: token, num_uses: 0, orphan: true, renewable: held.ttlS > 0 } },
+      ]
     }
     if (address === 'auth/token/renew-self')
-      return [200, { auth: { client_token: token, lease_duration: this.#renew(held), renewable: true } }]
+      return held.ttlS === 0 ? [400, { errors: ['lease is not renewable'] }] : [200, { auth: this.#auth(token, this.#renew(held)) }]
     if (address === 'auth/token/revoke-self') {
       this.#revoke(token)
       return [204, {}]
     }
     if (address === 'sys/leases/renew' || address === 'sys/leases/revoke') return this.#lease(address, String(body['lease_id']))
     if (address.startsWith('sys/internal/ui/mounts/')) return mountOf(address.slice('sys/internal/ui/mounts/'.length))
-    if (method !== 'GET') return [405, { errors: ['unsupported operation'] }]
     if (address.startsWith('secret/data/'))
       return this.#versioned(address.slice('secret/data/'.length), new URLSearchParams(query).get('version'))
     if (address.startsWith('old/')) {
@@ -159,7 +178,20 @@ export class FakeVault {
   #login(): Json {
     const text = `hvs.${randomUUID().replaceAll('-', '')}`
     this.#tokens.set(text, this.#held(text, this.tokenGrant))
-    return { auth: { client_token: text, lease_duration: this.tokenGrant.ttlS, renewable: true, accessor: 'a' } }
+    return { auth: this.#auth(text, this.tokenGrant.ttlS) }
+  }
+
+  #auth(token: string, seconds: number): Json {
+    const policies = { policies: ['default'], token_policies: ['default'], metadata: {} }
+    return {
+      client_token: token,
+      accessor: 'a',
+      ...policies,
+      lease_duration: seconds,
+      renewable: true,
+      token_type: 'service',
+      orphan: true,
+    }
   }
 
   #versioned(path: string, asked: string | null): readonly [number, Json] {
@@ -172,9 +204,10 @@ export class FakeVault {
       version,
       destroyed: false,
       created_time: '2026-01-01T00:00:00Z',
+      custom_metadata: null,
       deletion_time: data === null ? '2026-01-02T00:00:00Z' : '',
     }
-    return [data === null ? 404 : 200, { lease_id: '', renewable: false, lease_duration: 0, data: { data, metadata } }]
+    return [data === null ? 404 : 200, { data: { data, metadata } }]
   }
 
   #credentials(path: string, token: string): Json {
@@ -190,7 +223,8 @@ export class FakeVault {
     if (held === undefined || held.endsAt <= this.#now()) return [400, { errors: ['lease not found'] }]
     if (address === 'sys/leases/renew') return [200, { lease_id: id, renewable: true, lease_duration: this.#renew(held) }]
     this.#leases.delete(id)
-    return [204, {}]
+    // Unless it is told to wait (`sync`) it says that it will.
+    return [202, {}]
   }
 
   /** Never beyond its longest time, as Vault has it. */
@@ -211,12 +245,35 @@ export class FakeVault {
   }
 }
 
+/** Around every answer that is no error. */
+const ENVELOPE: Json = {
+  request_id: '',
+  lease_id: '',
+  renewable: false,
+  lease_duration: 0,
+  data: null,
+  wrap_info: null,
+  warnings: null,
+  auth: null,
+}
+const UNSUPPORTED: readonly [number, Json] = [405, { errors: ['unsupported operation'] }]
+
+/** PUT and POST are synonyms; everything else that is here is read. */
+function isAllowed({ method, path }: VaultRequest): boolean {
+  const isWritten = /^auth\/(approle|kubernetes)\/login$|^auth\/token\/(renew|revoke)-self$|^sys\/leases\/(renew|revoke)$/.test(path)
+  return isWritten ? method === 'POST' || method === 'PUT' : method === 'GET'
+}
+
 function mountOf(path: string): readonly [number, Json] {
-  if (path.startsWith('secret/')) return [200, { data: { path: 'secret/', type: 'kv', options: { version: '2' } } }]
-  if (path.startsWith('old/')) return [200, { data: { path: 'old/', type: 'kv', options: { version: '1' } } }]
+  const mount = (at: string, type: string, options: Json | null): readonly [number, Json] => {
+    const about = { accessor: `${type}_1`, config: {}, description: '', local: false, seal_wrap: false, uuid: '1' }
+    return [200, { data: { ...about, path: at, type, options } }]
+  }
+  if (path.startsWith('secret/')) return mount('secret/', 'kv', { version: '2' })
+  if (path.startsWith('old/')) return mount('old/', 'kv', { version: '1' })
   return path.startsWith('database/')
-    ? [200, { data: { path: 'database/', type: 'database', options: null } }]
-    : [403, { errors: ['preflight capability check returned 403'] }]
+    ? mount('database/', 'database', null)
+    : [403, { errors: [`preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`] }]
 }
 
 function header(request: IncomingMessage, name: string): string | null {

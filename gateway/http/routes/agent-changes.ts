@@ -85,7 +85,8 @@ async function withdraw(
   const part = { is: 'agent', name } as const
   const isDeclared = config.read(part) !== null
   try {
-    await config.change(part, { value: null, by, check: (now) => checkMatch(request, now?.value ?? null) })
+    // What is left over of one that is gone had no tag that could be matched.
+    await config.change(part, { value: null, by, check: (now) => now !== null && checkMatch(request, now.value) })
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error
     if (!isDeclared) throw missing()

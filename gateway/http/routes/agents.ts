@@ -1,10 +1,10 @@
 /** Agents: who answers, and the registering of more. Invoking one is the matter of the channel that lends that route. */
-import { InvalidError, NotFoundError, isJsonObject } from '#contract'
-import type { JsonObject, Route } from '#contract'
+import { DeniedError, InvalidError, NotFoundError, isJsonObject, may, textOf } from '#contract'
+import type { AgentDefinition, JsonObject, Principal, Route } from '#contract'
 import { tagged } from '../conditional.ts'
 import { PAGING } from '../cursor.ts'
 import type { AgentView, Services } from '../services.ts'
-import { tenantOf } from './caller.ts'
+import { principalOf, tenantOf } from './caller.ts'
 import { COUNT, TEXT, TEXT_OR_NULL, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
@@ -38,7 +38,7 @@ const DECLARATION: JsonObject = {
     version: { type: 'string', minLength: 1, maxLength: 64 },
     description: { type: 'string', maxLength: 1_000 },
     capabilities: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 64 }, maxItems: 64 },
-    prompt: { type: 'string' },
+    prompt: { type: 'string', writeOnly: true },
   },
   examples: [{ name: 'my-agent', version: '1.0', capabilities: ['process', 'scale'] }],
 }
@@ -77,7 +77,7 @@ export function agentRoutes({ services, cursors }: Hub): readonly Route[] {
       method: 'POST',
       path: '/v1/agents',
       permission: 'agents:create',
-      summary: 'Registers an agent, or replaces the declaration of one that was registered',
+      summary: 'Registers an agent, or, with `agents:update`, replaces the declaration of one that was registered',
       tag: 'agents',
       body: DECLARATION,
       idempotency: 'kept',
@@ -87,11 +87,25 @@ export function agentRoutes({ services, cursors }: Hub): readonly Route[] {
       handle: async (request) => {
         const { body } = request
         if (!isJsonObject(body)) throw new InvalidError('A declaration is an object.', { code: 'SCHEMA_VIOLATION' })
-        const { id, name } = await agents.register(tenantOf(request), body)
+        const principal = principalOf(request)
+        checkMayReplace(principal, agents.find(principal.tenant, textOf(body['name'])))
+        const { id, name } = await agents.register(principal.tenant, body)
         return { status: 201, headers: { location: `/v1/agents/${id}` }, body: { id, name, status: 'registered' } }
       },
     },
   ]
+}
+
+/** What is somebody's already, by its name or its id, is changed and not made. */
+function checkMayReplace(principal: Principal, there: AgentDefinition | null): void {
+  if (there === null || may(principal, 'agents:update')) return
+  throw new DeniedError(
+    'There is an agent of this name or id already. To replace it needs the scope agents:update, which the credential does not have.',
+    {
+      code: 'INSUFFICIENT_SCOPE',
+      reason: 'forbidden',
+    },
+  )
 }
 
 /** @throws NotFoundError when the tenant has no such agent */

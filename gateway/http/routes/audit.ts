@@ -113,18 +113,20 @@ async function follow(of: { store: AuditStore; audit: AuditDesk; tenant: string;
   let news = Promise.withResolvers<void>()
   const unlisten = audit.onEntry((whose) => void (whose === tenant && news.resolve()))
   sink.signal.addEventListener('abort', () => news.resolve(), { once: true })
-  while (!sink.signal.aborted) {
-    const rows = await store.after(tenant, seen, 100)
-    for (const row of rows) {
-      if (!sink.send({ event: 'entry', id: String(row.seq), data: auditDocument(row) })) break
-      seen = row.seq
+  try {
+    while (!sink.signal.aborted) {
+      const rows = await store.after(tenant, seen, 100)
+      for (const row of rows) {
+        if (!sink.send({ event: 'entry', id: String(row.seq), data: auditDocument(row) })) return
+        seen = row.seq
+      }
+      if (rows.length > 0) continue
+      await news.promise
+      news = Promise.withResolvers<void>()
     }
-    if (rows.length > 0 || sink.signal.aborted) continue
-    await news.promise
-    news = Promise.withResolvers<void>()
-    if (sink.signal.aborted) break
+  } finally {
+    unlisten()
   }
-  unlisten()
 }
 
 const tenantOf = (principal: Principal | null): string => principal?.tenant ?? ''

@@ -1,6 +1,6 @@
 /** Who may write to a channel, changed while the gateway runs. Everything else of a channel stands in openclaw.yaml alone. */
-import { InvalidError, isJsonObject, isOperator } from '#contract'
-import type { HttpReply, HttpRequest, JsonObject, Route } from '#contract'
+import { InvalidError, NotFoundError, isJsonObject, isOperator } from '#contract'
+import type { ConfigPart, HttpReply, HttpRequest, JsonObject, Route } from '#contract'
 import { CHANGE_PROBLEMS, checkMatch, tagged, withdrawn } from '../conditional.ts'
 import { principalOf } from './caller.ts'
 import { CHANNEL, channelDocument, ownOf, rulesOf, viewOf } from './channels.ts'
@@ -32,18 +32,30 @@ export function channelChangeRoutes({ services }: Hub): readonly Route[] {
       summary: 'The access rules of openclaw.yaml again; the channel stays. Honours If-Match',
       tag: 'channels',
       responses: { ...CHANGE_PROBLEMS, 204: { description: 'They are.' } },
-      handle: async (request) => {
-        const caller = principalOf(request)
-        const { id } = caller
-        const name = request.params['name'] ?? ''
-        // What was changed of a channel that is gone from the file is the operator's to take away.
-        if (!isOperator(caller)) ownOf(services, request)
-        const part = { is: 'channel', name } as const
-        await services.config.change(part, { value: null, by: id, check: (now) => checkMatch(request, now?.value ?? null) })
-        return withdrawn(services.config.read(part)?.value ?? null)
-      },
+      handle: (request) => remove(services, request),
     },
   ]
+}
+
+async function remove(services: Hub['services'], request: HttpRequest): Promise<HttpReply> {
+  const caller = principalOf(request)
+  const part = { is: 'channel', name: request.params['name'] ?? '' } as const
+  if (isOperator(caller) && services.config.read(part) === null) return removeLeftOver(services, request, part)
+  ownOf(services, request)
+  await services.config.change(part, { value: null, by: caller.id, check: (now) => checkMatch(request, now?.value ?? null) })
+  return withdrawn(services.config.read(part)?.value ?? null)
+}
+
+/** What was changed of a channel that is gone from the file is the operator's to take away. It had no tag that could be matched. */
+async function removeLeftOver(services: Hub['services'], request: HttpRequest, part: ConfigPart): Promise<HttpReply> {
+  try {
+    await services.config.change(part, { value: null, by: principalOf(request).id, check: () => undefined })
+  } catch (error) {
+    // One that never was is answered as another tenant's is.
+    if (error instanceof NotFoundError) viewOf(services, request)
+    throw error
+  }
+  return withdrawn(null)
 }
 
 async function patch(services: Hub['services'], request: HttpRequest): Promise<HttpReply> {

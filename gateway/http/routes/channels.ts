@@ -58,8 +58,9 @@ const POSTING: JsonObject = {
       additionalProperties: false,
       properties: { chat: NAME, thread: NAME, kind: { enum: ['direct', 'group', 'channel'] } },
     },
-    text: { type: 'string', minLength: 1, maxLength: 100_000, description: 'CommonMark.' },
-    extra: { description: 'What only this platform knows, such as a template.' },
+    // What people are told is no matter of the audit.
+    text: { type: 'string', minLength: 1, maxLength: 100_000, description: 'CommonMark.', writeOnly: true },
+    extra: { description: 'What only this platform knows, such as a template.', writeOnly: true },
   },
   anyOf: [{ required: ['text'] }, { required: ['extra'] }],
   examples: [{ to: { chat: '+491511234567', kind: 'direct' }, text: 'Your parcel is **here**.' }],

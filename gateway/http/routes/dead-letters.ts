@@ -89,7 +89,8 @@ export function deadLetterRoutes({ services, cursors, clock }: Hub): readonly Ro
       tag: 'dead letters',
       body: {
         type: 'object',
-        properties: { payload: payloadSchema },
+        // What people wrote is no matter of the audit.
+        properties: { payload: { ...payloadSchema, writeOnly: true } },
         additionalProperties: false,
         examples: [{ payload: 'What was meant' }],
       },

@@ -1,5 +1,6 @@
 /** What the hub's own routes stand on: the rest of the hub, and what the server made for them. */
 import type { Clock } from '#contract'
+import type { Certificates } from '../certificate.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Cursors } from '../cursor.ts'
 import type { PageSessions } from '../page-session.ts'
@@ -10,5 +11,6 @@ export interface Hub {
   readonly cursors: Cursors
   readonly pages: PageSessions
   readonly credentials: Credentials
+  readonly certificates: Pick<Certificates, 'isNamed'>
   readonly clock: Clock
 }

@@ -79,7 +79,7 @@ const ROTATION: JsonObject = {
   examples: [{ grace_seconds: 3_600 }],
 }
 
-export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
+export function keyRoutes({ services, cursors, certificates, clock }: Hub): readonly Route[] {
   const { keys, roles } = services
   const idOf = ({ params }: HttpRequest) => asKeyId(params['id'] ?? '')
   const own = (request: HttpRequest, key: KeyView | null): KeyView => {
@@ -130,7 +130,7 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       responses: { 201: { description: 'The key.', schema: WITH_SECRET } },
       handle: async (request) => {
         const key = { ...readNewKey(request, clock.now()), tenant: ownerOf(request) }
-        checkMayMake(request, key, { keys, roles })
+        checkMayMake(request, key, { keys, roles, certificates })
         const { record, secret } = await keys.create({ ...key, by: principalOf(request).id })
         return { status: 201, headers: { location: `/v1/keys/${record.id}` }, body: { ...keyDocument(record), secret } }
       },
@@ -148,7 +148,7 @@ export function keyRoutes({ services, cursors, clock }: Hub): readonly Route[] {
       handle: async (request) => {
         const key = own(request, keys.find(idOf(request)))
         // One of its roles may be gone by now, and that must not keep the operator from changing a secret that leaked.
-        if (!principalOf(request).scopes.has('*')) checkMayMake(request, key, { keys, roles })
+        if (!principalOf(request).scopes.has('*')) checkMayMake(request, key, { keys, roles, certificates })
         const { grace_seconds: grace } = isJsonObject(request.body) ? request.body : {}
         const rotated = await keys.rotate(key.id, (typeof grace === 'number' ? grace : 0) * 1_000)
         if (rotated === null) throw new ConflictError('The key is revoked or expired. Make another one.', { code: 'KEY_ENDED' })
@@ -217,7 +217,7 @@ function ownerOf(request: HttpRequest): string {
 function checkMayMake(
   request: HttpRequest,
   { tenant, name, scopes, roles: names = [] }: Pick<NewKey, 'tenant' | 'name' | 'scopes' | 'roles'>,
-  { keys, roles }: { readonly keys: Keys; readonly roles: Roles },
+  { keys, roles, certificates }: { readonly keys: Keys; readonly roles: Roles } & Pick<Hub, 'certificates'>,
 ): void {
   const principal = principalOf(request)
   const unknown = names.findIndex((role) => roles.find(tenant, role) === null)
@@ -229,7 +229,8 @@ function checkMayMake(
   }
   checkGrant(principal, [...scopes, ...roles.permissions(tenant, names)])
   // The name owns conversations and kept answers: another's name would be another's rights.
-  if (!principal.scopes.has('*') && name !== principal.id && keys.list(tenant).some((key) => key.name === name)) {
+  if (principal.scopes.has('*') || name === principal.id) return
+  if (keys.list(tenant).some((key) => key.name === name) || certificates.isNamed(tenant, name)) {
     throw new ConflictError('This name belongs to another owner.', { code: 'KEY_NAME_TAKEN' })
   }
 }

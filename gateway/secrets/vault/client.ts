@@ -7,7 +7,7 @@ import { ConflictError, DeniedError, InvalidError, NotFoundError, UnavailableErr
 import type { JsonObject, OpenClawError } from '#contract'
 
 export interface VaultCall {
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST'
   /** Below `/v1/`. */
   readonly path: string
   readonly token?: string
@@ -48,7 +48,8 @@ export function vaultAt({ address, namespace }: VaultAddress, signal: AbortSigna
     } catch (error) {
       throw unreachable(base, error)
     }
-    if (response.status === 204) return {}
+    // 202: what was asked for is queued, as leases that are revoked are. Neither has a body.
+    if (response.status === 204 || response.status === 202) return {}
     if (response.status !== 200) throw refusal(response.status, `${method} ${path}`, text)
     const answer = parsed(text)
     if (answer === null)

@@ -27,6 +27,8 @@ export class Lease {
   #cancel: () => void = () => undefined
   #isStopped = false
   #hasEnded = false
+  /** Counts what it hung on: what is under way for one that is gone must not go on beside what began anew. */
+  #life = 0
 
   constructor(entry: VaultEntry, parts: LeaseParts) {
     this.#parts = parts
@@ -42,6 +44,7 @@ export class Lease {
   /** What it hangs on is gone: fields are read anew at once. */
   replace(): void {
     this.#cancel()
+    this.#life += 1
     void this.#replace(0)
   }
 
@@ -68,14 +71,17 @@ export class Lease {
     const { clock, renew } = this.#parts
     if (lease === null) return
     if (!lease.isRenewable) return this.#replace(0)
+    const life = this.#life
     try {
       const answer = await renew(lease.id)
+      if (life !== this.#life) return
       const seconds = isJsonObject(answer) ? answer['lease_duration'] : 0
       const leftMs = typeof seconds === 'number' ? seconds * 1_000 : 0
       if (leftMs <= lease.ttlMs * LEAST_GAIN) return await this.#replace(0)
       this.#endsAt = clock.now() + leftMs
       this.#later(leftMs * RENEW_AT, () => this.#renew(0))
     } catch (error) {
+      if (life !== this.#life) return
       // Whatever else Vault says, this lease is not to be had any more.
       if (!(error instanceof UnavailableError)) return this.#replace(0)
       this.#failed(error, tries)
@@ -87,13 +93,15 @@ export class Lease {
 
   async #replace(tries: number): Promise<void> {
     if (this.#isStopped) return
+    const life = this.#life
     try {
       const entry = await this.#parts.read()
-      if (this.#isStopped) return
+      if (this.#isStopped || life !== this.#life) return
       const isOther = JSON.stringify(entry.fields) !== JSON.stringify(this.#entry.fields)
       this.#begin(entry)
       if (isOther) this.#parts.onChange()
     } catch (error) {
+      if (life !== this.#life) return
       this.#failed(error, tries)
       this.#later(retryMs(tries), () => this.#replace(tries + 1))
     }

@@ -13,23 +13,26 @@ export interface VaultEntry {
 }
 
 export async function readEntry(ask: AskVault, token: string, path: string, version: number | null): Promise<VaultEntry> {
-  const answer = await ask({ method: 'GET', path: await addressOf(ask, token, path, version), token })
+  const mount = await mountOf(ask, token, path)
+  const answer = await ask({ method: 'GET', path: addressOf(mount, path, version), token })
   const { data, lease_id: id, lease_duration: seconds, renewable } = answer
   const outer = isJsonObject(data) ? data : {}
-  // Also where the mount could not be asked for and the path was given as the API has it.
-  const inner = isJsonObject(outer['data']) && isJsonObject(outer['metadata']) ? outer['data'] : outer
+  // Also where the mount could not be asked for and the path was given as the API has it; elsewhere fields may be called so.
+  const mayBeWrapped = mount === null || isVersioned(mount)
+  const inner = mayBeWrapped && isJsonObject(outer['data']) && isJsonObject(outer['metadata']) ? outer['data'] : outer
   const isLeased = typeof id === 'string' && id !== '' && typeof seconds === 'number' && seconds > 0
   return { fields: inner, lease: isLeased ? { id, ttlMs: seconds * 1_000, isRenewable: renewable === true } : null }
 }
 
 /** `secret/app` → `secret/data/app` where `secret/` is KV version 2. */
-async function addressOf(ask: AskVault, token: string, path: string, version: number | null): Promise<string> {
-  const mount = await mountOf(ask, token, path)
+function addressOf(mount: Mount | null, path: string, version: number | null): string {
   const query = version === null ? '' : `?version=${version}`
-  if (mount === null || mount.type !== 'kv' || mount.version !== '2') return path + query
+  if (mount === null || !isVersioned(mount)) return path + query
   const rest = path.slice(mount.path.length)
   return rest.startsWith('data/') ? path + query : `${mount.path}data/${rest}${query}`
 }
+
+const isVersioned = ({ type, version }: Mount): boolean => type === 'kv' && version === '2'
 
 interface Mount {
   readonly path: string

@@ -145,7 +145,7 @@ export class VaultSource implements SecretSource {
       onChange,
       read: () => this.#fetch(path, version),
       renew: async (id) =>
-        this.#ask({ method: 'PUT', path: 'sys/leases/renew', token: await this.#session.token(), body: { lease_id: id } }),
+        this.#ask({ method: 'POST', path: 'sys/leases/renew', token: await this.#session.token(), body: { lease_id: id } }),
     })
     this.#leases.set(key, lease)
   }

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { ChannelHost } from '#contract'
 import { Dialogue } from '../../../channels/websocket/dialogue.ts'
 import type { ClientFrame, ServerFrame } from '../../../channels/websocket/frame.ts'
+import { MemoryHost } from '../../support/channel-host.ts'
 
 const FRAMES: { readonly [Type in ClientFrame['type']]: ClientFrame & { readonly type: Type } } = {
   auth: { type: 'auth', token: 'x' },
@@ -32,4 +33,31 @@ test('without messages:write nothing is handed in and nothing is heard, and the 
   for (const frame of Object.values(FRAMES)) dialogue.obey(frame)
   const codes = told.map((frame) => (frame.type === 'error' ? frame.code : frame.type))
   assert.deepEqual(codes, ['ALREADY_AUTHENTICATED', 'pong', 'INSUFFICIENT_SCOPE', 'INSUFFICIENT_SCOPE'])
+})
+
+test('replays that wait are bounded: no more is taken in until one is over', async () => {
+  const goOn = Promise.withResolvers<void>()
+  const room = Promise.withResolvers<void>()
+  const host = new MemoryHost('ws')
+  host.store('reader/a', 'x')
+  let isFull = true
+  const line = {
+    isOpen: true,
+    get isFull() {
+      return isFull
+    },
+    send: () => undefined,
+    // The client does not read.
+    sendOut: () => goOn.promise,
+    close: assert.fail,
+    answered: () => void (dialogue.isBusy || room.resolve()),
+  }
+  const dialogue = new Dialogue(host, { id: 'reader', credential: 'k', tenant: 'default', scopes: new Set(['*']) }, line)
+  let taken = 0
+  for (; taken < 1_000 && !dialogue.isBusy; taken++) dialogue.obey({ type: 'subscribe', conversation: 'a', since: 0 })
+  assert.equal(taken, 100)
+  isFull = false
+  goOn.resolve()
+  await room.promise
+  dialogue.end()
 })

@@ -140,6 +140,22 @@ export function accessSuite(use: UseStore): void {
     )
 
     test(
+      'takes an agent away once, leaves those of the same name with other tenants, and gives its name a new id later',
+      use(async ({ store, crash }) => {
+        const agent = { id: newAgentId(T), tenant: DEFAULT_TENANT, name: 'helper', declaration: {}, createdAt: T }
+        const other = { ...agent, id: newAgentId(T + 1), tenant: 'other' }
+        await store.agents.put(agent)
+        await store.agents.put(other)
+        assert.equal(await store.agents.remove(agent.id), true)
+        assert.equal(await store.agents.remove(agent.id), false)
+        const later = await crash()
+        assert.deepEqual(await later.agents.list(), [other])
+        const again = { ...agent, id: newAgentId(T + 2), createdAt: T + 2 }
+        assert.deepEqual(await later.agents.put(again), again)
+      }),
+    )
+
+    test(
       'gives a key of a request to one caller, and its answer to all later ones until it runs out',
       use(async ({ store }) => {
         const begin = (now = T, fingerprint = 'f'): ReturnType<typeof store.idempotency.begin> =>

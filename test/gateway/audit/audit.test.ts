@@ -8,6 +8,7 @@ import { DEFAULT_TENANT } from '#contract'
 import type { AuditDeed, AuditRow } from '#contract'
 import { AuditKeeper } from '../../../gateway/audit/keeper.ts'
 import { AuditTrail } from '../../../gateway/audit/trail.ts'
+import { verifyChain } from '../../../gateway/audit/verify.ts'
 import type { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FakeLog } from '../http/double.ts'
@@ -43,7 +44,7 @@ const given = (run: (given: Given) => Promise<void>): (() => Promise<void>) =>
   withFolder(async ({ file, open }) => {
     const clock = new FakeClock()
     const log = new FakeLog()
-    const trail = new AuditTrail({ clock, log })
+    const trail = new AuditTrail({ clock, log, redact: (text) => text.replaceAll('s3cret-value', '***') })
     const store = await open({ auditKey: KEY, audit: trail })
     trail.use(store.audit)
     const checkpoints = join(file, '..', 'checkpoints')
@@ -144,6 +145,18 @@ const WRONG: { readonly [what: string]: { readonly sql: string; readonly fault: 
     sql: 'UPDATE audit SET seq = 9 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 9',
     fault: { seq: 2, reason: 'entry missing' },
   },
+  'an entry whose detail is no JSON any more': {
+    sql: `UPDATE audit SET detail = '{' WHERE seq = 2`,
+    fault: { seq: 2, reason: 'entry altered' },
+  },
+  'an entry whose time is none': {
+    sql: 'UPDATE audit SET at = 9000000000000000 WHERE seq = 2',
+    fault: { seq: 2, reason: 'entry altered' },
+  },
+  'an entry whose time is no number of JavaScript': {
+    sql: 'UPDATE audit SET at = 9223372036854775807 WHERE seq = 2',
+    fault: { seq: 2, reason: 'entry altered' },
+  },
   'everything, with a seal of their own': {
     sql: `INSERT INTO audit_seal SELECT tenant, seq, hash, at, hash FROM audit WHERE seq = 3; DELETE FROM audit WHERE seq <= 3`,
     fault: { seq: 3, reason: 'seal forged' },
@@ -218,5 +231,115 @@ test(
       log.lines.some(({ message, fields }) => message === 'Checkpoint of the audit.' && fields['seq'] === 3),
       true,
     )
+  }),
+)
+
+test(
+  'retention takes nothing away that is young, though the clock was wrong once',
+  given(async ({ trail, keeper, clock, rows }) => {
+    await trail.note('young', {}, 'default')
+    const now = clock.now()
+    clock.advance(-now)
+    await trail.note('in 1970, by the clock', {}, 'default')
+    clock.advance(now)
+    await trail.note('young too', {}, 'default')
+    assert.equal(await keeper.prune(), 0)
+    assert.deepEqual(
+      (await rows()).map(({ action }) => action),
+      ['young', 'in 1970, by the clock', 'young too'],
+    )
+  }),
+)
+
+test(
+  'entries go under a seal and the entry of it in one transaction: there is never one without the other',
+  given(async ({ store, trail, keeper, clock, rows }) => {
+    await trail.note('old', {}, 'default')
+    clock.advance(91 * DAY_MS)
+    // What would be written beside the seal is never written: the process dies in between.
+    trail.use({ ...store.audit, append: () => Promise.reject(new Error('killed')) })
+    await keeper.prune().catch(() => undefined)
+    assert.deepEqual(
+      (await rows()).map(({ seq, action, detail }) => [seq, action, detail]),
+      [[2, 'audit.sealed', { seq: 1, entries: 1 }]],
+    )
+    assert.equal((await keeper.verify('default')).ok, true)
+  }),
+)
+
+test(
+  'what an action that failed left running is not told as its success',
+  given(async ({ store, trail, rows }) => {
+    const goOn = Promise.withResolvers<void>()
+    let left: Promise<unknown> = Promise.resolve()
+    await assert.rejects(
+      trail.during(deed(), () => {
+        left = goOn.promise.then(() => store.agents.put(agent('agent-late')))
+        throw new Error('no')
+      }),
+    )
+    goOn.resolve()
+    await left
+    assert.deepEqual(
+      (await rows()).map(({ outcome }) => outcome),
+      ['failed'],
+    )
+  }),
+)
+
+test(
+  'no secret stands in an entry, whatever it was sent as',
+  given(async ({ trail, rows }) => {
+    const detail = { body: { url: 'https://x/?a=s3cret-value', list: ['s3cret-value'], password: 'anything', 's3cret-value': 1 } }
+    await trail.during(deed({ object: 's3cret-value', detail }), () => 1)
+    trail.denied(deed())
+    const [row] = await rows()
+    assert.equal(row?.object, '***')
+    assert.deepEqual(row.detail, { body: { url: 'https://x/?a=***', list: ['***'], password: '***', '***': 1 } })
+  }),
+)
+
+test(
+  'an owner whose name is no Unicode is in the audit like any other',
+  given(async ({ trail, keeper, rows }) => {
+    await trail.during(deed({ actor: { id: 'eve\ud800', credential: 'token-1', ip: null }, object: '\udc00' }), () => 1)
+    assert.deepEqual(
+      (await rows()).map(({ actor, object }) => [actor.id, object]),
+      [['eve\ufffd', '\ufffd']],
+    )
+    assert.equal((await keeper.verify('default')).ok, true)
+  }),
+)
+
+test(
+  'nobody gets the gateway to take entries away by making them look old',
+  given(async ({ trail, keeper, tamper, rows, log }) => {
+    for (let i = 0; i < 4; i++) await trail.note('step', { i }, 'default')
+    tamper('UPDATE audit SET at = 1 WHERE seq <= 3')
+    assert.equal(await keeper.prune(), 0)
+    assert.equal((await rows()).length, 4)
+    assert.deepEqual((await keeper.verify('default')).fault, { seq: 1, reason: 'entry altered' })
+    assert.equal(
+      log.lines.some(({ level, fields }) => level === 'error' && fields['seq'] === 1 && fields['tenant'] === 'default'),
+      true,
+    )
+  }),
+)
+
+test(
+  'a seal in the midst of a verification is no fault',
+  given(async ({ store, trail, keeper, clock }) => {
+    await trail.note('old', {}, 'default')
+    clock.advance(91 * DAY_MS)
+    await trail.note('young', {}, 'default')
+    let isFirst = true
+    const after: typeof store.audit.after = async (...asked) => {
+      if (isFirst) await keeper.prune()
+      isFirst = false
+      return store.audit.after(...asked)
+    }
+    const sealOf: typeof store.audit.sealOf = (tenant) => store.audit.sealOf(tenant)
+    const verdict = await verifyChain({ store: { after, sealOf }, key: KEY, tenant: 'default', checkpoints: [] })
+    assert.deepEqual([verdict.ok, verdict.sealed, verdict.entries], [true, 1, 2])
   }),
 )

@@ -246,6 +246,23 @@ test('a secret is not repeated in a fault', async (t) => {
   for (const fault of faults) assert.doesNotMatch(formatFault(fault), /hunter2/)
 })
 
+const UNQUOTED: { readonly [what: string]: string } = {
+  'a tag': 'llm: {providers: {openai: {api_key: !hunter2hunter2}}}\n',
+  'an alias': 'llm: {providers: {openai: {api_key: *hunter2hunter2}}}\n',
+  'an anchor': 'project: &hunter2hunter2\n',
+  'the head of a block': 'llm:\n  providers:\n    openai:\n      api_key: |hunter2hunter2\n',
+  'a directive': '%hunter2hunter2\n---\nproject: x\n',
+  'an escape': 'llm: {providers: {openai: {api_key: "x\\Uhunter2hunter2"}}}\n',
+}
+for (const [what, yaml] of Object.entries(UNQUOTED)) {
+  test(`a secret that is read as ${what} because it has no quotes is a fault that does not repeat it`, async (t) => {
+    const loaded = await loadConfig({ dir: await folder(t, { 'openclaw.yaml': yaml }), env: {} })
+    const faults = loaded.ok ? [] : loaded.faults.map(formatFault)
+    assert.equal(faults.length, 1)
+    assert.doesNotMatch(faults.join(), /hunt/)
+  })
+}
+
 test('a file with the other ending is not silently ignored', async (t) => {
   const loaded = await loadConfig({ dir: await folder(t, { 'openclaw.yml': '' }), env: {} })
   assert.match(

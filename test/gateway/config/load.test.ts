@@ -312,6 +312,17 @@ test('the effective configuration says where each value came from and masks secr
   assert.deepEqual(loaded.secrets.toSorted(), ['Bearer hidden99', 'pass99', 'rainy-hidden99', 'sk-hidden99'])
 })
 
+test('a password in an address is known whole, as it is written and as it is meant, and shown nowhere', async (t) => {
+  const yaml = `channels:
+  one: { kind: amqp, url: "amqp://ann:hunt@er2@mq/" }
+  two: { kind: amqp, url: "amqp://ann:hunt%21er3@mq/, amqp://bob:hunter4@mq/" }
+`
+  const loaded = await loadConfig({ dir: await folder(t, { 'openclaw.yaml': yaml }), env: {} })
+  assert.ok(loaded.ok)
+  for (const secret of ['hunt@er2', 'hunt%21er3', 'hunt!er3', 'hunter4']) assert.ok(loaded.secrets.includes(secret), secret)
+  assert.doesNotMatch(effective(loaded), /er[234]/)
+})
+
 test('the effective configuration is itself a configuration', async (t) => {
   const yaml =
     'agents:\n  "a.b": {prompt: "x: ${Y:-#1}"}\nroutes:\n  - match: {sender: "*"}\n    agent: a.b\nchannels: {c: {list: [1, {d: 2}]}}\n'

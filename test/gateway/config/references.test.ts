@@ -121,6 +121,9 @@ test('the block that says where Vault is cannot lie in it, and its faults are to
     (await faults(t, block('vault_addr: "http://vault.example:8200", vault_auth: {token: t}')))[0] ?? '',
     /vault_addr: plain HTTP beyond loopback, expected https/,
   )
+  const withPassword = (await faults(t, block('vault_addr: "https://ann:pw1@v", vault_auth: {token: t}')))[0] ?? ''
+  assert.match(withPassword, /vault_addr: an address with user, password or query, expected/)
+  assert.doesNotMatch(withPassword, /pw1/)
   assert.match(
     (await faults(t, block('vault_addr: "https://v", vault_auth: {method: approle}')))[0] ?? '',
     /vault_auth\.role_id: nothing, expected it because the method is approle/,
@@ -167,6 +170,14 @@ test('settings that are read at the start alone are named when a secret in them 
   const { origins } = await load(t, { 'openclaw.yaml': yaml, a: 'x', b: 'y' })
   assert.deepEqual(heldBack(origins, ['file:./a']), ['channels.a.token'])
   assert.deepEqual(heldBack(origins, []), [])
+})
+
+test('a token that lives for months is not renewed over and over by a command that reads the configuration once', async (t) => {
+  const { vault, block } = await startVault(t)
+  vault.token('long-lived', { ttlS: 60 * 86_400, maxS: 60 * 86_400 })
+  const fields = Array.from({ length: 8 }, (_, i) => `  a${i}: { description: "\${vault:database/creds/app${i}#username}" }\n`)
+  await load(t, { 'openclaw.yaml': `${block}agents:\n${fields.join('')}` }, { ...VAULT_ENV, VAULT_TOKEN: 'long-lived' })
+  assert.equal(vault.count(/renew-self/), 0)
 })
 
 test('a command that reads the configuration once gives back what Vault made for it', async (t) => {

@@ -112,6 +112,10 @@ test('errors of the table are statuses of the same meaning, and say when to come
   const late = await publish()
   assert.equal(late.status, 'UNAVAILABLE')
   assert.deepEqual(late.metadata.get('retry-after'), ['7'])
+  thrown = new ConflictError('The platform said hunter22.', { code: 'STEP_OVER' })
+  const telling = await publish()
+  assert.equal(telling.details, 'The platform said ***.')
+  assert.doesNotMatch(JSON.stringify([telling.problem, telling.metadata.toJSON()]), /hunter22/)
 })
 
 test('a call that is given up, or too late, is told to whoever works on it', async (t) => {

@@ -10,6 +10,7 @@ import { textOf } from '#contract'
 import type { JsonObject, JsonValue } from '#contract'
 import { run } from '../../../gateway/run.ts'
 import type { Running } from '../../../gateway/run.ts'
+import { FakeOpenAI } from '../../fakes/openai.ts'
 import { folder } from '../config/folder.ts'
 
 const YAML = `agents:
@@ -227,6 +228,8 @@ test('patches of an agent add up, null is the default again, and the file’s ot
   const gateway = await world(t)
   const { call, dir } = gateway
   assert.equal((await call('PATCH', '/v1/agents/first', { description: 'changed' })).body['description'], 'changed')
+  const patch = { 'content-type': 'application/merge-patch+json; charset=utf-8' }
+  assert.equal((await call('PATCH', '/v1/agents/first', { limits: { max_steps: 4 } }, patch)).status, 200)
   await call('PATCH', '/v1/agents/first', { limits: null })
   const after = await call('PATCH', '/v1/agents/first', { limits: { max_output_tokens: 99 } })
   const limits = after.body['limits'] as JsonObject
@@ -334,6 +337,10 @@ test('no secret is told, and another tenant sees and changes nothing', async (t)
     const answer = await call(method, path, body, headers)
     assert.deepEqual([answer.status, answer.body['code']], [403, 'OPERATOR_ONLY'], `${method} ${path}`)
   }
+  const tries = ((await call('GET', '/v1/audit?outcome=denied', undefined, headers)).body['data'] as readonly JsonObject[]).map(
+    (entry) => entry['action'],
+  )
+  assert.deepEqual(tries, ['limits.delete', 'limits.replace', 'routes.delete', 'routes.replace'])
   for (const [path, status] of [
     ['/v1/agents/first', 404],
     ['/v1/channels/tg', 404],
@@ -347,6 +354,68 @@ test('no secret is told, and another tenant sees and changes nothing', async (t)
   assert.equal((await call('PATCH', '/v1/agents/stranger', { tenant: 'default' }, headers)).status, 422)
   assert.equal((await call('DELETE', '/v1/agents/stranger', undefined, headers)).status, 204)
   assert.deepEqual((await auditOf(gateway)).rows, [])
+})
+
+test('an edit of the file is in the audit, by the settings that it changed and without their values', async (t) => {
+  const gateway = await world(t, { yaml: `${YAML}llm: { providers: { openai: { api_key: hunter2hunter2 } } }\n` })
+  const edited = YAML.replace('from the file', 'be secretive')
+  await writeFile(join(gateway.dir, 'openclaw.yaml'), `${edited}llm: { providers: { openai: { api_key: hunter3hunter3 } } }\n`)
+  await gateway.running.reload()
+  // The watch of the file may have been first; a file that says the same as before is no change.
+  await gateway.running.reload()
+  const { entries } = await auditOf(gateway)
+  assert.deepEqual(entries, [
+    {
+      action: 'config.reloaded',
+      object: null,
+      outcome: 'ok',
+      detail: { changed: ['agents.first.prompt', 'llm.providers.openai.api_key'], settings: 2 },
+    },
+  ])
+  // Where it cannot be written down, it is not in force.
+  const database = new DatabaseSync(join(gateway.dir, 'sessions.db'))
+  database.exec(`CREATE TRIGGER no_entry BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END`)
+  database.close()
+  await writeFile(join(gateway.dir, 'openclaw.yaml'), YAML)
+  await gateway.running.reload()
+  assert.equal((await originOf(gateway, 'agents.first.prompt'))?.['value'], 'be secretive')
+})
+
+test('a secret that is another by now is in force also when a change over the API is the first to read it', async (t) => {
+  const model = new FakeOpenAI()
+  const base = await model.start()
+  t.after(() => model.stop())
+  const yaml = `agents: { first: { model: fake/m } }
+llm: { providers: { fake: { api: chat, base_url: "${base}", api_key: "\${file:./key}" } } }\n`
+  const dir = await folder(t, { 'openclaw.yaml': yaml, key: 'key-of-yesterday' })
+  const gateway = await start(t, dir)
+  const ask = async (): Promise<string | undefined> => {
+    assert.equal((await gateway.call('POST', '/v1/agents/first/invoke', { input: { query: 'hello' } })).status, 200)
+    return model.requests.at(-1)?.headers.authorization
+  }
+  assert.equal(await ask(), 'Bearer key-of-yesterday')
+  await writeFile(join(dir, 'key'), 'key-of-today')
+  assert.equal((await gateway.call('PUT', '/v1/limits', { per_ip: 100, per_key: 10_000 })).status, 200)
+  assert.equal(await ask(), 'Bearer key-of-today')
+})
+
+test('what is sent over the API is no reference: neither environment nor files can be read through it, also after a restart', async (t) => {
+  const secret = 'value-of-the-environment'
+  const dir = await folder(t, { 'openclaw.yaml': YAML, token: 'value-of-a-file' })
+  const gateway = await start(t, dir, { OUR_SECRET: secret })
+  const text = '${OUR_SECRET} ${file:./token} ${vault:a/b#c}'
+  const channel = await gateway.call('PUT', '/v1/routes', { routes: [{ match: { channel: 'http', sender: text }, agent: 'first' }] })
+  assert.equal(channel.status, 200)
+  const read = async ({ call }: World): Promise<void> => {
+    const { body } = await call('PATCH', '/v1/agents/first', { description: text })
+    assert.equal(body['description'], text)
+    const [rule] = (await call('GET', '/v1/routes')).body['routes'] as readonly { readonly match: JsonObject }[]
+    assert.equal(rule?.match['sender'], text)
+    assert.doesNotMatch(JSON.stringify((await call('GET', '/v1/config')).body), /value-of/)
+  }
+  await read(gateway)
+  await gateway.running.stop()
+  await read(await start(t, dir, { OUR_SECRET: secret }))
 })
 
 /** Beside the running gateway: rows of the overlay, entries of its audit without those of keys and agents that tests need. */

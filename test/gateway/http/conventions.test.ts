@@ -7,9 +7,11 @@ import type { JsonObject, JsonValue, Route } from '#contract'
 import { chatRoute, responsesRoute } from '../../../channels/completions/route.ts'
 import { invokeRoute } from '../../../channels/http/invoke.ts'
 import { messagesRoute } from '../../../channels/http/messages.ts'
+import { websocket } from '../../../channels/websocket/websocket.ts'
 import { PAGING } from '../../../gateway/http/cursor.ts'
 import { Schemas } from '../../../gateway/http/schema.ts'
-import { echoRoute, problem, startServer, upgradeRoute } from './double.ts'
+import { echoRoute, problem, startServer } from './double.ts'
+import { OPERATOR_ONLY, PERMISSION_OF, UNAUDITED_CHANGES } from './permissions.ts'
 import type { Started } from './double.ts'
 
 /** Bodies that take members nobody knows, and why. */
@@ -32,6 +34,7 @@ interface Operation {
   readonly name: string
   readonly method: string
   readonly path: string
+  /** As `permissions.ts` says it. */
   readonly permission: string
   readonly document: JsonObject
   readonly parameters: readonly JsonObject[]
@@ -39,13 +42,15 @@ interface Operation {
   readonly body: JsonObject | null
 }
 
+const socket = websocket.create('websocket', {})
+
 const lent: readonly Route[] = [messagesRoute, invokeRoute, chatRoute, responsesRoute].map((route) => ({
   ...route,
   handle: () => ({ status: 200, body: {} }),
 }))
 
 async function world(t: TestContext): Promise<Started & { readonly operations: readonly Operation[] }> {
-  const started = await startServer(t, { routes: lent, upgrades: [upgradeRoute(() => undefined)] })
+  const started = await startServer(t, { routes: lent, upgrades: socket.upgrades ?? [] })
   const { paths } = (await (await fetch(`${started.url}/v1/openapi.json`)).json()) as { readonly paths: JsonObject }
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(objectOf(methods)).map(([method, operation]): Operation => {
@@ -55,7 +60,7 @@ async function world(t: TestContext): Promise<Started & { readonly operations: r
         name: `${method.toUpperCase()} ${path}`,
         method: method.toUpperCase(),
         path: path.replaceAll(/\{\w+\}/g, 'x'),
-        permission: textOf(document['x-openclaw-permission']),
+        permission: PERMISSION_OF.get(`${method.toUpperCase()} ${path}`) ?? '',
         document,
         parameters: listOf(document['parameters']).map(objectOf),
         body: isJsonObject(content['application/json']) ? objectOf(content['application/json']['schema']) : null,
@@ -90,6 +95,47 @@ test('every route has a summary, a tag, a permission that there is, and says wha
       for (const [type, { schema }] of Object.entries(content).map(([type, each]) => [type, objectOf(each)] as const))
         assert.ok(isJsonObject(schema) || type !== 'application/json', `${name} ${status}: no schema`)
     }
+  }
+})
+
+test('every route takes the permission that somebody wrote down for it, and none is left out', async (t) => {
+  const { call } = await world(t)
+  const { paths } = (await (await call('/v1/openapi.json')).json()) as { readonly paths: JsonObject }
+  const told = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(objectOf(methods)).map(([method, operation]) => [
+      `${method.toUpperCase()} ${path}`,
+      objectOf(operation)['x-openclaw-permission'],
+    ]),
+  )
+  assert.deepEqual(Object.fromEntries(told), Object.fromEntries(PERMISSION_OF))
+  assert.equal(socket.dialogue?.permission, PERMISSION_OF.get('GET /v1/ws'), 'the same conversation, by another door')
+})
+
+test('what is the operator’s alone is refused to whoever may do everything in another tenant, and nothing else is', async (t) => {
+  const { operations, call, hub } = await world(t)
+  const { secret } = await hub.keys.create({ tenant: 'acme', name: 'admin', scopes: ['*'], expiresAt: null })
+  for (const { name, method, path } of operations) {
+    // Refused for its query by those that let it in, so that nothing is done.
+    const response = await call(`${path}?nobody_knows=1`, { method, headers: { authorization: `Bearer ${secret}` } })
+    assert.equal(response.status, OPERATOR_ONLY.includes(name) ? 403 : 400, name)
+  }
+})
+
+test('every route that changes something leaves an entry of the audit, and whoever is refused there leaves one too', async (t) => {
+  const { operations, call, hub, keyFor } = await world(t)
+  const { secret } = await keyFor(['logs:read'], 'nobody')
+  for (const { name, method, path, permission, body } of operations) {
+    const isAudited = method !== 'GET' && !UNAUDITED_CHANGES.includes(name)
+    const json = body === null ? {} : { json: listOf(body['examples'])[0] }
+    hub.deeds.length = 0
+    if (permission !== 'public') {
+      assert.equal((await call(path, { method, headers: { authorization: `Bearer ${secret}` } })).status, 403, name)
+      assert.equal(hub.deeds.length, isAudited ? 1 : 0, `refused: ${name}`)
+    }
+    if (!isAudited) continue
+    hub.deeds.length = 0
+    await (await call(path, { method, ...json })).text()
+    assert.equal(hub.deeds.length, 1, name)
   }
 })
 

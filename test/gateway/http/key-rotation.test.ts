@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { asKeyId } from '#contract'
+import { asKeyId, textOf } from '#contract'
 import type { JsonObject } from '#contract'
 import { newSecret } from '../../../gateway/http/keys.ts'
 import { Hub, problem, startServer } from './double.ts'
@@ -152,6 +152,21 @@ test('keys are listed in pages, each once, also while others are made', async (t
   assert.deepEqual(names, ['tester', ...Array.from({ length: 120 }, (_, i) => `k${i}`), 'late'])
 })
 
+test('a cursor is of the tenant that it was given to', async (t) => {
+  const { hub, call } = await startServer(t)
+  const page = (secret: string, cursor = ''): Promise<Response> =>
+    call(`/v1/keys?limit=1${cursor}`, { headers: { authorization: `Bearer ${secret}` } })
+  const makers = ['acme', 'beta'].map(async (tenant) => {
+    const key = { tenant, scopes: ['keys:read'], expiresAt: null }
+    await hub.keys.create({ ...key, name: 'second' })
+    return (await hub.keys.create({ ...key, name: 'admin' })).secret
+  })
+  const [acme = '', beta = ''] = await Promise.all(makers)
+  const { cursor } = (await (await page(acme)).json()) as JsonObject
+  assert.equal((await page(acme, `&cursor=${textOf(cursor)}`)).status, 200)
+  assert.equal((await problem(await page(beta, `&cursor=${textOf(cursor)}`), 400))['code'], 'INVALID_CURSOR')
+})
+
 test('so many keys are valid at once and no more; one that ended makes room', async (t) => {
   const at = await startServer(t)
   const first = at.hub.keyRecords[0]
@@ -165,4 +180,25 @@ test('so many keys are valid at once and no more; one that ended makes room', as
   await assert.rejects(hub.keys.create(key), { code: 'TOO_MANY_KEYS' })
   await hub.keys.revoke('default', asKeyId('key-1'))
   await hub.keys.create(key)
+})
+
+test('one tenant’s keys, however many, valid or not, keep no other from making theirs', async (t) => {
+  const { hub: former } = await startServer(t)
+  const first = former.keyRecords[0]
+  assert.ok(first)
+  const filled = (tenant: string, count: number, revokedAt: number | null): void => {
+    for (let i = 0; i < count; i++)
+      hub.keyRecords.push({ ...first, tenant, id: asKeyId(`key-${tenant}-${i}`), hash: `${tenant}-${i}`, revokedAt })
+  }
+  const hub = new Hub()
+  filled('valid', 10_000, null)
+  for (const tenant of ['a', 'b', 'c', 'd']) filled(tenant, 20_000, 1)
+  filled('e', 9_999, 1)
+  await hub.keys.start()
+  t.after(() => hub.keys.stop())
+  const make = (tenant: string): Promise<unknown> => hub.keys.create({ tenant, name: 'more', scopes: [], expiresAt: null })
+  for (const full of ['valid', 'a', 'd']) await assert.rejects(make(full), { code: 'TOO_MANY_KEYS' }, full)
+  for (const free of ['other', 'default']) await make(free)
+  await assert.rejects(make('yet another'), { code: 'TOO_MANY_KEYS' }, 'together there are so many')
+  await make('default')
 })

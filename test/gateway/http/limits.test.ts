@@ -1,8 +1,11 @@
 /** How much anybody may ask, who counts as whom, and who is shut out for guessing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DeniedError } from '#contract'
+import type { Route } from '#contract'
 import { Buckets } from '../../../gateway/http/buckets.ts'
-import { problem, startServer } from './double.ts'
+import { echoRoute, problem, startServer } from './double.ts'
+import { exchange, lines } from './raw.ts'
 
 const WRONG = `Bearer ock_live_abcdefgh_${'x'.repeat(43)}`
 
@@ -71,8 +74,36 @@ test('who is counted is who is connected, or whom a trusted proxy names; what ot
   assert.equal(await from(behind.call, 'nonsense'), 200, 'the proxy itself')
 })
 
+test('the addresses of one IPv6 network are one caller, however they are spelt, and IPv4 in their clothes is IPv4', async (t) => {
+  const { call, hub } = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, trustedProxies: ['127.0.0.0/8'] })
+  const from = (address: string): Promise<number> =>
+    call('/v1/openapi.json', { headers: { authorization: 'none', 'x-forwarded-for': address } }).then(({ status }) => status)
+  assert.equal(await from('2001:db8:0:7::1'), 200)
+  for (const same of [
+    '2001:db8:0:7::2',
+    '2001:DB8:0:7:ffff::',
+    '2001:0db8:0000:0007:1:2:3:4',
+    '2001:db8::7:0:0:1.2.3.4',
+    '2001:db8:0:7::9%eth0',
+  ])
+    assert.equal(await from(same), 429, same)
+  for (const other of ['2001:db8:0:8::1', '2001:db8::1', 'fe80::1', '::1']) assert.equal(await from(other), 200, other)
+  assert.equal(await from('9.9.9.1'), 200)
+  for (const same of ['::ffff:9.9.9.1', '::ffff:909:901', '0:0:0:0:0:ffff:0909:0901']) assert.equal(await from(same), 429, same)
+  assert.equal(await from('::ffff:9.9.9.2'), 200)
+
+  hub.clock.advance(60_000)
+  const guess = (address: string): Promise<number> =>
+    call('/v1/agents', { headers: { authorization: WRONG, 'x-forwarded-for': address } }).then(({ status }) => status)
+  await call('/v1/agents')
+  for (let i = 0; i < 10; i++) await guess(`2001:db8:0:7::${i}`)
+  const shut = await call('/v1/agents', { headers: { 'x-forwarded-for': '2001:db8:0:7:a:b:c:d' } })
+  assert.equal((await problem(shut, 429))['code'], 'LOCKED_OUT')
+  assert.equal((await call('/v1/agents', { headers: { 'x-forwarded-for': '2001:db8:0:8::1' } })).status, 200)
+})
+
 test('ten wrong credentials shut the address out for five minutes, before any is looked at', async (t) => {
-  const { call, key, hub } = await startServer(t)
+  const { call, key, hub, url } = await startServer(t, { publicHosts: ['gateway.example'] })
   // A page in a browser sends these; programs of this machine do not.
   const page = { 'sec-fetch-site': 'cross-site' }
   const guess = (authorization = WRONG): Promise<Response> => call('/v1/agents', { headers: { ...page, authorization } })
@@ -81,7 +112,10 @@ test('ten wrong credentials shut the address out for five minutes, before any is
   assert.equal(shut.headers.get('retry-after'), '300')
   assert.equal((await problem(shut, 429))['code'], 'LOCKED_OUT')
   assert.equal((await call('/v1/agents')).status, 200, 'a program of this machine')
-  assert.equal((await call('/v1/agents', { headers: { 'x-forwarded-for': '9.9.9.9' } })).status, 429, 'but not one behind a proxy')
+  for (const proxied of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-proto'])
+    assert.equal((await call('/v1/agents', { headers: { [proxied]: '9.9.9.9' } })).status, 429, 'but not one behind a proxy')
+  const named = lines('GET /v1/agents HTTP/1.1', 'Host: gateway.example', `Authorization: Bearer ${key}`, 'Connection: close', '')
+  assert.match(await exchange(url, named), /^HTTP\/1\.1 429 /, 'nor one that was asked for by a public name')
   hub.clock.advance(299_000)
   assert.equal((await guess(`Bearer ${key}`)).status, 429)
   hub.clock.advance(1_000)
@@ -90,6 +124,27 @@ test('ten wrong credentials shut the address out for five minutes, before any is
   hub.clock.advance(60_000)
   assert.equal((await guess()).status, 401, 'failures of more than a minute ago are forgotten')
   assert.equal((await guess(`Bearer ${key}`)).status, 200)
+})
+
+test('signatures that do not fit shut out of where they were sent, and of nothing else', async (t) => {
+  const hook = (path: string): Route =>
+    echoRoute({
+      path,
+      aliases: [],
+      permission: 'signed',
+      handle: ({ headers }) => {
+        if (headers['x-signature'] === 'right') return { status: 202 }
+        throw new DeniedError('It does not fit.', { code: 'SIGNATURE_INVALID', reason: 'forbidden' })
+      },
+    })
+  const { call } = await startServer(t, { routes: [hook('/hooks/one'), hook('/hooks/two')] })
+  const send = async (path: string, signature: string): Promise<number> => {
+    const headers = { authorization: 'none', 'x-signature': signature, 'sec-fetch-site': 'cross-site' }
+    return (await call(path, { method: 'POST', headers })).status
+  }
+  for (let i = 0; i < 10; i++) assert.equal(await send('/hooks/one', 'wrong'), 403)
+  assert.equal(await send('/hooks/one', 'right'), 429)
+  assert.equal(await send('/hooks/two', 'right'), 202)
 })
 
 test('keys that are tried at the sign-in of the page are guesses too', async (t) => {

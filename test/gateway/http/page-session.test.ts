@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { createSecretKey } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { InvalidError } from '#contract'
 import type { JsonObject } from '#contract'
-import { problem, serverOf, startServer, type Started } from './double.ts'
+import { PageSessions } from '../../../gateway/http/page-session.ts'
+import { Signer } from '../../../gateway/http/signer.ts'
+import { Hub, problem, serverOf, startServer, type Started } from './double.ts'
 
 const CSRF = { 'x-openclaw-csrf': '1' }
 
@@ -143,6 +146,21 @@ test('signing out ends the session on the server too', async (t) => {
   assert.match(left.headers.get('set-cookie') ?? '', /^openclaw_\d+=; Max-Age=0;/)
   await problem(await call('/v1/channels', { headers: asPage(cookie) }), 401)
   assert.equal((await call('/v1/console/session', { method: 'DELETE', headers: { authorization: 'none' } })).status, 204)
+})
+
+test('a session that was left stays left, however many are left after it', async () => {
+  const hub = new Hub()
+  const { secret } = await hub.keys.create({ tenant: 'default', name: 'a', scopes: ['*'], expiresAt: null })
+  const key = createSecretKey(Buffer.alloc(32))
+  const pages = new PageSessions({ port: 1, keys: hub.keys, signer: new Signer(key, 'page session'), clock: hub.clock })
+  const open = (): string => pages.openByKey(secret) ?? assert.fail()
+  const stolen = open()
+  pages.leave(stolen)
+  hub.clock.advance(1_000)
+  for (let i = 0; i < 10_001; i++) pages.leave(open())
+  assert.equal(pages.verify(stolen), 'revoked')
+  hub.clock.advance(1_000)
+  assert.equal(typeof pages.verify(open()), 'object', 'a new one holds')
 })
 
 test('revoking the key ends the sessions it opened', async (t) => {

@@ -93,6 +93,19 @@ test('agents are listed and found by name or id, without their prompt', async (t
   assert.equal((await problem(await call('/v1/agents/none'), 404))['code'], 'AGENT_UNKNOWN')
 })
 
+test('who may make agents may not by that replace one, nor take its name or its id; who may change them may', async (t) => {
+  const { call, keyFor, hub } = await startServer(t)
+  const make = async (name: string, secret: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${secret}` }
+    return (await call('/v1/agents', { method: 'POST', json: { name }, headers })).status
+  }
+  const [maker, developer] = [await keyFor(['agents:create'], 'maker'), await keyFor(['agents:create', 'agents:update'], 'developer')]
+  assert.equal(await make('mine', maker.secret), 201)
+  for (const taken of ['mine', 'agent-1', 'main']) assert.equal(await make(taken, maker.secret), 403, taken)
+  assert.equal(hub.registrations, 1)
+  assert.equal(await make('mine', developer.secret), 201)
+})
+
 test('an agent is registered as the guide says', async (t) => {
   const { call } = await startServer(t)
   const response = await call('/v1/agents', {

@@ -116,11 +116,25 @@ test('metrics have a port of their own on loopback, without a key', async (t) =>
   assert.equal((await started.call('/healthz')).status, 200)
   await new Promise<unknown>((resolve) => probe.close(resolve))
   const second = serverOf(started, { metricsPort: port })
+  t.after(() => second.stop())
   await second.start()
   assert.equal(second.metricsPort, port)
   const scraped = await fetch(`http://127.0.0.1:${port}/metrics`)
   assert.equal(await scraped.text(), 'up 1\n')
   assert.equal((await fetch(`http://127.0.0.1:${port}/v1/keys`)).status, 404)
+  for (const [host, status] of [
+    ['rebound.example', 421],
+    [`rebound.example:${port}`, 421],
+    ['127.0.0.1.rebound.example', 421],
+    [`localhost:${port}`, 200],
+    ['LOCALHOST:1', 200],
+    [`[::1]:${port}`, 200],
+  ] as const)
+    assert.match(
+      await exchange(`http://127.0.0.1:${port}`, lines('GET /metrics HTTP/1.1', `Host: ${host}`, 'Connection: close', '')),
+      new RegExp(`^HTTP/1.1 ${status} `),
+      host,
+    )
   await second.stop()
   await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`))
 })

@@ -32,6 +32,30 @@ test('whatever is in the document is mounted, and answers by all its names', asy
   }
 })
 
+test('If-Match is in the document where it is honoured, and a merge patch by its own name wherever there is PATCH', async (t) => {
+  const { url } = await startServer(t)
+  const conditional: string[] = []
+  for (const [path, methods] of Object.entries((await read(url)).paths)) {
+    for (const [method, { parameters, requestBody }] of Object.entries(methods)) {
+      const given = Array.isArray(parameters) ? parameters : []
+      if (given.some((parameter) => parameter.name === 'If-Match' && parameter.in === 'header')) conditional.push(`${method} ${path}`)
+      const types = Object.keys((requestBody as { content?: object } | undefined)?.content ?? {})
+      assert.equal(types.includes('application/merge-patch+json'), method === 'patch', `${method} ${path}`)
+    }
+  }
+  assert.deepEqual(conditional.sort(), [
+    'delete /v1/agents/{id}',
+    'delete /v1/channels/{name}',
+    'delete /v1/limits',
+    'delete /v1/routes',
+    'patch /v1/agents/{id}',
+    'patch /v1/channels/{name}',
+    'patch /v1/webhooks/{id}',
+    'put /v1/limits',
+    'put /v1/routes',
+  ])
+})
+
 test('whatever is mounted is in the document', async (t) => {
   const { url, call } = await startServer(t, { upgrades: [upgradeRoute(() => undefined)] })
   const { paths } = await read(url)

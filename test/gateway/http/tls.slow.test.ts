@@ -25,7 +25,12 @@ const worker = (change: Partial<CertificateClient> = {}): CertificateClient => (
 interface Given extends Started {
   readonly authority: Authority
   readonly own: Pair
-  readonly get: (path: string, options?: ConnectionOptions & { headers?: { [name: string]: string }; method?: string }) => Promise<Answer>
+  readonly get: (path: string, options?: Asked) => Promise<Answer>
+}
+type Asked = ConnectionOptions & {
+  readonly headers?: { readonly [name: string]: string }
+  readonly method?: string
+  readonly body?: string
 }
 interface Answer {
   readonly status: number
@@ -52,7 +57,7 @@ async function given(t: TestContext, change: Partial<TlsSettings> & { mutual?: b
     ...started,
     authority,
     own,
-    get: (path, options = {}) =>
+    get: (path, { body, ...options } = {}) =>
       new Promise((resolve, reject) => {
         const asked = request({ host: '127.0.0.1', port, path, agent: false, rejectUnauthorized: false, ...options }, (response) => {
           const serial = response.socket instanceof TLSSocket ? response.socket.getPeerCertificate().serialNumber : ''
@@ -62,7 +67,7 @@ async function given(t: TestContext, change: Partial<TlsSettings> & { mutual?: b
             resolve({ status: response.statusCode ?? 0, body: text.startsWith('{') ? JSON.parse(text) : {}, serial }),
           )
         })
-        asked.on('error', reject).end()
+        asked.on('error', reject).end(body)
       }),
   }
 }
@@ -155,20 +160,48 @@ test('where certificates are required, nobody without one gets as far as HTTP', 
   )
 })
 
-test('a client that is taken out of the configuration is out at once, on the connection it has too', async (t) => {
-  const { server, url, authority } = await given(t)
-  const { cert, key } = await authority.issue('URI:spiffe://acme/worker')
+/** Asks for the agents, again and again on one connection, and answers the status line. */
+function keptOpen(t: TestContext, { url }: Started, { cert, key }: Pair): () => Promise<string> {
   const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', rejectUnauthorized: false, cert, key })
   t.after(() => void socket.destroy())
   socket.setEncoding('utf8')
-  const ask = (): Promise<string> =>
+  return () =>
     new Promise((resolve, reject) => {
       socket.once('data', (text: string) => resolve(text.split('\r\n', 1)[0] ?? '')).once('error', reject)
       socket.write(`GET /v1/agents HTTP/1.1\r\nHost: 127.0.0.1:${new URL(url).port}\r\n\r\n`)
     })
+}
+
+test('a client that is taken out of the configuration is out at once, on the connection it has too', async (t) => {
+  const started = await given(t)
+  const ask = keptOpen(t, started, await started.authority.issue('URI:spiffe://acme/worker'))
   assert.match(await ask(), /200/)
-  server.configureClients([])
+  started.server.configureClients([])
   assert.match(await ask(), /401/)
+})
+
+test('a certificate that expires proves nothing any more, on a connection that was made before either', async (t) => {
+  const hub = new Hub()
+  const started = await given(t, { hub })
+  const days = Math.ceil((hub.clock.now() - Date.now()) / 86_400_000)
+  const ask = keptOpen(t, started, await started.authority.issue('URI:spiffe://acme/worker', days))
+  assert.match(await ask(), /200/)
+  hub.clock.advance(86_400_000)
+  assert.match(await ask(), /401/)
+})
+
+test('nobody makes a key of the name of a client with a certificate, except whoever may do everything', async (t) => {
+  const { get, key, keyFor } = await given(t, {
+    clients: [worker(), worker({ san: 'spiffe://beta/worker', name: 'other', tenant: 'beta' })],
+  })
+  const { secret } = await keyFor(['keys:write', 'agents:read'], 'deputy')
+  const make = async (name: string, by: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${by}`, 'content-type': 'application/json' }
+    return (await get('/v1/keys', { method: 'POST', headers, body: JSON.stringify({ name, scopes: ['agents:read'] }) })).status
+  }
+  assert.equal(await make('worker', secret), 409)
+  assert.equal(await make('other', secret), 201, 'a name of another tenant is free')
+  assert.equal(await make('worker', key), 201)
 })
 
 test('new files are taken while it runs, and files that do not fit change nothing', async (t) => {

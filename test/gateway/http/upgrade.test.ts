@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { Principal, UpgradeCaller } from '#contract'
 import { startServer, upgradeRoute, type Started } from './double.ts'
@@ -43,6 +46,51 @@ test('a key without the scope is 403', async (t) => {
   const started = await startServer(t, { upgrades: [upgradeRoute(() => assert.fail('let in'))] })
   const { secret } = await started.keyFor(['messages:read'])
   assert.match(await ask(started, [`Authorization: Bearer ${secret}`]), /^HTTP\/1\.1 403 [^]*INSUFFICIENT_SCOPE/)
+})
+
+test('sockets count as requests do: of a key by the key, of strangers by their network', async (t) => {
+  const from: string[] = []
+  const started = await startServer(t, {
+    rateLimits: { perIp: 1, perKey: 2 },
+    trustedProxies: ['127.0.0.0/8'],
+    upgrades: [
+      {
+        ...upgradeRoute(() => undefined),
+        handle: (_request, socket, _head, { ip }) => {
+          from.push(ip)
+          socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+        },
+      },
+    ],
+  })
+  const key = [`Authorization: Bearer ${started.key}`]
+  for (let i = 0; i < 2; i++) assert.match(await ask(started, key), /^HTTP\/1\.1 101 /)
+  assert.match(await ask(started, key), /^HTTP\/1\.1 429 [^]*RATE_LIMITED/)
+  assert.match(await ask(started, ['X-Forwarded-For: 2001:db8::1']), /^HTTP\/1\.1 101 /)
+  assert.match(await ask(started, ['X-Forwarded-For: 2001:db8::2']), /^HTTP\/1\.1 429 /)
+  assert.deepEqual(from, ['127.0.0.1', '127.0.0.1', '2001:db8:0:0::/64'])
+})
+
+test('a wish for another protocol is passed over, and one for a socket where there is none counts', async (t) => {
+  const started = await startServer(t, { rateLimits: { perIp: 1, perKey: 100 }, upgrades: [upgradeRoute(() => assert.fail('let in'))] })
+  const wishing = async (method: string, path: string, upgrade: string, isKnown = true): Promise<number | undefined> => {
+    const { hostname, port } = new URL(started.url)
+    const headers = {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade,
+      ...(isKnown ? { authorization: `Bearer ${started.key}` } : {}),
+      'content-type': 'application/json',
+    }
+    const asked = request({ hostname, port, method, path, headers, agent: false }).end(method === 'POST' ? '{}' : undefined)
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    asked.destroy()
+    return response.statusCode
+  }
+  assert.equal(await wishing('POST', '/v1/messages', 'h2c'), 202)
+  assert.equal(await wishing('GET', '/v1/ws', 'h2c'), 426)
+  for (let i = 0; i < 2; i++) assert.equal(await wishing('GET', '/v1/nothing', 'websocket'), 404, 'counted with its key')
+  assert.equal(await wishing('GET', '/v1/nothing', 'websocket', false), 404)
+  assert.equal(await wishing('GET', '/v1/nothing', 'websocket', false), 429)
 })
 
 test('pages of other origins open no socket, whatever cookie goes with them', async (t) => {

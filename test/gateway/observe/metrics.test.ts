@@ -101,15 +101,33 @@ test('a gauge that cannot be read does not hide the others', async () => {
 })
 
 test('label sets beyond the cap are dropped and counted, and known ones still count', async () => {
-  const registry = new Registry({ maxSeries: 10 })
+  const registry = new Registry({ maxSeries: 30 })
   const counter = registry.counter({ name: 'many_total', help: 'Many', labels: ['id'] })
   for (let i = 0; i < 100; i++) counter.inc([String(i)])
   counter.inc(['0'])
   const all = await registry.text()
-  // Two of the ten are the registry's own.
-  assert.equal(all.match(/^many_total\{/gm)?.length, 8)
+  // Two of the thirty are the registry's own.
+  assert.equal(all.match(/^many_total\{/gm)?.length, 28)
   assert.match(all, /^many_total\{id="0"\} 2$/m)
-  assert.match(all, /^openclaw_metrics_series_dropped_total 92$/m)
+  assert.match(all, /^openclaw_metrics_series_dropped_total 72$/m)
+})
+
+test('whoever fills the cap with one metric does not silence the others', async () => {
+  const registry = new Registry({ maxSeries: 30 })
+  const many = registry.counter({ name: 'many_total', help: 'Many', labels: ['agent'] })
+  const gauge = registry.gauge({ name: 'state', help: 'State', labels: ['agent'] })
+  gauge.collect((set) => {
+    for (let i = 0; i < 100; i++) set(1, [String(i)])
+  })
+  const errors = registry.counter({ name: 'http_errors_total', help: 'Errors', labels: ['status'] })
+  for (let i = 0; i < 100; i++) many.inc([String(i)])
+  await registry.text()
+  errors.inc(['500'])
+  for (let i = 0; i < 100; i++) errors.inc([String(i)])
+  const all = await registry.text()
+  assert.match(all, /^http_errors_total\{status="500"\} 1$/m)
+  assert.equal(all.match(/^http_errors_total\{/gm)?.length, 16)
+  assert.equal(all.match(/^state\{/gm)?.length, 16)
 })
 
 test('the same metric can be asked for again, another one by that name cannot', async () => {

@@ -21,6 +21,7 @@ const SECRETS: readonly (readonly [kind: string, text: string, secret: string])[
   ['a private key', `x -----BEGIN EC PRIVATE KEY-----\nMHcCAQ\nEEII\n-----END EC PRIVATE KEY----- y`, 'MHcCAQ'],
   ['a private key cut short', '-----BEGIN PRIVATE KEY-----\nMHcCAQ', 'MHcCAQ'],
   ['user and password in an address', 'amqp://guest:hunter22@mq:5672/', 'hunter22'],
+  ['a password with an @ in an address', 'amqp://guest:hunt@er22@mq:5672/', 'er22'],
   ['a secret in a query', 'GET /x?a=1&access_token=hunter22&b=2', 'hunter22'],
   ['a token parted by a terminal escape', 'Bearer abc\u001b[31m123456', '123456'],
 ]
@@ -95,6 +96,14 @@ test('words, depth and breadth are bounded', () => {
   assert.ok(JSON.stringify(redactor.fields(fields)).length < 500)
 })
 
+test('half a secret is not kept where a long text is cut, however much of it was masked', () => {
+  const redactor = new Redactor()
+  redactor.add('the-secret-of-the-house')
+  const text = `Bearer ${'a'.repeat(12_000)} ${'b '.repeat(2_182)}`
+  assert.equal(text.length, 16_372)
+  assert.doesNotMatch(redactor.text(`${text}the-secret-of-the-house and more`), /the-secret/)
+})
+
 test('the scan of a hostile text takes no time', () => {
   const redactor = new Redactor()
   const started = performance.now()
@@ -128,12 +137,42 @@ test('a known secret is masked in every form in which it is likely to turn up', 
     ['in basic credentials', Buffer.from(`user:${secret}`).toString('base64')],
     ['in base64 for addresses', Buffer.from(`u:${secret}`).toString('base64url')],
     ['in base64 behind two bytes', Buffer.from(`ab${secret}`).toString('base64')],
+    ['in hexadecimal, in capitals', Buffer.from(secret).toString('hex').toUpperCase()],
+    ['in a form, as browsers write it', new URLSearchParams({ secret }).toString().slice('secret='.length)],
+    ['in the query of an address, as browsers write it', new URL(`http://h/?${encodeURI(secret)}`).search.slice(1)],
+    ['in the path of an address, as Python writes it', 'p%22%C3%A4%20ss/w%2Brd%5C9%21'],
+    ['in an address whose writer escapes little', 'p%22%C3%A4%20ss/w+rd\\9!'],
+    ['in JSON, as Python writes it', String.raw`p\"\u00e4 ss/w+rd\\9!`],
+    ['in JSON, as PHP writes it', String.raw`p\"ä ss\/w+rd\\9!`],
+    ['in JSON within JSON', JSON.stringify(JSON.stringify({ secret }))],
+    ['in HTML', 'p&quot;ä ss/w+rd\\9!'],
   ]
   for (const [form, text] of forms) {
     const clean = redactor.text(`It said ${text} and went.`)
     assert.match(clean, /\*\*\*/, `${form}: ${clean}`)
     assert.ok(!clean.includes(text), `${form}: ${clean}`)
   }
+})
+
+test('a secret with signs that Go escapes in JSON is masked there', () => {
+  const redactor = new Redactor()
+  redactor.add('a<b>&cdef')
+  assert.equal(redactor.text(String.raw`{"t":"a\u003cb\u003e\u0026cdef"}`), '{"t":"***"}')
+})
+
+test('a secret that is no Unicode text stops no line of the log', () => {
+  const redactor = new Redactor()
+  redactor.add('half a pair \ud800 in it')
+  assert.equal(redactor.text('half a pair \ufffd in it, and more'), '***, and more')
+})
+
+test('of a secret of several lines each long one is masked alone too', () => {
+  const redactor = new Redactor()
+  const [first, second] = ['MIIEvQIBADANBgkqhkiG9w0BAQEFAASC', 'c2Vjb25kIGxpbmUgb2YgYSBrZXk5']
+  redactor.add(`-----BEGIN X-----\n${first}\r\n${second}\nshort\n`)
+  assert.equal(redactor.text(`bad line ${first}`), 'bad line ***')
+  assert.equal(redactor.text(`bad line ${second}`), 'bad line ***')
+  assert.equal(redactor.text('a short one'), 'a short one')
 })
 
 test('a secret of several lines is masked where its line ends were taken out', () => {

@@ -1,6 +1,6 @@
 /** What lies in files beside the gateway: secrets of the system, and `.env` in both its forms. */
 import assert from 'node:assert/strict'
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { DotEnv, findKey } from '../../../gateway/secrets/dot-env.ts'
@@ -100,6 +100,15 @@ test('the encrypted file comes before the plain one, and says what is wrong with
   assert.equal(locked.is, 'failed', 'the plain value does not stand in for one that cannot be opened')
   assert.match(problem(locked), /set OPENCLAW_ENV_KEY/)
   assert.match(problem(await new DotEnv({ dir, env: { OPENCLAW_ENV_KEY: 'horse' } }).resolve('A')), /OPENCLAW_ENV_KEY holds no key/)
+})
+
+test('a .env that everybody may write to, or that is no file, is refused as every other file with a secret is', async (t) => {
+  const dir = await folder(t, { '.env': 'TOKEN=planted\n' })
+  await chmod(join(dir, '.env'), 0o666)
+  assert.match(problem(await new DotEnv({ dir, env: {} }).resolve('TOKEN')), /everybody may write to the file .*chmod 600/)
+  await rm(join(dir, '.env'))
+  await mkdir(join(dir, '.env'))
+  assert.match(problem(await new DotEnv({ dir, env: {} }).resolve('TOKEN')), /\.env is no file/)
 })
 
 test('the key is taken from the environment, from the file that it names, or from the folder of the gateway', async (t) => {

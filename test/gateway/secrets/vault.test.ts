@@ -1,12 +1,21 @@
-/** Vault, asked over its own protocol: what it holds, who we are to it, and what becomes of values whose time ends. */
+/**
+ * Vault, asked over its own protocol: what it holds, who we are to it, and what becomes of values whose time ends.
+ *
+ * No real server could be had here. The fake was compared, member by member, with HashiCorp's API pages (developer.hashicorp.com/vault/api-docs:
+ * index with status codes and X-Vault-Request, auth/token, system/leases, system/internal-ui-mounts, secret/kv/kv-v1 and kv-v2) and OpenBao's
+ * (openbao.org/api-docs: auth/approle, auth/kubernetes, secret/kv); what they do not say (202 of a revocation that is queued, 400 of a lease or role
+ * that is unknown, 403 of a mount that may not be seen) with the sources of both.
+ */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Log } from '#contract'
+import type { JsonObject, Log } from '#contract'
 import { VaultSource } from '../../../gateway/secrets/vault/vault.ts'
 import type { VaultSettings } from '../../../gateway/secrets/vault/vault.ts'
+import { vaultAt } from '../../../gateway/secrets/vault/client.ts'
+import { Lease } from '../../../gateway/secrets/vault/lease.ts'
 import { parsePath } from '../../../gateway/secrets/vault/path.ts'
 import { FakeVault } from '../../fakes/vault.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -77,6 +86,29 @@ test('KV version 1 is read too, and a field alone is one of the home path', asyn
   vault.putPlain('app', { token: 'plain' })
   vault.put('openclaw', { TOKEN: 'home' })
   assert.deepEqual(await round('old/app#token', '#TOKEN'), ['plain', 'home'])
+})
+
+test('fields of KV version 1 that are called as those of version 2 are fields', async (t) => {
+  const { vault, round } = await withVault(t)
+  vault.putPlain('app', { data: { token: 'inner' }, metadata: { a: 1 }, token: 'outer' })
+  assert.deepEqual(await round('old/app#token'), ['outer'])
+})
+
+test('only documented methods are used, and a revocation that is queued counts as done', async (t) => {
+  const { vault, source, round } = await withVault(t)
+  await round('database/creds/app#password')
+  await source.stop()
+  assert.deepEqual(vault.leases, [])
+  assert.equal(vault.count(/^POST sys\/leases\/revoke$/), 1)
+  await vaultAt(
+    { address: vault.url, namespace: null },
+    new AbortController().signal,
+  )({
+    method: 'POST',
+    path: 'sys/leases/revoke',
+    token: 'root-token',
+    body: { lease_id: vault.lease() },
+  })
 })
 
 test('what is not there, not allowed or no text is told by path, and Vault’s own words are not repeated', async (t) => {
@@ -257,6 +289,32 @@ test('when its token cannot live longer it logs in anew, and what hung on the ol
   await changed(world)
   assert.equal(vault.count(/approle\/login/), 2)
   assert.equal(world.changes, 1)
+})
+
+test('a lease whose token is replaced while it is renewed goes on once, not twice', async () => {
+  const clock = new FakeClock()
+  const renewing = Promise.withResolvers<JsonObject>()
+  let reads = 0
+  const entry = { fields: { a: 'x' }, lease: { id: 'l', ttlMs: 600_000, isRenewable: true } }
+  const lease = new Lease(entry, {
+    path: 'database/creds/app',
+    clock,
+    log: () => null,
+    renew: () => renewing.promise,
+    read: async () => {
+      reads += 1
+      return entry
+    },
+    onChange: () => undefined,
+  })
+  clock.advance(400_000)
+  lease.replace()
+  // It gains nothing any more, which is a reason to read too.
+  renewing.resolve({ lease_duration: 1 })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([reads, clock.pending], [1, 1])
+  lease.stop()
+  assert.equal(clock.pending, 0)
 })
 
 test('a token that was revoked is replaced by a login, one that is only not allowed is not', async (t) => {
