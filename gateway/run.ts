@@ -21,7 +21,7 @@ import { CONFIG_FILE, formatFault, loadConfig } from './config/load.ts'
 import type { Loaded, LoadOptions } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
 import { Gateway } from './gateway.ts'
-import { isPublicAddress } from './guarded/address.ts'
+import { publicElsewhere } from './guarded/address.ts'
 import { loadSecret } from './http/signer.ts'
 import { createLog } from './observe/log.ts'
 import { LoopLag } from './observe/loop-lag.ts'
@@ -126,7 +126,7 @@ async function compose(
     metrics,
     tracer,
     random: Math.random,
-    isPublicAddress,
+    isPublicAddress: publicElsewhere(),
     emit: (tenant, name, data) => gateway.tell(tenant, name, data),
   })
   let starts = 0

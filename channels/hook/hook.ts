@@ -8,7 +8,7 @@ import type { Capabilities, Channel, ChannelHost, ChannelKind, HttpReply, HttpRe
 import { inboundOf } from './inbound.ts'
 import { readSettings, settingsSchema } from './settings.ts'
 import type { Settings } from './settings.ts'
-import { prove } from './signature.ts'
+import { prove, screen } from './signature.ts'
 
 export const hook: ChannelKind = {
   schema: settingsSchema,
@@ -48,6 +48,7 @@ class HookChannel implements Channel {
           '200': { description: 'It came before: the message that it is.', schema: ANSWER },
           '202': { description: 'It is stored, and will be handled.', schema: ANSWER },
         },
+        screen: (headers) => screen(headers, this.#settings, this.#opened().clock.now()),
         handle: (request) => this.#counted(this.#take(request)),
       },
     ]
@@ -78,8 +79,7 @@ class HookChannel implements Channel {
   }
 
   async #take({ headers, raw }: HttpRequest): Promise<HttpReply> {
-    const host = this.#host
-    if (host === null) throw closed(this.#name)
+    const host = this.#opened()
     const now = host.clock.now()
     const claim = prove({ headers, raw }, this.#settings, now)
     // After that: a stranger is not told whether a hook is paused.
@@ -95,6 +95,11 @@ class HookChannel implements Channel {
       case 'refused':
         return { status: 200, body: { status: 'refused' } }
     }
+  }
+
+  #opened(): ChannelHost {
+    if (this.#host !== null) return this.#host
+    throw closed(this.#name)
   }
 
   async #counted<T>(work: Promise<T>): Promise<T> {

@@ -24,6 +24,8 @@ export interface Scheme {
   keyOf(secret: string): Uint8Array
   /** null: the headers are missing, or not of this shape. */
   read(request: Signed): Claim | null
+  /** Form and time cannot be told from these headers alone. */
+  needsBody?(headers: Signed['headers']): boolean
   /** Headers that are kept with the message, so that routes may match on them. */
   readonly carries: readonly string[]
 }
@@ -56,6 +58,8 @@ const openclaw: Scheme = {
       key: (body) => idIn(body) ?? `nonce:${nonce}`,
     }
   },
+  needsBody: (headers) =>
+    headers['x-openclaw-timestamp'] === undefined && listed(headers['x-openclaw-signature']?.split(/, ?/), HEX, 'hex') !== null,
   carries: ['x-openclaw-event', 'x-openclaw-attempt'],
 }
 

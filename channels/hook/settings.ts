@@ -80,7 +80,11 @@ interface Given {
 export function readSettings(channel: string, settings: JsonObject): Settings {
   const { secret, scheme: name, map = {} } = settings as unknown as Given
   const scheme = schemes[name]
-  const keys = (typeof secret === 'string' ? [secret] : secret).map((each) => scheme.keyOf(each))
+  const secrets = typeof secret === 'string' ? [secret] : secret
+  // Everybody may have a public key: as a key of HMAC it would let everybody in.
+  if (secrets.some((each) => /^wh[ps]k_/.test(each)))
+    throw faulty(`channels.${channel}.secret`, 'a key of a pair (`whpk_`, `whsk_`), expected the secret that both sides have')
+  const keys = secrets.map((each) => scheme.keyOf(each))
   if (keys.some((key) => key.byteLength === 0)) throw faulty(`channels.${channel}.secret`, 'no key follows `whsec_`, expected base64 there')
   const at = (key: string, text: string | undefined): Template | null => {
     if (text === undefined) return null

@@ -4,7 +4,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { DeniedError } from '#contract'
-import type { Claim, Signed } from './scheme.ts'
+import type { Claim, Scheme, Signed } from './scheme.ts'
 import type { Settings } from './settings.ts'
 
 /** Either way: clocks differ, and a request may have waited. */
@@ -12,12 +12,24 @@ const TOLERANCE_S = 300
 
 /** @throws DeniedError */
 export function prove(request: Signed, { scheme, keys }: Pick<Settings, 'scheme' | 'keys'>, now: number): Claim {
+  const claim = claimed(request, scheme, now)
+  if (!keys.some((key) => fits(claim, key)))
+    throw denied('The signature does not fit. Is the secret that of this hook, and the body as it was signed?')
+  return claim
+}
+
+/** What can be said without the body: a form and a time that will not do with any. @throws DeniedError */
+export function screen(headers: Signed['headers'], { scheme }: Pick<Settings, 'scheme'>, now: number): void {
+  if (scheme.needsBody?.(headers) !== true) claimed({ headers, raw: NOTHING }, scheme, now)
+}
+
+const NOTHING = new Uint8Array()
+
+function claimed(request: Signed, scheme: Scheme, now: number): Claim {
   const claim = scheme.read(request)
   if (claim === null) throw denied('The request is not signed, or not in the scheme of this hook.')
   if (claim.at !== null && Math.abs(Math.floor(now / 1_000) - claim.at) > TOLERANCE_S)
     throw denied(`The request was signed more than ${TOLERANCE_S} seconds before or after now, by our clock.`)
-  if (!keys.some((key) => fits(claim, key)))
-    throw denied('The signature does not fit. Is the secret that of this hook, and the body as it was signed?')
   return claim
 }
 

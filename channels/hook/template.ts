@@ -47,16 +47,22 @@ export function valueAt(template: Template, source: Source): JsonValue | undefin
   return value === undefined || value === null || !isBounded(value) ? undefined : value
 }
 
-/** null: nothing of what it points at is there. */
+/** A map that says a place often makes a body many times as large. */
+const MAX_CHARS = 2 * 1_048_576
+
+/** null: nothing of what it points at is there, or more than is taken in one piece. */
 export function textAt({ pieces }: Template, source: Source): string | null {
   let isThere = pieces.every((piece) => 'words' in piece)
+  let room = MAX_CHARS
   const words = pieces.map((piece) => {
+    if (room < 0) return ''
     if ('words' in piece) return piece.words
     const found = 'header' in piece ? (source.headers[piece.header] ?? '') : wordsOf(dig(source.body, piece.pointer))
     if (found !== '') isThere = true
+    room -= found.length
     return found
   })
-  return isThere ? words.join('') : null
+  return isThere && room >= 0 ? words.join('') : null
 }
 
 function wordsOf(value: JsonValue | undefined): string {

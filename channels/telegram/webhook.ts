@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { DeniedError, InvalidError, isJsonObject } from '#contract'
-import type { JsonValue, Route } from '#contract'
+import type { HttpRequest, JsonValue, Route } from '#contract'
 import type { Update } from 'grammy/types'
 
 export interface WebhookParts {
@@ -17,6 +17,13 @@ export interface WebhookParts {
 
 export function webhookRoute({ name, secret, take }: WebhookParts): Route {
   const expected = digest(secret)
+  const screen = (headers: HttpRequest['headers']): void => {
+    if (timingSafeEqual(digest(headers['x-telegram-bot-api-secret-token'] ?? ''), expected)) return
+    throw new DeniedError('The secret token is not that of this channel. Check `webhook_secret`.', {
+      code: 'SIGNATURE_INVALID',
+      reason: 'forbidden',
+    })
+  }
   return {
     method: 'POST',
     path: `/v1/channels/${name}/webhook`,
@@ -24,14 +31,10 @@ export function webhookRoute({ name, secret, take }: WebhookParts): Route {
     summary: `Takes in what Telegram posts for the channel "${name}"`,
     tag: 'channels',
     responses: { '200': { description: 'Stored' } },
+    // All that there is to prove stands in a header.
+    screen,
     handle: async ({ headers, raw }) => {
-      const given = headers['x-telegram-bot-api-secret-token'] ?? ''
-      if (!timingSafeEqual(digest(given), expected)) {
-        throw new DeniedError('The secret token is not that of this channel. Check `webhook_secret`.', {
-          code: 'SIGNATURE_INVALID',
-          reason: 'forbidden',
-        })
-      }
+      screen(headers)
       await take(read(raw))
       // Telegram would carry out a method named in the answer.
       return { status: 200, body: {} }

@@ -44,7 +44,7 @@ export interface Opening {
 /** @throws NotFoundError when it is gone; ChannelFault when it cannot be had, or is not what was sent */
 export async function openMedia({ baileys, host, mediaUrl, signal }: Opening, ref: MediaRef): Promise<Media> {
   const { type, path, key, sha256 } = unpack(ref.id)
-  const { bytes } = await host.fetch({ url: new URL(path, mediaUrl).href, trusted: mediaUrl, signal }).catch((cause: unknown) => {
+  const { bytes } = await host.fetch({ url: urlOf(path, mediaUrl), trusted: mediaUrl, signal }).catch((cause: unknown) => {
     if (cause instanceof ChannelFault && !cause.retryable) throw gone(cause)
     throw cause
   })
@@ -60,6 +60,13 @@ export async function openMedia({ baileys, host, mediaUrl, signal }: Opening, re
   const opened = Buffer.concat([decipher.update(sealed), decipher.final()])
   if (createHash('sha256').update(opened).digest('base64url') !== sha256) throw spoilt()
   return { bytes: opened, mediaType: ref.media_type }
+}
+
+/** The sender wrote the path, and a URL's parser skips tabs: what counts is where it leads. */
+function urlOf(path: string, mediaUrl: string): string {
+  const url = URL.canParse(path, mediaUrl) ? new URL(path, mediaUrl) : null
+  if (url === null || url.origin !== new URL(mediaUrl).origin) throw gone()
+  return url.href
 }
 
 const MAC_BYTES = 10
@@ -88,8 +95,7 @@ function refer(type: MediaType, file: File | null | undefined, name?: string | n
 function unpack(id: string): Sealed {
   try {
     const sealed: unknown = JSON.parse(Buffer.from(id, 'base64url').toString('utf8'))
-    // A path only, so that the host stays the configured one.
-    if (typeof sealed === 'object' && sealed !== null && 'path' in sealed && /^\/[^/\\]/.test(String(sealed.path))) return sealed as Sealed
+    if (typeof sealed === 'object' && sealed !== null && 'path' in sealed && String(sealed.path).startsWith('/')) return sealed as Sealed
   } catch {
     // Not one of ours: said below.
   }

@@ -1,8 +1,9 @@
 /** `openclaw webhooks`: who is told of what. A secret is printed once, when it is made. What became of deliveries is `webhook-deliveries.ts`. */
+import type { JsonObject } from '#contract'
 import { time } from '../answer.ts'
 import type { Call, Command, World } from '../command.ts'
 import { documentIn, text, wordsIn } from '../document.ts'
-import { EXIT } from '../exit.ts'
+import { CommandError, EXIT } from '../exit.ts'
 import type { ExitCode } from '../exit.ts'
 import { Remote } from '../remote.ts'
 import { wholeSeconds } from '../whole-seconds.ts'
@@ -32,6 +33,8 @@ export const webhooks: Command = {
     },
     description: { value: 'TEXT', help: 'create: what it is for' },
     fifo: { help: 'create: one at a time, in order' },
+    rate: { value: 'N', help: 'create: no more attempts than that begin within one second' },
+    ed25519: { help: 'create: sign with a key pair of the gateway too' },
     grace: { value: 'DURATION', help: 'rotate: how long the old secret signs too (1d)' },
     since: { value: 'TIME', help: 'recover: from then on; ISO 8601, or a duration ago like 6h' },
     until: { value: 'TIME', help: 'recover: before then' },
@@ -101,6 +104,8 @@ async function show(call: Call, { out }: World, remote: Remote): Promise<ExitCod
       ['url', text(found['url'])],
       ['for', text(found['description']) || '-'],
       ['events', wordsIn(found['events']).join(' ')],
+      ['rate', typeof found['rate'] === 'number' ? `${found['rate']} a second` : '-'],
+      ['key', publicKeyIn(found) ?? '-'],
       ['order', found['ordering'] === 'fifo' ? 'one at a time, in order' : 'none'],
       ['state', `${text(found['status'])}${found['disabled_reason'] ? ` (${text(found['disabled_reason'])})` : ''}`],
       ['failing', found['failing_since'] ? `since ${time(found['failing_since'])}, ${text(found['failures'])} attempts` : '-'],
@@ -115,7 +120,8 @@ async function create(call: Call, { out }: World, remote: Remote): Promise<ExitC
     .texts('event')
     .flatMap((event) => event.split(','))
     .map((event) => event.trim())
-  const description = call.text('description')
+  const [description, rate] = [call.text('description'), call.text('rate')]
+  if (rate !== undefined && !/^\d{1,4}$/.test(rate)) throw new CommandError('--rate is a number from 1 to 1000.', EXIT.usage)
   const { body } = await remote.ask('/v1/webhooks', {
     method: 'POST',
     body: {
@@ -123,12 +129,16 @@ async function create(call: Call, { out }: World, remote: Remote): Promise<ExitC
       events: events.length === 0 ? ['*'] : events,
       ...(description !== undefined && { description }),
       ...(call.has('fifo') && { ordering: 'fifo' }),
+      ...(rate !== undefined && { rate: Number(rate) }),
+      ...(call.has('ed25519') && { ed25519: true }),
     },
   })
   const made = documentIn(body)
   if (call.json) out.json(made)
   else {
     out.note(`Webhook ${text(made['id'])} is told ${wordsIn(made['events']).join(', ')}. Keep the secret now; it is shown nowhere again.`)
+    const key = publicKeyIn(made)
+    if (key !== null) out.note(`Whoever verifies by key pair needs no secret, but this: ${key}`)
     out.line(text(made['secret']))
   }
   return EXIT.ok
@@ -157,4 +167,10 @@ async function change(call: Call, { out }: World, remote: Remote): Promise<ExitC
   if (call.json) out.json({ id, status: `${call.verb}d` })
   else out.note(`${id} is ${call.verb}d.${call.verb === 'enable' ? ' What it missed is brought back by "recover".' : ''}`)
   return EXIT.ok
+}
+
+/** Of the newest secret; null: it signs by HMAC only. */
+function publicKeyIn({ secrets }: JsonObject): string | null {
+  const key = Array.isArray(secrets) ? documentIn(secrets[0])['public_key'] : null
+  return typeof key === 'string' ? key : null
 }

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DEFAULT_TENANT, noTracer } from '#contract'
 import type { Clock, Log, Metrics, SandboxReport, SkillDescriptor, SkillTest } from '#contract'
-import { isPublicAddress } from '../../gateway/guarded/address.ts'
+import { publicElsewhere } from '../../gateway/guarded/address.ts'
 import { SqliteStore } from '../../gateway/store/sqlite.ts'
 import { missed } from '../../skills/runner/expectation.ts'
 import { defaultSettings } from '../../skills/settings.ts'
@@ -51,7 +51,7 @@ export class Workbench {
       random: Math.random,
       dir: join(dir, '.openclaw'),
       env,
-      isPublicAddress,
+      isPublicAddress: publicElsewhere(),
       emit: () => undefined,
     })
   }

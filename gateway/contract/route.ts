@@ -60,6 +60,11 @@ export interface Route {
   readonly errors?: 'plain'
   /** Members of the answer that are in the first one and in no other: a kept answer has null in their place. */
   readonly unkept?: readonly string[]
+  /**
+   * Of `signed` routes, before the body is read: throws DeniedError where the headers alone say that the sender cannot be who it has to be.
+   * What it lets through is not proven yet; that is for `handle`.
+   */
+  screen?(headers: HttpRequest['headers']): void
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }
 

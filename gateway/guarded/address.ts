@@ -3,12 +3,16 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { InvalidError } from '#contract'
 
-/** IANA special-purpose address registries (RFC 6890 and its updates). */
+/**
+ * IANA special-purpose address registries (RFC 6890 and its updates), and one address that is in none of them: every machine of Azure finds
+ * the platform's agent there, which knows its certificates.
+ */
 const IPV4: readonly (readonly [net: string, prefix: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
+  ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
@@ -71,5 +75,11 @@ export function networkList(networks: readonly string[]): (address: string) => b
 /** Addresses of this machine: also a public one leads back inside. */
 export const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
+
+/** For who has only addresses to judge: public, and not this machine. */
+export const publicElsewhere =
+  (own: () => readonly string[] = ownAddresses): ((address: string) => boolean) =>
+  (address) =>
+    isPublicAddress(address) && !own().includes(address)
 
 const widthOf = (family: number): number => (family === 4 ? 32 : 128)

@@ -5,14 +5,16 @@
  */
 import { lookup } from 'node:dns/promises'
 import type { LookupAddress, LookupOptions } from 'node:dns'
-import { Agent as HttpAgent, request as requestHttp } from 'node:http'
-import type { AgentOptions, ClientRequest, IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { request as requestHttp } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { InvalidError, OutboundFault } from '#contract'
 import type { Clock, Outbound, OutboundAnswer, OutboundReason, OutboundRequest } from '#contract'
 import { Destinations, hostOf } from './destination.ts'
 import type { DestinationRules } from './destination.ts'
+import { keptConnections } from './kept.ts'
+import type { KeptConnections } from './kept.ts'
 
 export interface GuardedClientOptions extends Partial<DestinationRules> {
   readonly clock: Clock
@@ -24,16 +26,12 @@ export interface GuardedClientOptions extends Partial<DestinationRules> {
 
 const CONNECT_MS = 5_000
 const TOTAL_MS = 30_000
-/** Idle connections that are kept, of one host and in all. */
-const MAX_IDLE = { host: 8, all: 64 }
-/** How long a connection may be idle. */
-const IDLE_MS = 15_000
 
 export class GuardedClient implements Outbound {
   readonly #destinations: Destinations
   readonly #clock: Clock
   readonly #resolve: (host: string) => Promise<readonly LookupAddress[]>
-  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent } | null
+  readonly #agents: KeptConnections | null
 
   constructor(options: GuardedClientOptions) {
     this.#clock = options.clock
@@ -43,8 +41,7 @@ export class GuardedClient implements Outbound {
       own: options.own ?? (() => []),
     })
     this.#resolve = options.resolve ?? ((host) => lookup(host, { all: true }))
-    const kept: AgentOptions = { keepAlive: true, maxFreeSockets: MAX_IDLE.host, timeout: IDLE_MS, scheduling: 'lifo' }
-    this.#agents = options.keepAlive === true ? { http: new HttpAgent(kept), https: new HttpsAgent(kept) } : null
+    this.#agents = options.keepAlive === true ? keptConnections() : null
   }
 
   check(url: string): URL {

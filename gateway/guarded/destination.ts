@@ -5,7 +5,7 @@
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
 import { InvalidError } from '#contract'
-import { isPublicAddress, networkList } from './address.ts'
+import { networkList, publicElsewhere } from './address.ts'
 
 export interface DestinationRules {
   /** Networks that may be reached although they are not public. */
@@ -22,9 +22,11 @@ const METADATA = new Set(['metadata', 'metadata.google.internal', 'metadata.goog
 export class Destinations {
   readonly #rules: DestinationRules
   readonly #isAllowed: (address: string) => boolean
+  readonly #isPublic: (address: string) => boolean
 
   constructor(rules: DestinationRules) {
     this.#rules = rules
+    this.#isPublic = publicElsewhere(rules.own)
     this.#isAllowed = networkList(rules.allowNetworks)
   }
 
@@ -36,6 +38,8 @@ export class Destinations {
     if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused('Only http and https URLs are reached.')
     if (url.username !== '' || url.password !== '') throw refused('A URL with a user name or password in it is not reached.')
     const host = hostOf(url)
+    // Dots and nothing else, which are a host for the parser.
+    if (host === '') throw refused('This is no absolute URL. Write it with https:// and a host.')
     if (isIP(host) !== 0) {
       if (!this.permits(host)) throw refused(`${url.host} is no public address. ${ADVICE}`)
     } else this.#checkName(host, url)
@@ -47,7 +51,7 @@ export class Destinations {
   /** By address: literal, or as a name server said. */
   permits(address: string): boolean {
     const plain = address.split('%')[0] ?? ''
-    return this.#isAllowed(plain) || (isPublicAddress(plain) && !this.#rules.own().includes(plain))
+    return this.#isAllowed(plain) || this.#isPublic(plain)
   }
 
   /** Of what a name server said, what may be connected to. */
@@ -70,8 +74,8 @@ export class Destinations {
   }
 }
 
-/** Without the brackets of an IPv6 literal and the dot that ends a full name. */
-export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+/** Without the brackets of an IPv6 literal and the dot that ends a full name; more dots make no other name of it. */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '')
 
 /** RFC 6761 §6.3. */
 const isLocalName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost')

@@ -92,7 +92,8 @@ export class Endpoint {
     const exchange = new Exchange(request, response, this.#hasParams ? params : null, door.addresses)
     try {
       if (this.#guessing !== null) door.limits.checkLock(exchange.ip, this.#guessing, request.headers)
-      if (route.permission !== 'signed') {
+      if (route.permission === 'signed') route.screen?.(exchange.headers)
+      else {
         door.guard.checkHost(request)
         door.guard.welcome(request, response)
         if (this.#guessing === 'cookie') door.guard.checkOwnOrigin(request.headers)

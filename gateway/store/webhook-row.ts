@@ -11,6 +11,7 @@ export interface WebhookRow {
   readonly description: string | null
   readonly events: string
   readonly ordering: WebhookRecord['ordering']
+  readonly max_per_second: number | null
   readonly secrets: string
   readonly status: WebhookRecord['status']
   readonly disabled_reason: WebhookRecord['disabledReason']
@@ -33,6 +34,7 @@ export const toWebhook = (row: WebhookRow): WebhookRecord => ({
   description: row.description,
   events: JSON.parse(row.events),
   ordering: row.ordering,
+  maxPerSecond: row.max_per_second,
   secrets: JSON.parse(row.secrets),
   status: row.status,
   disabledReason: row.disabled_reason,

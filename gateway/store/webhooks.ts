@@ -31,14 +31,15 @@ export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'remo
     const count = sql.get<{ count: number }>('SELECT count(*) AS count FROM webhook WHERE tenant = ?', webhook.tenant)?.count ?? 0
     if (count >= most) return false
     sql.run(
-      `INSERT INTO webhook (id, tenant, url, description, events, ordering, secrets, status, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 'enabled', ?, ?)`,
+      `INSERT INTO webhook (id, tenant, url, description, events, ordering, max_per_second, secrets, status, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'enabled', ?, ?)`,
       webhook.id,
       webhook.tenant,
       webhook.url,
       webhook.description,
       JSON.stringify(webhook.events),
       webhook.ordering,
+      webhook.maxPerSecond,
       JSON.stringify(webhook.secrets),
       webhook.createdAt,
       webhook.createdAt,
@@ -51,11 +52,13 @@ export const webhookWrites: Handlers<Pick<WebhookStore, 'add' | 'change' | 'remo
     if (row === undefined) return 'missing'
     if (version !== null && row.version !== version) return 'changed'
     sql.run(
-      `UPDATE webhook SET url = ?, description = ?, events = ?, ordering = ?, secrets = ?, version = version + 1, updated_at = ? WHERE seq = ?`,
+      `UPDATE webhook SET url = ?, description = ?, events = ?, ordering = ?, max_per_second = ?, secrets = ?, version = version + 1,
+       updated_at = ? WHERE seq = ?`,
       change.url ?? row.url,
       change.description === undefined ? row.description : change.description,
       change.events === undefined ? row.events : JSON.stringify(change.events),
       change.ordering ?? row.ordering,
+      change.maxPerSecond === undefined ? row.max_per_second : change.maxPerSecond,
       change.secrets === undefined ? row.secrets : JSON.stringify(change.secrets),
       now,
       row.seq,

@@ -20,7 +20,10 @@ import type {
   WebhookRecord,
   WebhookStore,
 } from '#contract'
-import { Lane } from './lane.ts'
+import { Alarm } from './alarm.ts'
+import { keptHeaders, keptResponse } from './kept-attempt.ts'
+import { Lanes } from './lanes.ts'
+import type { Turn } from './lanes.ts'
 import type { SecretBox } from './secret-box.ts'
 import { signedRequest } from './sign.ts'
 import type { SignedRequest } from './sign.ts'
@@ -40,8 +43,6 @@ export interface EngineParts {
 
 /** Held in mind of one lane. */
 const LANE_ROOM = 100
-/** Attempts at once, over all lanes. */
-const MOST_RUNNING = 1_000
 const MOST_SETTLED_AT_ONCE = 256
 const CONNECT_MS = 5_000
 const TOTAL_MS = 15_000
@@ -51,27 +52,30 @@ const PAUSE_MS = 1_000
 
 export class WebhookEngine {
   readonly #parts: EngineParts
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Lanes()
   /** Numbers of the deliveries that wait here, are on their way, or whose end is not written down yet. */
   readonly #held = new Set<number>()
   readonly #results: Settlement[] = []
   readonly #abort = new AbortController()
   readonly #deliveries: Counter
   readonly #latency: Histogram
+  /** For what is due later, and for what only the rate of its webhook holds back. */
+  readonly #due: Alarm
+  readonly #pace: Alarm
   #box: SecretBox | null = null
-  #running = 0
   #pass: Promise<void> | null = null
   #isAsked = false
   /** More is due than is held. */
   #isMore = false
   #flush: Promise<void> | null = null
-  #timer: { readonly at: number; readonly cancel: () => void } | null = null
   #unwatch: () => void = () => undefined
   #onIdle: () => void = () => undefined
   #phase: 'new' | 'open' | 'stopping' = 'new'
 
   constructor(parts: EngineParts) {
     this.#parts = parts
+    this.#due = new Alarm(parts.clock, () => this.#wake())
+    this.#pace = new Alarm(parts.clock, () => this.#begin())
     this.#deliveries = parts.metrics.counter({
       name: 'openclaw_webhook_deliveries_total',
       help: 'Attempts to deliver an event, by what came of it',
@@ -110,9 +114,10 @@ export class WebhookEngine {
     if (this.#phase !== 'open') return
     this.#phase = 'stopping'
     this.#unwatch()
-    this.#timer?.cancel()
+    this.#due.off()
+    this.#pace.off()
     await this.#pass
-    if (this.#running > 0) {
+    if (this.#lanes.running > 0) {
       const idle = Promise.withResolvers<void>()
       this.#onIdle = idle.resolve
       const cancel = drainMs > 0 ? this.#parts.clock.after(drainMs, () => this.#abort.abort()) : this.#abort.abort()
@@ -123,11 +128,8 @@ export class WebhookEngine {
   }
 
   /** It was changed: what waits for it is read anew. */
-  forget({ seq }: Pick<WebhookRecord, 'seq'>): void {
-    for (const isSingle of [false, true]) {
-      const lane = this.#lanes.get(laneKey(seq, isSingle))
-      for (const delivery of lane?.empty() ?? []) this.#held.delete(delivery.seq)
-    }
+  forget(webhook: Pick<WebhookRecord, 'tenant' | 'seq'>): void {
+    for (const delivery of this.#lanes.empty(webhook)) this.#held.delete(delivery.seq)
     this.#wake()
   }
 
@@ -158,61 +160,33 @@ export class WebhookEngine {
       const webhook = records.get(delivery.webhook)
       if (webhook === undefined || this.#held.has(delivery.seq)) continue
       this.#held.add(delivery.seq)
-      this.#lane(webhook, delivery.isSingle).push(delivery)
+      this.#lanes.push(webhook, delivery)
     }
     this.#isMore = isMore
     this.#begin()
     if (nextAt !== null) this.#at(nextAt)
   }
 
-  #lane(webhook: WebhookRecord, isSingle: boolean): Lane {
-    const key = laneKey(webhook.seq, isSingle)
-    const known = this.#lanes.get(key)
-    if (known !== undefined) {
-      known.webhook = webhook
-      return known
-    }
-    const lane = new Lane(webhook)
-    this.#lanes.set(key, lane)
-    return lane
-  }
-
   #at(time: number): void {
-    const inMs = time - this.#parts.clock.now()
-    if (inMs <= 0) return this.#wake()
-    if (this.#phase !== 'open' || (this.#timer !== null && this.#timer.at <= time)) return
-    this.#timer?.cancel()
-    const cancel = this.#parts.clock.after(inMs, () => {
-      this.#timer = null
-      this.#wake()
-    })
-    this.#timer = { at: time, cancel }
+    if (this.#phase === 'open') this.#due.at(time)
   }
 
   #begin(): void {
     if (this.#phase !== 'open') return
-    for (const [key, lane] of this.#lanes) {
-      for (let next = this.#room() ? lane.next() : null; next !== null; next = this.#room() ? lane.next() : null) {
-        lane.running++
-        this.#running++
-        void this.#deliver(lane, next)
-      }
-      if (lane.isIdle) this.#lanes.delete(key)
-    }
+    const now = this.#parts.clock.now()
+    for (let turn = this.#lanes.next(now); turn !== null; turn = this.#lanes.next(now)) void this.#deliver(turn)
+    const heldUntil = this.#lanes.heldUntil(now)
+    if (heldUntil !== null) this.#pace.at(heldUntil)
   }
 
-  #room(): boolean {
-    return this.#running < MOST_RUNNING
-  }
-
-  async #deliver(lane: Lane, delivery: DueDelivery): Promise<void> {
+  async #deliver(turn: Turn): Promise<void> {
+    const { lane, delivery } = turn
     const settlement = await this.#attempt(lane.webhook, delivery)
-    lane.running--
-    this.#running--
+    this.#lanes.ended(turn, this.#parts.clock.now())
     if (settlement === null) this.#held.delete(delivery.seq)
     else this.#settle(settlement)
     this.#begin()
-    if (this.#running === 0) this.#onIdle()
+    if (this.#lanes.running === 0) this.#onIdle()
   }
 
   /** null: it was called off by our own end, and counts for nothing. */
@@ -226,11 +200,12 @@ export class WebhookEngine {
       attributes: { 'openclaw.webhook': webhook.id, 'openclaw.event': delivery.event.type, 'openclaw.attempt': number },
     })
     const { traceparent } = span
-    const secrets = this.#secretsOf(webhook, at)
+    const { secrets, privateKeys } = this.#keysOf(webhook, at)
     const on = (): Parameters<typeof again>[1] => ({ attempts: number, now: clock.now(), random: random() })
     const nonce = randomBytes(16).toString('hex')
-    const request = signedRequest({ event: delivery.event, number, at, nonce, secrets, userAgent, traceparent })
-    if (secrets.length === 0) return this.#ended(delivery, { span, at, request, answer: null, verdict: again(SECRET_LOST, on()) })
+    const request = signedRequest({ event: delivery.event, number, at, nonce, secrets, privateKeys, userAgent, traceparent })
+    const made = { span, at, request, secrets }
+    if (secrets.length === 0) return this.#ended(delivery, { ...made, answer: null, verdict: again(SECRET_LOST, on()) })
     try {
       const answer = await outbound.send({
         method: 'POST',
@@ -244,21 +219,24 @@ export class WebhookEngine {
         signal: this.#abort.signal,
       })
       span.set({ 'http.response.status_code': answer.status })
-      return this.#ended(delivery, { span, at, request, answer, verdict: verdictOf(answer, on()) })
+      return this.#ended(delivery, { ...made, answer, verdict: verdictOf(answer, on()) })
     } catch (error) {
       if (this.#abort.signal.aborted) {
         span.end('CANCELLED')
         return null
       }
       const verdict = error instanceof OutboundFault ? verdictOfFault(error, on()) : again(describeError(error), on())
-      return this.#ended(delivery, { span, at, request, answer: null, verdict })
+      return this.#ended(delivery, { ...made, answer: null, verdict })
     }
   }
 
-  #secretsOf({ secrets, id }: WebhookRecord, now: number): readonly string[] {
-    return secrets
-      .filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
-      .flatMap(({ sealed }) => this.#box?.open(sealed, id) ?? [])
+  #keysOf({ secrets, id }: WebhookRecord, now: number): { readonly secrets: readonly string[]; readonly privateKeys: readonly string[] } {
+    const current = secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+    const opened = (sealed: string): string | readonly string[] => this.#box?.open(sealed, id) ?? []
+    return {
+      secrets: current.flatMap(({ sealed }) => opened(sealed)),
+      privateKeys: current.flatMap(({ pair }) => (pair === undefined ? [] : opened(pair.sealed))),
+    }
   }
 
   #ended(
@@ -267,12 +245,14 @@ export class WebhookEngine {
       span,
       at,
       request,
+      secrets,
       answer,
       verdict,
     }: {
       readonly span: Span
       readonly at: number
       readonly request: SignedRequest
+      readonly secrets: readonly string[]
       readonly answer: OutboundAnswer | null
       readonly verdict: Verdict
     },
@@ -289,8 +269,8 @@ export class WebhookEngine {
         latencyMs: Math.round(now - at),
         status: answer?.status ?? null,
         error: verdict.error,
-        requestHeaders: request.headers,
-        response: answer === null || answer.body.length === 0 ? null : Buffer.from(answer.body).toString(),
+        requestHeaders: keptHeaders(request.headers),
+        response: answer === null ? null : keptResponse(answer, { headers: request.headers, secrets }),
         isCut: answer?.isCut ?? false,
       },
       next,
@@ -341,8 +321,6 @@ export class WebhookEngine {
     } else log.warn({ webhook: notice.webhook, reason: notice.reason }, 'A webhook was disabled.')
   }
 }
-
-const laneKey = (webhook: number, isSingle: boolean): string => `${webhook}${isSingle ? ' single' : ''}`
 
 function nextOf(verdict: Verdict, { isSingle }: DueDelivery, now: number): Settlement['next'] {
   if (verdict.is === 'ok') return { is: 'ok' }

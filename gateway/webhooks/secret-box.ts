@@ -1,16 +1,12 @@
 /**
- * Secrets of webhooks at rest: made here, sealed with a key that is derived from the gateway's own secret, so that the database alone gives
+ * Secrets of webhooks at rest: sealed with a key that is derived from the gateway's own secret, so that the database alone gives
  * none away. Each is sealed to its webhook; moved to another row it does not open.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
-/** Standard Webhooks 1.0.0 asks for 24 to 64 bytes. */
-const SECRET_BYTES = 32
 const IV_BYTES = 12
 const TAG_BYTES = 16
-
-export const newSecret = (): string => `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`
 
 export class SecretBox {
   readonly #key: KeyObject

@@ -1,10 +1,12 @@
 /**
- * The two signatures that every delivery carries. `X-OpenClaw-Signature`: hex HMAC-SHA-256 over body, timestamp and nonce, keyed with the
+ * The signatures of a delivery; the first two are always there. `X-OpenClaw-Signature`: hex HMAC-SHA-256 over body, timestamp and nonce, keyed with the
  * secret as it is written. Standard Webhooks 1.0.0: base64 HMAC-SHA-256 over `id.timestamp.body`, keyed with what the secret encodes. Keys
- * and messages differ, so neither is ever taken for the other. Of several secrets each signs, the newest first.
+ * and messages differ, so neither is ever taken for the other. And where the webhook has a key pair, ed25519 over the same words (`v1a`),
+ * which whoever verifies cannot make. Of several secrets each signs, the newest first.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, sign } from 'node:crypto'
 import type { WebhookEvent } from '#contract'
+import { signingKey } from './secret.ts'
 
 export interface Attempt {
   readonly event: WebhookEvent
@@ -15,6 +17,8 @@ export interface Attempt {
   /** 32 hex digits, new at each attempt. Fixed in length like the timestamp, so that no byte can pass from one signed part to the next. */
   readonly nonce: string
   readonly secrets: readonly string[]
+  /** `whsk_…` */
+  readonly privateKeys?: readonly string[]
   readonly userAgent: string
   /** W3C Trace Context, for a receiver that traces. */
   readonly traceparent?: string | undefined
@@ -26,7 +30,7 @@ export interface SignedRequest {
 }
 
 /** Rendered anew at each attempt; `id` is what stays. */
-export function signedRequest({ event, number, at, nonce, secrets, userAgent, traceparent }: Attempt): SignedRequest {
+export function signedRequest({ event, number, at, nonce, secrets, privateKeys = [], userAgent, traceparent }: Attempt): SignedRequest {
   const timestamp = Math.floor(at / 1_000)
   const body = JSON.stringify({
     id: event.id,
@@ -38,7 +42,11 @@ export function signedRequest({ event, number, at, nonce, secrets, userAgent, tr
     data: event.data,
   })
   const own = secrets.map((secret) => ownSignature(secret, { body, timestamp: String(timestamp), nonce }))
-  const standard = secrets.map((secret) => standardSignature(secret, { id: event.id, timestamp: String(timestamp), body }))
+  const signed: Signed = { id: event.id, timestamp: String(timestamp), body }
+  const standard = [
+    ...secrets.map((secret) => standardSignature(secret, signed)),
+    ...privateKeys.map((key) => asymmetricSignature(key, signed)),
+  ]
   return {
     body,
     headers: {
@@ -62,10 +70,19 @@ export const ownSignature = (
   { body, timestamp, nonce }: { readonly body: string; readonly timestamp: string; readonly nonce: string },
 ): string => createHmac('sha256', secret).update(body).update(timestamp).update(nonce).digest('hex')
 
-export const standardSignature = (
-  secret: string,
-  { id, timestamp, body }: { readonly id: string; readonly timestamp: string; readonly body: string },
-): string => `v1,${createHmac('sha256', standardKey(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+interface Signed {
+  readonly id: string
+  readonly timestamp: string
+  readonly body: string
+}
+
+export const standardSignature = (secret: string, signed: Signed): string =>
+  `v1,${createHmac('sha256', standardKey(secret)).update(wordsOf(signed)).digest('base64')}`
+
+export const asymmetricSignature = (privateKey: string, signed: Signed): string =>
+  `v1a,${sign(null, Buffer.from(wordsOf(signed)), signingKey(privateKey)).toString('base64')}`
+
+const wordsOf = ({ id, timestamp, body }: Signed): string => `${id}.${timestamp}.${body}`
 
 const PREFIX = 'whsec_'
 const standardKey = (secret: string): Uint8Array =>

@@ -13,6 +13,7 @@ import type {
   NewWebhook,
   Outbound,
   Recovery,
+  SealedPair,
   SealedSecret,
   WebhookChange,
   WebhookDelivery,
@@ -23,7 +24,8 @@ import type {
   Tracer,
 } from '#contract'
 import { WebhookEngine } from './engine.ts'
-import { SecretBox, newSecret } from './secret-box.ts'
+import { SecretBox } from './secret-box.ts'
+import { checkSecret, newKeyPair, newSecret } from './secret.ts'
 
 export interface WebhooksParts {
   readonly store: WebhookStore
@@ -34,6 +36,13 @@ export interface WebhooksParts {
   readonly tracer: Tracer
   readonly random: () => number
   readonly version: string
+}
+
+export interface WebhookRequest extends Pick<NewWebhook, 'tenant' | 'url' | 'description' | 'events' | 'ordering' | 'maxPerSecond'> {
+  /** `whsec_…` that the receiver has already; null: one is made. */
+  readonly secret: string | null
+  /** It signs with ed25519 too. */
+  readonly hasKeyPair: boolean
 }
 
 /** Of one tenant. */
@@ -75,15 +84,18 @@ export class Webhooks {
   }
 
   /** The secret is answered here and at a rotation, and nowhere else. */
-  async create(
-    given: Pick<NewWebhook, 'tenant' | 'url' | 'description' | 'events' | 'ordering'>,
-  ): Promise<{ readonly record: WebhookRecord; readonly secret: string }> {
+  async create({
+    secret: own,
+    hasKeyPair,
+    ...given
+  }: WebhookRequest): Promise<{ readonly record: WebhookRecord; readonly secret: string }> {
     const { store, outbound, clock } = this.#parts
     outbound.check(given.url)
+    if (own !== null) checkSecret(own)
     const now = clock.now()
     const id = newWebhookId(now)
-    const secret = newSecret()
-    const isAdded = await store.add({ ...given, id, secrets: [this.#sealed(secret, id)], createdAt: now }, MOST_WEBHOOKS)
+    const secret = own ?? newSecret()
+    const isAdded = await store.add({ ...given, id, secrets: [this.#sealed(secret, id, hasKeyPair)], createdAt: now }, MOST_WEBHOOKS)
     if (!isAdded) {
       throw new ConflictError(`There are ${MOST_WEBHOOKS} webhooks already, and no more may be. Delete one.`, { code: 'WEBHOOK_LIMIT' })
     }
@@ -96,17 +108,26 @@ export class Webhooks {
     return record
   }
 
-  /** `version`: only if it is still that one. */
-  async change(tenant: string, id: WebhookId, change: WebhookChange, version: number | null): Promise<WebhookRecord> {
+  /** `version`: only if it is still that one. `hasKeyPair`: one is made, or all there are go; undefined: as it is. */
+  async change(
+    tenant: string,
+    id: WebhookId,
+    { hasKeyPair, ...change }: WebhookChange & { readonly hasKeyPair?: boolean },
+    version: number | null,
+  ): Promise<WebhookRecord> {
     const { store, outbound, clock } = this.#parts
     if (change.url !== undefined) outbound.check(change.url)
-    const record = await store.change(tenant, id, change, { version, now: clock.now() })
+    // What is made of a version is written over that version only.
+    const before = hasKeyPair === undefined ? null : await this.get(tenant, id)
+    if (version !== null && before !== null && before.version !== version) throw wasChanged()
+    const record = await store.change(
+      tenant,
+      id,
+      before === null ? change : { ...change, secrets: this.#paired(before, hasKeyPair === true) },
+      { version: before?.version ?? version, now: clock.now() },
+    )
     if (record === 'missing') throw noWebhook()
-    if (record === 'changed') {
-      throw new ConflictError('The webhook was changed since it was read. Read it again, and decide again.', {
-        code: 'PRECONDITION_FAILED',
-      })
-    }
+    if (record === 'changed') throw wasChanged()
     this.#engine.forget(record)
     return record
   }
@@ -129,10 +150,10 @@ export class Webhooks {
     const secret = newSecret()
     const oldUntil = graceMs > 0 ? now + graceMs : null
     const old = before.secrets
-      .map(({ sealed, expiresAt }) => ({ sealed, expiresAt: Math.min(expiresAt ?? Infinity, oldUntil ?? now) }))
+      .map((each) => ({ ...each, expiresAt: Math.min(each.expiresAt ?? Infinity, oldUntil ?? now) }))
       .filter(({ expiresAt }) => expiresAt > now)
       .slice(0, MOST_OLD_SECRETS)
-    const record = await this.change(tenant, id, { secrets: [this.#sealed(secret, id), ...old] }, before.version)
+    const record = await this.change(tenant, id, { secrets: [this.#sealed(secret, id, isPaired(before)), ...old] }, before.version)
     return { record, secret, oldUntil }
   }
 
@@ -161,15 +182,34 @@ export class Webhooks {
     return { count, isMore: count === MOST_RECOVERED }
   }
 
-  #sealed(secret: string, id: WebhookId): SealedSecret {
-    if (this.#box === null) {
-      throw new UnavailableError('Webhooks are not started yet. Try again in a moment.', { code: 'WEBHOOKS_NOT_STARTED' })
-    }
-    return { sealed: this.#box.seal(secret, id), expiresAt: null }
+  #sealed(secret: string, id: WebhookId, withPair: boolean): SealedSecret {
+    const box = this.#opened
+    return { sealed: box.seal(secret, id), expiresAt: null, ...(withPair && { pair: newPair(box, id) }) }
   }
+
+  /** The newest secret gets a pair, unless it has one; or none keeps any. */
+  #paired({ secrets, id }: WebhookRecord, withPair: boolean): readonly SealedSecret[] {
+    if (!withPair) return secrets.map(({ sealed, expiresAt }) => ({ sealed, expiresAt }))
+    return secrets.map((each, i) => (i > 0 || each.pair !== undefined ? each : { ...each, pair: newPair(this.#opened, id) }))
+  }
+
+  get #opened(): SecretBox {
+    if (this.#box !== null) return this.#box
+    throw new UnavailableError('Webhooks are not started yet. Try again in a moment.', { code: 'WEBHOOKS_NOT_STARTED' })
+  }
+}
+
+/** Whether it signs with ed25519 too. */
+export const isPaired = ({ secrets }: WebhookRecord): boolean => secrets[0]?.pair !== undefined
+
+function newPair(box: SecretBox, id: WebhookId): SealedPair {
+  const { privateKey, publicKey } = newKeyPair()
+  return { sealed: box.seal(privateKey, id), publicKey }
 }
 
 export const noDelivery = (): NotFoundError =>
   new NotFoundError('There is no delivery to a webhook with this id.', { code: 'WEBHOOK_DELIVERY_NOT_FOUND' })
 const noWebhook = (): NotFoundError => new NotFoundError('There is no webhook with this id.', { code: 'WEBHOOK_NOT_FOUND' })
+const wasChanged = (): ConflictError =>
+  new ConflictError('The webhook was changed since it was read. Read it again, and decide again.', { code: 'PRECONDITION_FAILED' })
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

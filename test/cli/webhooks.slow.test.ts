@@ -57,6 +57,20 @@ test('a webhook is made, its secret alone on standard output', async (t) => {
   assert.deepEqual(gateway.requests[1]?.body, { url: 'https://hooks.example/in', events: ['*'] })
 })
 
+test('rate and key pair are asked for when it is made, and shown', async (t) => {
+  const { gateway, run } = await bench(t)
+  const paired = { ...webhook, rate: 5, ed25519: true, secrets: [{ expires_at: null, public_key: 'whpk_x' }] }
+  gateway.on('POST /v1/webhooks', 201, { ...paired, secret: 'whsec_x' })
+  gateway.on(`GET /v1/webhooks/${ID}`, 200, paired)
+  const made = await run(['webhooks', 'create', 'https://hooks.example/in', '--rate', '5', '--ed25519'])
+  assert.deepEqual([made.code, made.out], [0, 'whsec_x\n'])
+  assert.match(made.err, /whpk_x/)
+  assert.deepEqual(gateway.requests[0]?.body, { url: 'https://hooks.example/in', events: ['*'], rate: 5, ed25519: true })
+  const shown = await run(['webhooks', 'show', ID])
+  assert.match(shown.out, /5 a second[\s\S]*whpk_x/)
+  assert.equal((await run(['webhooks', 'create', 'https://hooks.example/in', '--rate', 'fast'])).code, 2)
+})
+
 test('webhooks are listed and shown, changed, rotated and deleted', async (t) => {
   const { gateway, run } = await bench(t)
   gateway.on('GET /v1/webhooks', 200, { data: [{ ...webhook, disabled_reason: 'failing' }], cursor: null })

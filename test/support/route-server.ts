@@ -68,6 +68,7 @@ export class RouteServer {
       const url = new URL(request.url ?? '/', `http://${this.origin}`)
       const found = this.#find(request.method ?? '', url.pathname)
       if (found === null) throw new OpenRouteError(404)
+      found.route.screen?.(request.headers as { [name: string]: string })
       const chunks: Uint8Array[] = []
       for await (const chunk of request) chunks.push(chunk as Uint8Array)
       const raw = Buffer.concat(chunks)

@@ -17,6 +17,8 @@ export interface WebhookRecord {
   readonly events: readonly string[]
   /** fifo: one at a time, in the order of the events; one that fails holds up all behind it until it is over. */
   readonly ordering: 'none' | 'fifo'
+  /** No more attempts than that begin within one second; null: as many as there are. */
+  readonly maxPerSecond: number | null
   /** Newest first. */
   readonly secrets: readonly SealedSecret[]
   readonly status: 'enabled' | 'disabled'
@@ -35,10 +37,23 @@ export interface SealedSecret {
   readonly sealed: string
   /** null: the current one. Older ones sign beside it until then. */
   readonly expiresAt: number | null
+  /** The ed25519 key that signs as well; absent: none. */
+  readonly pair?: SealedPair
+}
+export interface SealedPair {
+  /** The private key. */
+  readonly sealed: string
+  /** `whpk_…`: for whoever verifies, and no secret. */
+  readonly publicKey: string
 }
 
-export type NewWebhook = Pick<WebhookRecord, 'id' | 'tenant' | 'url' | 'description' | 'events' | 'ordering' | 'secrets' | 'createdAt'>
-export type WebhookChange = Partial<Pick<WebhookRecord, 'url' | 'description' | 'events' | 'ordering' | 'status' | 'secrets'>>
+export type NewWebhook = Pick<
+  WebhookRecord,
+  'id' | 'tenant' | 'url' | 'description' | 'events' | 'ordering' | 'maxPerSecond' | 'secrets' | 'createdAt'
+>
+export type WebhookChange = Partial<
+  Pick<WebhookRecord, 'url' | 'description' | 'events' | 'ordering' | 'maxPerSecond' | 'status' | 'secrets'>
+>
 
 /**
  * pending → ok | failed | dead | skipped. failed: over without a dead letter, because the receiver wants no more of it, or because it was a

@@ -1,10 +1,12 @@
 /** Webhooks: who is told of what. A secret is answered once, when it is made; an answer repeated for its Idempotency-Key is without. */
 import { EVENT_PATTERNS, InvalidError, asWebhookId, isJsonObject, isoTime } from '#contract'
-import type { HttpRequest, JsonObject, JsonValue, NewWebhook, Route, WebhookChange, WebhookId, WebhookRecord } from '#contract'
+import type { HttpRequest, JsonObject, JsonValue, Route, WebhookChange, WebhookId, WebhookRecord } from '#contract'
+import { isPaired } from '../../webhooks/webhooks.ts'
+import type { WebhookRequest } from '../../webhooks/webhooks.ts'
 import { PAGING } from '../cursor.ts'
 import { ProtocolError } from '../problem.ts'
 import type { Hub } from './hub.ts'
-import { COUNT, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
+import { COUNT, FLAG, TEXT, TEXT_OR_NULL, TIME, TIME_OR_NULL, objectOf, pageOf } from './schema.ts'
 
 const SETTINGS = {
   url: { type: 'string', minLength: 1, maxLength: 2_048, description: 'https; where every event is posted to.' },
@@ -21,7 +23,21 @@ const SETTINGS = {
     enum: ['none', 'fifo'],
     description: 'fifo: one at a time, in order; one that fails holds up all behind it until it is over.',
   },
+  rate: {
+    type: ['integer', 'null'],
+    minimum: 1,
+    maximum: 1_000,
+    description: 'No more attempts than that begin within one second; null: as many as there are.',
+  },
+  ed25519: { type: 'boolean', description: 'Sign with a key pair of the gateway too (`v1a`); the public key is among `secrets`.' },
 } satisfies JsonObject
+
+const OWN_SECRET: JsonObject = {
+  type: 'string',
+  maxLength: 128,
+  writeOnly: true,
+  description: 'One that the receiver has already: `whsec_` and the base64 of 24 to 64 random bytes. Without it, one is made.',
+}
 
 const WEBHOOK = {
   id: TEXT,
@@ -29,6 +45,8 @@ const WEBHOOK = {
   description: TEXT_OR_NULL,
   events: { type: 'array', items: TEXT },
   ordering: { enum: ['none', 'fifo'] },
+  rate: { type: ['integer', 'null'], description: 'How many attempts may begin within one second; null: as many as there are.' },
+  ed25519: { ...FLAG, description: 'It signs with ed25519 too.' },
   status: { enum: ['enabled', 'disabled'] },
   disabled_reason: {
     enum: ['manual', 'failing', 'gone', null],
@@ -39,7 +57,10 @@ const WEBHOOK = {
   secrets: {
     type: 'array',
     description: 'How many there are, newest first; the secrets themselves are shown nowhere.',
-    items: objectOf({ expires_at: { ...TIME_OR_NULL, description: 'null: the current one.' } }),
+    items: objectOf({
+      expires_at: { ...TIME_OR_NULL, description: 'null: the current one.' },
+      public_key: { ...TEXT_OR_NULL, description: '`whpk_…`, for whoever verifies `v1a`; null: it signs by HMAC only.' },
+    }),
   },
   created_at: TIME,
   updated_at: TIME,
@@ -82,7 +103,7 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
       body: {
         type: 'object',
         required: ['url', 'events'],
-        properties: SETTINGS,
+        properties: { ...SETTINGS, secret: OWN_SECRET },
         additionalProperties: false,
         examples: [{ url: 'https://your-endpoint.com', events: ['message.processed'] }],
       },
@@ -149,13 +170,20 @@ export function webhookRoutes({ services, cursors }: Hub): readonly Route[] {
       idempotency: 'kept',
       unkept: ['secret'],
       responses: {
-        200: { description: 'The new secret, shown this once.', schema: objectOf({ id: TEXT, secret: SECRET, old_until: TIME_OR_NULL }) },
+        200: {
+          description: 'The new secret, shown this once.',
+          schema: objectOf({ id: TEXT, secret: SECRET, public_key: TEXT_OR_NULL, old_until: TIME_OR_NULL }),
+        },
       },
       handle: async (request) => {
         const grace = isJsonObject(request.body) ? request.body['grace_seconds'] : undefined
         const graceMs = (typeof grace === 'number' ? grace : 86_400) * 1_000
         const { record, secret, oldUntil } = await webhooks.rotate(tenantOf(request), idOf(request), graceMs)
-        return { status: 200, headers: etag(record), body: { id: record.id, secret, old_until: isoTime(oldUntil) } }
+        return {
+          status: 200,
+          headers: etag(record),
+          body: { id: record.id, secret, public_key: record.secrets[0]?.pair?.publicKey ?? null, old_until: isoTime(oldUntil) },
+        }
       },
     },
   ]
@@ -193,32 +221,37 @@ function webhookDocument(record: WebhookRecord): JsonObject {
     description: record.description,
     events: record.events,
     ordering: record.ordering,
+    rate: record.maxPerSecond,
+    ed25519: isPaired(record),
     status: record.status,
     disabled_reason: record.disabledReason,
     failing_since: isoTime(record.failingSince),
     failures: record.failures,
-    secrets: record.secrets.map(({ expiresAt }) => ({ expires_at: isoTime(expiresAt) })),
+    secrets: record.secrets.map(({ expiresAt, pair }) => ({ expires_at: isoTime(expiresAt), public_key: pair?.publicKey ?? null })),
     created_at: isoTime(record.createdAt),
     updated_at: isoTime(record.updatedAt),
   }
 }
 
-function newWebhook(body: JsonValue | undefined): Pick<NewWebhook, 'url' | 'description' | 'events' | 'ordering'> {
-  const { url, events, description = null, ordering = 'none' } = changeOf(body)
+function newWebhook(body: JsonValue | undefined): Omit<WebhookRequest, 'tenant'> {
+  const { url, events, description = null, ordering = 'none', maxPerSecond = null, hasKeyPair = false } = changeOf(body)
+  const secret = isJsonObject(body) ? body['secret'] : undefined
   if (url === undefined || events === undefined) {
     throw new InvalidError('A webhook has a URL and events.', { code: 'SCHEMA_VIOLATION' })
   }
-  return { url, events, description, ordering }
+  return { url, events, description, ordering, maxPerSecond, hasKeyPair, secret: typeof secret === 'string' ? secret : null }
 }
 
 /** The schema has checked it. */
-function changeOf(body: JsonValue | undefined): WebhookChange {
-  const { url, description, events, ordering, status } = isJsonObject(body) ? body : {}
+function changeOf(body: JsonValue | undefined): WebhookChange & { readonly hasKeyPair?: boolean } {
+  const { url, description, events, ordering, rate, ed25519, status } = isJsonObject(body) ? body : {}
   return {
     ...(typeof url === 'string' ? { url } : {}),
     ...(typeof description === 'string' || description === null ? { description } : {}),
     ...(Array.isArray(events) ? { events: events.filter((event) => typeof event === 'string') } : {}),
     ...(ordering === 'none' || ordering === 'fifo' ? { ordering } : {}),
+    ...(typeof rate === 'number' || rate === null ? { maxPerSecond: rate } : {}),
+    ...(typeof ed25519 === 'boolean' ? { hasKeyPair: ed25519 } : {}),
     ...(status === 'enabled' || status === 'disabled' ? { status } : {}),
   }
 }

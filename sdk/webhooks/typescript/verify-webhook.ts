@@ -2,7 +2,7 @@
  * For receivers of OpenClaw's webhooks: is this request from the gateway, of now, and not one that came before? Needs Node and nothing
  * else; take the file into your project. `sdk/webhooks/vectors.json` says what it has to accept and refuse, in every language.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto'
 
 export interface VerifyOptions {
   /** Seconds by which a request may be older or newer than now. */
@@ -46,7 +46,8 @@ export class SignatureVerificationError extends Error {
 }
 
 /**
- * Resolves with the event. Checks in this order: shape of the headers, time, signature over the very bytes, and only then whether it came before.
+ * Resolves with the event. `secret`: the webhook's `whsec_…`, or its public key `whpk_…`, which can only verify; a list while it is changed.
+ * Checks in this order: shape of the headers, time, signature over the very bytes, and only then whether it came before.
  * @throws SignatureVerificationError
  */
 export async function verifyWebhook(
@@ -65,10 +66,13 @@ export async function verifyWebhook(
   // JavaScript may hand in an environment variable that is not set.
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
   if (secrets.length === 0 || !secrets.every(isSecret)) {
-    throw new SignatureVerificationError('secret_missing', 'A secret is missing, blank, or has no base64 behind `whsec_`.')
+    throw new SignatureVerificationError(
+      'secret_missing',
+      'A secret is missing, blank, or no key: what follows `whsec_` or `whpk_` is its base64.',
+    )
   }
   const body = Buffer.from(rawBody)
-  const claim = claimOf(body, readerOf(headers))
+  const claim = claimOf(body, readerOf(headers), secrets.some(isPublic))
   const nowMs = now()
   const age = Math.floor(nowMs / 1_000) - claim.timestamp
   if (age > tolerance) throw new SignatureVerificationError('too_old', `It was signed more than ${tolerance} seconds ago.`)
@@ -76,7 +80,7 @@ export async function verifyWebhook(
   if (!secrets.some((each) => fits(claim, each))) {
     throw new SignatureVerificationError('no_match', 'No signature fits. Is it the secret of this webhook, and the body as it came?')
   }
-  if (!(await nonceStore.insert(claim.nonce, (claim.timestamp + tolerance) * 1_000 + 1_000))) {
+  if (!(await nonceStore.insert(claim.nonce(), (claim.timestamp + tolerance) * 1_000 + 1_000))) {
     throw new SignatureVerificationError('replayed', 'This very request came before.')
   }
   if (body.length === 0) return null
@@ -114,8 +118,11 @@ const nonces = new MemoryNonceStore()
 
 interface Claim {
   readonly timestamp: number
-  readonly nonce: string
+  /** Asked for when the signature fits: it may look into the body. */
+  readonly nonce: () => string
   readonly signatures: readonly Buffer[]
+  /** By ed25519, over the same message. */
+  readonly asymmetric?: readonly Buffer[]
   readonly message: readonly (string | Buffer)[]
   readonly keyOf: (secret: string) => Buffer
 }
@@ -126,9 +133,11 @@ const ID = /^[\x21-\x2d\x2f-\x7e]{1,255}$/
 /** Some proxies and libraries name the hash before it, as GitHub does. */
 const HEX = /^(?:sha256=)?([0-9a-f]{64})$/
 const BASE64 = /^[A-Za-z0-9+/]{43}=$/
+const BASE64_OF_64 = /^[A-Za-z0-9+/]{86}==$/
 
-function claimOf(body: Buffer, header: (name: string) => string | undefined): Claim {
-  const own = header('x-openclaw-signature')
+/** `isForPublic`: a public key verifies, and of the two signatures only that of Standard Webhooks has one for it. */
+function claimOf(body: Buffer, header: (name: string) => string | undefined, isForPublic: boolean): Claim {
+  const own = isForPublic ? undefined : header('x-openclaw-signature')
   if (own !== undefined) {
     const { timestamp, nonce } = header('x-openclaw-timestamp') === undefined ? statedIn(body) : statedIn(header)
     const signatures = own.split(/, ?/).flatMap((one) => HEX.exec(one)?.[1] ?? [])
@@ -136,7 +145,7 @@ function claimOf(body: Buffer, header: (name: string) => string | undefined): Cl
     if (signatures.length === 0 || !SECONDS.test(timestamp) || !NONCE.test(nonce)) throw malformed('X-OpenClaw-*')
     return {
       timestamp: Number(timestamp),
-      nonce: `openclaw:${nonce}`,
+      nonce: () => `openclaw:${nonce}`,
       signatures: signatures.map((one) => Buffer.from(one, 'hex')),
       message: [body, timestamp, nonce],
       keyOf: (secret) => Buffer.from(secret),
@@ -146,17 +155,30 @@ function claimOf(body: Buffer, header: (name: string) => string | undefined): Cl
   if (id === undefined || timestamp === undefined || signature === undefined) {
     throw missing('X-OpenClaw-Signature, or webhook-id, webhook-timestamp and webhook-signature')
   }
-  const signatures = signature.split(' ').flatMap((one) => (one.startsWith('v1,') && BASE64.test(one.slice(3)) ? [one.slice(3)] : []))
-  if (signatures.length === 0 || !SECONDS.test(timestamp) || !ID.test(id)) throw malformed('webhook-*')
+  const signatures = versioned(signature, 'v1,', BASE64)
+  const asymmetric = isForPublic ? versioned(signature, 'v1a,', BASE64_OF_64) : []
+  if (signatures.length + asymmetric.length === 0 || !SECONDS.test(timestamp) || !ID.test(id)) throw malformed('webhook-*')
   return {
     timestamp: Number(timestamp),
-    // The id stays when an event is sent again, with another time.
-    nonce: `standard:${id}.${timestamp}`,
-    signatures: signatures.map((one) => Buffer.from(one, 'base64')),
+    nonce: () => {
+      const stated = statedIn(body)
+      // The gateway signs twice: whoever leaves one signature away sends the same request, not another.
+      if (stated.timestamp === timestamp && NONCE.test(stated.nonce ?? '')) return `openclaw:${stated.nonce}`
+      // The id stays when an event is sent again, with another time.
+      return `standard:${id}.${timestamp}`
+    },
+    signatures,
+    asymmetric,
     message: [`${id}.${timestamp}.`, body],
     keyOf: standardKey,
   }
 }
+
+const versioned = (header: string, version: 'v1,' | 'v1a,', shape: RegExp): readonly Buffer[] =>
+  header
+    .split(' ')
+    .filter((one) => one.startsWith(version) && shape.test(one.slice(version.length)))
+    .map((one) => Buffer.from(one.slice(version.length), 'base64'))
 
 interface Stated {
   readonly timestamp: string | undefined
@@ -173,7 +195,12 @@ function statedIn(place: Buffer | ((name: string) => string | undefined)): State
   }
 }
 
-const isSecret = (given: unknown): given is string => typeof given === 'string' && given.trim() !== '' && standardKey(given).length > 0
+/** A public key is only ever a public key: with it as a key of HMAC, everybody could sign. */
+function isSecret(given: unknown): given is string {
+  if (typeof given !== 'string' || given.trim() === '' || given.startsWith('whsk_')) return false
+  return isPublic(given) ? BASE64.test(given.slice('whpk_'.length)) : standardKey(given).length > 0
+}
+const isPublic = (secret: string): boolean => secret.startsWith('whpk_')
 
 /** Standard Webhooks encodes its key; without the prefix the secret is the key. */
 function standardKey(secret: string): Buffer {
@@ -182,7 +209,13 @@ function standardKey(secret: string): Buffer {
   return Buffer.from(/^[A-Za-z0-9+/]+={0,2}$/.test(encoded) ? encoded : '', 'base64')
 }
 
-function fits({ message, signatures, keyOf }: Claim, secret: string): boolean {
+function fits({ message, signatures, asymmetric = [], keyOf }: Claim, secret: string): boolean {
+  if (isPublic(secret)) {
+    const x = Buffer.from(secret.slice('whpk_'.length), 'base64').toString('base64url')
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
+    const bytes = Buffer.concat(message.map((part) => Buffer.from(part)))
+    return asymmetric.some((given) => verify(null, bytes, key, given))
+  }
   const hmac = createHmac('sha256', keyOf(secret))
   for (const part of message) hmac.update(part)
   const expected = hmac.digest()

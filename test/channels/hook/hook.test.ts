@@ -57,6 +57,8 @@ describe('vectors', () => {
   for (const { name, scheme, secret, now, headers, body, accepted, reason } of vectors.requests) {
     // The configuration's faults: settings.test.ts.
     if (reason === 'secret_missing') continue
+    // A hook shares a secret with its sender.
+    if (scheme === 'ed25519') continue
     // A hook takes words too; the helpers promise JSON.
     const isTaken = accepted || reason === 'body_unreadable'
     test(`${name}: ${isTaken ? 'is taken' : 'is refused'}`, async (context) => {
@@ -297,6 +299,29 @@ describe('what it becomes', () => {
     assert.equal(empty.host.handed[0]?.dead?.code, 'MESSAGE_EMPTY')
     const trigger = await become(context, { map: { text: 'Write the report.' } }, '')
     assert.deepEqual([trigger.host.handed[0]?.payload, trigger.host.handed[0]?.dead], [{ text: 'Write the report.' }, undefined])
+  })
+
+  test('a map that says a place two hundred times makes no more of a body than is taken in one piece', async (context) => {
+    const a = 'x'.repeat(500_000)
+    const body = JSON.stringify({ a })
+    const { host } = await become(context, { map: { text: '{/a}'.repeat(200) } }, body)
+    assert.deepEqual(host.handed[0]?.payload, { json: JSON.parse(body) as unknown })
+    const twice = await become(context, { map: { text: '{/a} {/a}' } }, body)
+    assert.deepEqual(twice.host.handed[0]?.payload, { text: `${a} ${a}` })
+  })
+
+  test('what is named like a part of every object is only ever what the sender wrote', async (context) => {
+    const map = {
+      text: '/constructor/name',
+      agent: '/who',
+      metadata: { own: '/__proto__/polluted', length: '/list/length', nested: '/nested' },
+    }
+    const body = '{"__proto__":{"polluted":true},"who":"__proto__","list":[1],"nested":{"__proto__":{"polluted":true}}}'
+    const { host } = await become(context, { map }, body)
+    const [message] = host.handed
+    assert.deepEqual([message?.agent, message?.payload], ['__proto__', { text: body }])
+    assert.deepEqual(message?.metadata, { own: true, headers: { 'webhook-id': 'msg_1' } })
+    assert.equal(({} as { polluted?: boolean }).polluted, undefined)
   })
 
   test('two names that are too long are still two conversations', async (context) => {

@@ -38,6 +38,10 @@ describe('a secret', () => {
     ['that is blank beside a good one', `secret: [${GOOD}, '                    ']`],
     ['that is only a prefix', 'secret: whsec_'],
     ['with no base64 behind its prefix', 'secret: whsec_%%%%%%%%%%%%%%%%'],
+    ['that is a public key, which everybody may have', 'secret: whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo='],
+    ['that is a public key beside a good one', `secret: [${GOOD}, whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=]`],
+    ['that is a public key in another scheme', 'secret: whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n    scheme: openclaw'],
+    ['that is a private key, which nobody may have', 'secret: whsk_nWGxne/9WmC6hErzSSxcx8RUSUaXy3MmlgO+pTyvH0Y='],
     ['in more than five versions', `secret: [${Array(6).fill(GOOD).join(', ')}]`],
   ]
   for (const [what, yaml] of refused) {

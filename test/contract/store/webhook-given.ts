@@ -12,6 +12,7 @@ export async function webhook(store: Store, change: Partial<NewWebhook> = {}): P
     description: null,
     events: ['*'],
     ordering: 'none',
+    maxPerSecond: null,
     secrets: [{ sealed: 'sealed', expiresAt: null }],
     createdAt: T,
     ...change,

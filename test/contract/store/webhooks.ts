@@ -80,6 +80,20 @@ export function webhookSuite(use: UseStore): void {
     )
 
     test(
+      'keep their rate and their key pairs, which a change of something else leaves alone',
+      use(async ({ store, crash }) => {
+        const secrets = [{ sealed: 'one', expiresAt: null, pair: { sealed: 'two', publicKey: 'whpk_x' } }]
+        const { id } = await webhook(store, { maxPerSecond: 5, secrets })
+        await store.webhooks.change('default', id, { description: 'ours' }, any)
+        const after = await crash()
+        const kept = await after.webhooks.get('default', id)
+        assert.deepEqual([kept?.maxPerSecond, kept?.secrets, kept?.description], [5, secrets, 'ours'])
+        await after.webhooks.change('default', id, { maxPerSecond: null }, any)
+        assert.equal((await after.webhooks.get('default', id))?.maxPerSecond, null)
+      }),
+    )
+
+    test(
       'get what is due, oldest first, without what is held, and know when the next is',
       use(async ({ store, crash }) => {
         await webhook(store)

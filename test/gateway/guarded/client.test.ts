@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import type { OutboundRequest } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -105,6 +106,43 @@ test('a kept connection that the other side closed is made anew, once', async (c
   context.after(() => client.close())
   for (let i = 0; i < 2; i++) assert.equal((await client.send(of(`http://127.0.0.1:${port}/`))).status, 200)
   assert.equal(connections, 2)
+})
+
+test('connections are kept to so many in all, however many hosts there are', { timeout: 60_000 }, async (context) => {
+  const server = createHttp((_request, response) => response.end())
+  let ended = 0
+  const over = Promise.withResolvers<void>()
+  server.on('connection', (socket: Socket) => socket.once('close', () => ++ended === 80 - 64 && over.resolve()))
+  const port = await listen(context, server, '127.0.0.1', 0)
+  const client = new GuardedClient({ ...here, keepAlive: true, resolve: async () => [{ address: '127.0.0.1', family: 4 }] })
+  context.after(() => client.close())
+  for (let n = 0; n < 80; n++) assert.equal((await client.send(of(`http://host-${n}.example:${port}/`))).status, 200)
+  await over.promise
+  assert.equal(ended, 80 - 64)
+})
+
+test('what is compressed is taken as it is, so it is never more than what was received', async (context) => {
+  const bomb = gzipSync(Buffer.alloc(10 * 1_048_576))
+  const asked: unknown[] = []
+  const port = await serve(context, (request, response) => {
+    asked.push(request.headers['accept-encoding'])
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
+  })
+  const { body, isCut } = await new GuardedClient(here).send(of(`http://127.0.0.1:${port}/`))
+  assert.deepEqual([Buffer.from(body).equals(bomb), isCut, asked], [true, false, [undefined]])
+})
+
+test('a header or a path that would break its line goes nowhere', async (context) => {
+  const seen: string[] = []
+  const port = await serve(context, (request, response) => {
+    seen.push(request.url ?? '')
+    response.end()
+  })
+  const client = new GuardedClient(here)
+  for (const headers of [{ 'x-a': 'b\r\nx-evil: 1' }, { 'x-a\r\nx-evil': '1' }])
+    await assert.rejects(client.send(of(`http://127.0.0.1:${port}/`, { headers })), TypeError)
+  assert.equal((await client.send(of(`http://127.0.0.1:${port}/a\r\nx-evil: 1 b`))).status, 200)
+  assert.deepEqual(seen, ['/ax-evil:%201%20b'])
 })
 
 test('a redirect is an answer and is not followed', async (context) => {

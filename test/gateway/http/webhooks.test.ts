@@ -11,6 +11,7 @@ import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Webhooks } from '../../../gateway/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { inwardUrls, openCanary } from '../../support/inward-url.ts'
 import { noMetrics } from '../../support/no-metrics.ts'
 import { quietLog } from '../../support/quiet-log.ts'
 import { Hub, problem, startServer } from './double.ts'
@@ -76,11 +77,13 @@ test('a webhook is made with its secret, which is shown nowhere again', async (t
     ...GIVEN,
     description: null,
     ordering: 'none',
+    rate: null,
+    ed25519: false,
     status: 'enabled',
     disabled_reason: null,
     failing_since: null,
     failures: 0,
-    secrets: [{ expires_at: null }],
+    secrets: [{ expires_at: null, public_key: null }],
     created_at: at,
     updated_at: at,
   }
@@ -94,9 +97,49 @@ test('a webhook is made with its secret, which is shown nowhere again', async (t
   assert.deepEqual([rotated.status, rotated.body['old_until']], [200, '2030-01-01T00:01:00.000Z'])
   assert.notEqual(rotated.body['secret'], secret)
   assert.deepEqual((await ask('GET', `/v1/webhooks/${id}`)).body['secrets'], [
-    { expires_at: null },
-    { expires_at: '2030-01-01T00:01:00.000Z' },
+    { expires_at: null, public_key: null },
+    { expires_at: '2030-01-01T00:01:00.000Z', public_key: null },
   ])
+})
+
+test('a secret that the receiver has already is taken, and repeated by nobody but the first answer', async (t) => {
+  const { ask, store } = await started(t)
+  const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+  const headers = { 'idempotency-key': 'once' }
+  const made = await ask('POST', '/v1/webhooks', { ...GIVEN, secret }, headers)
+  assert.deepEqual([made.status, made.body['secret']], [201, secret])
+  assert.equal((await ask('POST', '/v1/webhooks', { ...GIVEN, secret }, headers)).body['secret'], null)
+  const [record] = await store.webhooks.list('default', null, 9)
+  assert.ok(!JSON.stringify([record, await ask('GET', '/v1/webhooks')]).includes(secret))
+  for (const wrong of ['whsec_c2hvcnQ=', secret.slice(6), `whsec_${'A'.repeat(92)}`]) {
+    const refused = await ask('POST', '/v1/webhooks', { ...GIVEN, secret: wrong })
+    assert.deepEqual([refused.status, refused.body['code']], [422, 'WEBHOOK_SECRET_INVALID'])
+    assert.deepEqual(
+      (refused.body['errors'] as readonly JsonObject[]).map(({ pointer }) => pointer),
+      ['#/secret'],
+    )
+    assert.ok(!JSON.stringify(refused.body).includes(wrong))
+  }
+  assert.equal((await ask('PATCH', `/v1/webhooks/${idIn(made.body)}`, { secret })).status, 422, 'it is rotated, not changed')
+})
+
+test('rate and key pair are given, shown, changed and taken away', async (t) => {
+  const { ask } = await started(t)
+  const made = await ask('POST', '/v1/webhooks', { ...GIVEN, rate: 5, ed25519: true })
+  const path = `/v1/webhooks/${idIn(made.body)}`
+  const publicKeys = ({ secrets }: JsonObject): readonly unknown[] => (secrets as readonly JsonObject[]).map((each) => each['public_key'])
+  const [first] = publicKeys(made.body)
+  assert.ok(typeof first === 'string' && first.startsWith('whpk_'))
+  assert.deepEqual([made.body['rate'], made.body['ed25519']], [5, true])
+  const rotated = await ask('POST', `${path}/rotate-secret`, {})
+  assert.deepEqual(publicKeys((await ask('GET', path)).body), [rotated.body['public_key'], first])
+  const stays = await ask('PATCH', path, { ed25519: true, rate: 7 })
+  assert.deepEqual([publicKeys(stays.body), stays.body['rate']], [[rotated.body['public_key'], first], 7])
+  const plain = await ask('PATCH', path, { ed25519: false, rate: null })
+  assert.deepEqual([publicKeys(plain.body), plain.body['rate'], plain.body['ed25519']], [[null, null], null, false])
+  assert.equal((await ask('PATCH', path, { ed25519: true }, { 'if-match': '"1"' })).status, 412)
+  assert.equal((await ask('PATCH', path, { ed25519: true }, { 'if-match': plain.headers.get('etag') ?? '' })).body['ed25519'], true)
+  for (const rate of [0, 1_001, 1.5, '5', -1]) assert.equal((await ask('PATCH', path, { rate })).status, 422, String(rate))
 })
 
 test('what cannot be is refused with its place: unknown events, forbidden URLs, foreign members', async (t) => {
@@ -104,7 +147,7 @@ test('what cannot be is refused with its place: unknown events, forbidden URLs, 
   for (const [change, code, slug] of [
     [{ events: ['message.eaten'] }, 'SCHEMA_VIOLATION', 'schema-violation'],
     [{ events: [] }, 'SCHEMA_VIOLATION', 'schema-violation'],
-    [{ secret: 'mine' }, 'SCHEMA_VIOLATION', 'schema-violation'],
+    [{ secrets: ['mine'] }, 'SCHEMA_VIOLATION', 'schema-violation'],
     [{ ordering: 'lifo' }, 'SCHEMA_VIOLATION', 'schema-violation'],
     [{ url: 'http://hooks.example/' }, 'URL_NOT_ALLOWED', 'url-not-allowed'],
     [{ url: 'https://10.0.0.1/' }, 'URL_NOT_ALLOWED', 'url-not-allowed'],
@@ -114,6 +157,24 @@ test('what cannot be is refused with its place: unknown events, forbidden URLs, 
     const told = await problem(await call('/v1/webhooks', { method: 'POST', json: { ...GIVEN, ...change } }), 422)
     assert.deepEqual([told['code'], told['type']], [code, `https://openclaw.dev/problems/${slug}`], JSON.stringify(change))
   }
+})
+
+test('no URL that leads inside is taken, when a webhook is made or when it is changed', { timeout: 60_000 }, async (t) => {
+  const canary = await openCanary(t)
+  const { ask, call } = await started(t)
+  const path = `/v1/webhooks/${idIn((await ask('POST', '/v1/webhooks', GIVEN)).body)}`
+  for (const url of inwardUrls(canary.port)) {
+    for (const asked of [
+      call('/v1/webhooks', { method: 'POST', json: { ...GIVEN, url } }),
+      call(path, { method: 'PATCH', json: { url } }),
+    ]) {
+      const told = await problem(await asked, 422)
+      // An empty one is no URL by the schema already.
+      assert.equal(told['code'], url === '' ? 'SCHEMA_VIOLATION' : 'URL_NOT_ALLOWED', url)
+      assert.doesNotMatch(JSON.stringify(told), /secret|computeMetadata|goalstate/, url)
+    }
+  }
+  assert.deepEqual([(await ask('GET', path)).body['url'], canary.heard], [GIVEN.url, 0])
 })
 
 test('a change names the version that it changes, and deletes are final', async (t) => {

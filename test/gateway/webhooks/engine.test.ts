@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createSecretKey } from 'node:crypto'
+import { createPublicKey, createSecretKey, verify } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
@@ -39,7 +39,76 @@ test('an event arrives signed both ways, and the log has what was asked and answ
     attempts.map(({ number, status, error, response, isCut }) => [number, status, error, response, isCut]),
     [[1, 200, null, 'ok', false]],
   )
-  assert.equal(attempts[0]?.requestHeaders['x-openclaw-signature'], got.headers['x-openclaw-signature'])
+  assert.deepEqual([attempts[0]?.requestHeaders['x-openclaw-nonce'], attempts[0]?.requestHeaders['webhook-timestamp']], [nonce, timestamp])
+})
+
+test('the log shows nothing that would pass with the receiver, also where it answers with all it was sent and knows', async (context) => {
+  const world = await World.open(context)
+  const { id, secret } = await world.webhook()
+  world.receiver.answer = (response, { headers }) => void response.writeHead(500).end(JSON.stringify({ headers, env: { SECRET: secret } }))
+  await world.emit(1)
+  await world.until(1)
+  const [got] = world.receiver.received
+  const { attempts } = await world.last(id)
+  const kept = JSON.stringify(attempts)
+  assert.match(kept, /"SECRET/)
+  for (const secretly of [secret, got?.headers['x-openclaw-signature'], got?.headers['webhook-signature']?.slice('v1,'.length)])
+    assert.ok(secretly !== undefined && !kept.includes(secretly))
+})
+
+test('a receiver that wants so many in a second gets no more, those asked for by hand included', async (context) => {
+  const world = await World.open(context)
+  const { id } = await world.webhook({ maxPerSecond: 2 })
+  await world.webhooks.test('default', id)
+  await world.until(1)
+  for (let n = 0; n < 4; n++) await world.emit(n)
+  for (const count of [2, 4, 5]) {
+    await world.until(count)
+    if (count === 5) break
+    // What is left waits for its second: a timer says so.
+    await world.clock.timerAt(world.clock.now() + S)
+    assert.equal(world.receiver.received.length, count)
+    world.clock.advance(S)
+  }
+  assert.equal(await world.store.webhooks.pending(), 0)
+})
+
+test('a webhook with a key pair signs with it as well, and through a rotation with both', async (context) => {
+  const world = await World.open(context)
+  const { id } = await world.webhook({ hasKeyPair: true })
+  const keyOf = async (): Promise<string> => (await world.webhooks.get('default', id)).secrets[0]?.pair?.publicKey ?? assert.fail()
+  const first = await keyOf()
+  await world.emit(1)
+  await world.until(1)
+  await world.webhooks.rotate('default', id, H)
+  const second = await keyOf()
+  assert.notEqual(second, first)
+  await world.emit(2)
+  await world.until(2)
+  world.clock.advance(H)
+  await world.emit(3)
+  await world.until(3)
+  await world.webhooks.change('default', id, { hasKeyPair: false }, null)
+  await world.emit(4)
+  await world.until(4)
+  await world.webhooks.change('default', id, { hasKeyPair: true }, null)
+  assert.ok(![first, second].includes(await keyOf()))
+  const verdicts = world.receiver.received.map(({ headers, body }) =>
+    [first, second].map((publicKey) => {
+      const x = Buffer.from(publicKey.slice('whpk_'.length), 'base64').toString('base64url')
+      const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
+      const words = Buffer.from(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`)
+      const given = headers['webhook-signature']?.split(' ').filter((one) => one.startsWith('v1a,')) ?? []
+      return given.some((one) => verify(null, words, key, Buffer.from(one.slice('v1a,'.length), 'base64')))
+    }),
+  )
+  assert.deepEqual(verdicts, [
+    [true, false],
+    [true, true],
+    [false, true],
+    [false, false],
+  ])
+  assert.doesNotMatch(JSON.stringify(await world.webhooks.get('default', id)), /whsk_/)
 })
 
 test('what led to an event is passed on with each attempt, from the row', async (context) => {

@@ -7,11 +7,12 @@ import { enableCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { Metrics, NewWebhook, WebhookAttempt, WebhookDelivery, WebhookId, WebhookStore } from '#contract'
+import type { Metrics, WebhookAttempt, WebhookDelivery, WebhookId, WebhookStore } from '#contract'
 import { GuardedClient } from '../../../gateway/guarded/client.ts'
 import type { GuardedClientOptions } from '../../../gateway/guarded/client.ts'
 import { SqliteStore } from '../../../gateway/store/sqlite.ts'
 import { Webhooks } from '../../../gateway/webhooks/webhooks.ts'
+import type { WebhookRequest } from '../../../gateway/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { noMetrics } from '../../support/no-metrics.ts'
 import { quietLog } from '../../support/quiet-log.ts'
@@ -87,8 +88,16 @@ export class World {
     })
   }
 
-  async webhook(change: Partial<NewWebhook> = {}): Promise<{ readonly id: WebhookId; readonly secret: string }> {
-    const given = { tenant: 'default', url: this.receiver.url, description: null, events: ['*'], ordering: 'none', ...change } as const
+  async webhook(change: Partial<WebhookRequest> = {}): Promise<{ readonly id: WebhookId; readonly secret: string }> {
+    const made = {
+      tenant: 'default',
+      url: this.receiver.url,
+      description: null,
+      events: ['*'],
+      ordering: 'none',
+      maxPerSecond: null,
+    } as const
+    const given = { ...made, secret: null, hasKeyPair: false, ...change }
     const { record, secret } = await this.webhooks.create(given)
     return { id: record.id, secret }
   }

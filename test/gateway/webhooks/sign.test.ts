@@ -3,7 +3,8 @@ import { createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { asEventId } from '#contract'
-import { SecretBox, newSecret } from '../../../gateway/webhooks/secret-box.ts'
+import { SecretBox } from '../../../gateway/webhooks/secret-box.ts'
+import { newKeyPair, newSecret } from '../../../gateway/webhooks/secret.ts'
 import { ownSignature, signedRequest, standardSignature } from '../../../gateway/webhooks/sign.ts'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -78,6 +79,14 @@ test('of several secrets each signs, the newest first, and the library of Standa
   assert.throws(() => new Webhook(fresh).verify(body.replace('evt_1', 'evt_2'), headers))
   const [first] = (headers['x-openclaw-signature'] ?? '').split(',')
   assert.equal(first, ownSignature(fresh, { body, timestamp: headers['webhook-timestamp'] ?? '', nonce: attempt.nonce }))
+})
+
+test('with a key pair each delivery has its signature last, and the library of Standard Webhooks passes it over', () => {
+  const [secret, pairs] = [newSecret(), [newKeyPair(), newKeyPair()]]
+  const { headers, body } = signedRequest({ ...attempt, secrets: [secret], privateKeys: pairs.map(({ privateKey }) => privateKey) })
+  assert.match(headers['webhook-signature'] ?? '', /^v1,[^ ]{44} v1a,[^ ]{88} v1a,[^ ]{88}$/)
+  assert.deepEqual(new Webhook(secret).verify(body, headers), JSON.parse(body))
+  assert.match(headers['x-openclaw-signature'] ?? '', /^[0-9a-f]{64}$/)
 })
 
 test('a sealed secret opens for its own webhook with the same key, and not otherwise', () => {

@@ -55,6 +55,14 @@ class Replay(unittest.TestCase):
             verify(GIVEN, store, headers=headers)
             self.refused("replayed", lambda: verify(GIVEN, store, headers=headers))
 
+    def test_what_was_taken_by_one_signature_is_not_taken_again_by_the_other(self):
+        # Whoever has seen a delivery has both, and may leave one away.
+        for first, then in (("x-openclaw-", "webhook-"), ("webhook-", "x-openclaw-"), ("nothing", "x-openclaw-")):
+            store = webhooks.MemoryNonceStore(now=lambda: GIVEN["now"])
+            left = lambda away: {name: value for name, value in GIVEN["headers"].items() if not name.startswith(away)}  # noqa: E731
+            verify(GIVEN, store, headers=left(first))
+            self.refused("replayed", lambda: verify(GIVEN, store, headers=left(then)))
+
     def test_what_does_not_verify_uses_up_no_nonce(self):
         store = webhooks.MemoryNonceStore(now=lambda: GIVEN["now"])
         self.refused("no_match", lambda: verify(GIVEN, store, body=GIVEN["body"] + " "))
@@ -110,6 +118,18 @@ class Replay(unittest.TestCase):
     def test_a_secret_that_is_not_set_opens_nothing(self):
         for secret in (None, [None], []):
             self.refused("secret_missing", lambda: verify(GIVEN, secret=secret))
+
+    def test_a_key_of_a_pair_is_no_secret_and_is_told_so(self):
+        pair = next(each for each in VECTORS["signing"] if "asymmetric" in each)
+        for key in (pair["public_key"], pair["private_key"]):
+            nonce = "ab" * 16
+            signature = hmac.new(key.encode(), b"{}1700000000" + nonce.encode(), hashlib.sha256).hexdigest()
+            headers = {"X-OpenClaw-Signature": signature, "X-OpenClaw-Timestamp": "1700000000", "X-OpenClaw-Nonce": nonce}
+            for secret in (key, [GIVEN["secret"][0], key]):
+                with self.assertRaises(webhooks.SignatureVerificationError) as caught:
+                    verify({"body": "{}", "headers": headers, "secret": secret, "now": 1700000000})
+                self.assertEqual(caught.exception.reason, "secret_missing")
+                self.assertIn("ed25519", str(caught.exception))
 
     def test_a_parsed_body_is_refused_with_a_word_on_what_to_do(self):
         with self.assertRaises(webhooks.SignatureVerificationError) as caught:

@@ -11,11 +11,15 @@ export interface SignedVector {
   readonly body: string
   readonly standard: string
   readonly openclaw?: string
+  /** Of a key pair: `whsk_…`, `whpk_…`, and what the first makes of it. */
+  readonly private_key?: string
+  readonly public_key?: string
+  readonly asymmetric?: string
 }
 
 export interface RequestVector {
   readonly name: string
-  readonly scheme: 'standard' | 'openclaw' | 'github' | 'stripe'
+  readonly scheme: 'standard' | 'openclaw' | 'github' | 'stripe' | 'ed25519'
   readonly secret: readonly string[]
   /** Epoch seconds. */
   readonly now: number

@@ -71,7 +71,8 @@ def verify(
 ) -> Any:
     """Returns the event, None for an empty body. Its `id` is the same whenever it comes again: dedupe by it.
 
-    `secret`: one, or several while it is being changed. `tolerance`: seconds by which a request may be older or newer than
+    `secret`: one, or several while it is being changed. Signatures by a key pair (`v1a`) are passed over: ed25519 is not in
+    the standard library, and each delivery has one by HMAC as well. `tolerance`: seconds by which a request may be older or newer than
     now. `nonce_store`: which requests came before, anything with `insert` as `MemoryNonceStore` has it; where several
     processes receive, give one that they share. Raises SignatureVerificationError.
 
@@ -89,6 +90,12 @@ def verify(
         raise SignatureVerificationError(
             "secret_missing", "A secret is missing, blank, or has no base64 behind `whsec_`."
         )
+    # Everybody may have a public key: as a key of HMAC it would let everybody sign.
+    if any(each.startswith(("whpk_", "whsk_")) for each in secrets):
+        raise SignatureVerificationError(
+            "secret_missing",
+            "A key of a pair is no secret, and ed25519 is not in Python's standard library: give the webhook's whsec_.",
+        )
     body = raw_body.encode() if isinstance(raw_body, str) else bytes(raw_body)
     claim = _claim_of(body, {name.lower(): value for name, value in headers.items()})
     age = int(now()) - claim.timestamp
@@ -101,7 +108,7 @@ def verify(
             "no_match", "No signature fits. Is it the secret of this webhook, and the body as it came?"
         )
     store = _nonces if nonce_store is None else nonce_store
-    if not store.insert(claim.nonce, claim.timestamp + tolerance + 1):
+    if not store.insert(claim.nonce(), claim.timestamp + tolerance + 1):
         raise SignatureVerificationError("replayed", "This very request came before.")
     if not body:
         return None
@@ -113,7 +120,8 @@ def verify(
 
 class _Claim(NamedTuple):
     timestamp: int
-    nonce: str
+    # Asked for when the signature fits: it may look into the body.
+    nonce: Callable[[], str]
     signatures: list[bytes]
     message: bytes
     key_of: Callable[[str], bytes]
@@ -143,7 +151,7 @@ def _claim_of(body: bytes, headers: Mapping[str, str]) -> _Claim:
             raise _malformed("X-OpenClaw-*")
         return _Claim(
             timestamp=int(timestamp),
-            nonce=f"openclaw:{nonce}",
+            nonce=lambda: f"openclaw:{nonce}",
             signatures=[bytes.fromhex(one) for one in signatures],
             message=body + timestamp.encode() + nonce.encode(),
             key_of=str.encode,
@@ -157,12 +165,20 @@ def _claim_of(body: bytes, headers: Mapping[str, str]) -> _Claim:
         raise _malformed("webhook-*")
     return _Claim(
         timestamp=int(timestamp),
-        # The id stays when an event is sent again, with another time.
-        nonce=f"standard:{identity}.{timestamp}",
+        nonce=lambda: _standard_nonce(body, identity, timestamp),
         signatures=[base64.b64decode(one) for one in signatures],
         message=f"{identity}.{timestamp}.".encode() + body,
         key_of=_standard_key,
     )
+
+
+def _standard_nonce(body: bytes, identity: str, timestamp: str) -> str:
+    stated, nonce = _stated_in(body)
+    # The gateway signs twice: whoever leaves one signature away sends the same request, not another.
+    if stated == timestamp and nonce is not None and _NONCE.fullmatch(nonce):
+        return f"openclaw:{nonce}"
+    # The id stays when an event is sent again, with another time.
+    return f"standard:{identity}.{timestamp}"
 
 
 def _stated_in(body: bytes) -> tuple[Optional[str], Optional[str]]:
