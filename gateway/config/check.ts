@@ -169,12 +169,24 @@ class Walk {
   #unknown(place: Place, path: string, key: string, known: readonly string[]): void {
     const guess = nearest(key, known)
     const shown = known.length <= 12 ? known.join(', ') : `${known.slice(0, 12).join(', ')}, …`
-    this.#fault(place, path, `unknown key ${JSON.stringify(key)}, expected one of ${shown}`, guess)
+    const elsewhere = path === key ? ELSEWHERE[key] : undefined
+    this.#fault(
+      place,
+      path,
+      `unknown key ${JSON.stringify(key)}, expected one of ${shown}${elsewhere === undefined ? '' : `. ${elsewhere}`}`,
+      guess,
+    )
   }
 
   #fault(place: Place, path: string, message: string, guess: string | null = null): undefined {
     this.faults.push({ path, ...place, message, ...(guess !== null && { nearest: guess }) })
   }
+}
+
+/** What plans and other programs have at the top, and we have in several places. */
+const ELSEWHERE: { readonly [key: string]: string | undefined } = {
+  security:
+    'What it would hold is elsewhere: TLS, hosts, origins and rate limits below `server`, who may come in below `auth`, `roles` and `keys`, secrets below `secrets`, limits of an agent in `agents.<name>.limits`; validators there are none',
 }
 
 /** A key whose members are all commented out means the same as no key. */

@@ -30,6 +30,7 @@ export function createListener(options: ListenerLimits & { readonly tls: TlsOpti
     // How late after its time a slow client is found.
     connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // No maxRequestsPerSocket: what it is for elsewhere, looking at a client again, happens with each request here.
     maxHeaderSize: 16_384,
     noDelay: true,
     // RFC 9110 §7.8: what else a client would like to speak (h2c, of which some always ask) is passed over, and its request is one like all others.

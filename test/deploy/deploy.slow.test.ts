@@ -1,7 +1,7 @@
 /** What is shipped for Prometheus and Grafana, held against a gateway that runs and by Prometheus' own tool. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
@@ -69,9 +69,10 @@ const familyOf = (name: string): string => (documented.has(name) || coming.has(n
 describe('what is shipped for Prometheus and Grafana', { skip, timeout: 120_000 }, () => {
   const scope = suiteScope()
   let scraped = ''
+  let gateway: Awaited<ReturnType<typeof startGateway>>
 
   before(async () => {
-    const gateway = await startGateway(scope, { config: { observability: { opentelemetry: { endpoint: 'http://127.0.0.1:9' } } } })
+    gateway = await startGateway(scope, { config: { observability: { opentelemetry: { endpoint: 'http://127.0.0.1:9' } } } })
     await answerTo(gateway, 'hello')
     await post(gateway, '/v1/skills/echo/invoke', { input: { text: 'hello' } })
     await post(gateway, '/v1/skills/nonesuch/invoke', { input: {} })
@@ -117,6 +118,34 @@ describe('what is shipped for Prometheus and Grafana', { skip, timeout: 120_000 
     await checked(['check', 'rules', '--lint-fatal', rules])
     await checked(['check', 'config', join(deploy, 'prometheus', 'prometheus.yml')])
     await checked(['test', 'rules', join(deploy, 'prometheus', 'rules.test.yml')])
+  })
+
+  test('the scrape from another machine is without fault, and its key opens what it asks for', async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'openclaw-'))
+    t.after(() => rmSync(dir, { recursive: true }))
+    const file = join(deploy, 'prometheus', 'prometheus.remote.yml')
+    const { scrape_configs } = parse(readFileSync(file, 'utf8')) as {
+      readonly scrape_configs: readonly {
+        readonly metrics_path: string
+        readonly authorization: { readonly type?: string; readonly credentials_file: string }
+      }[]
+    }
+    const [scrape] = scrape_configs
+    assert.ok(scrape)
+    const made = await gateway.fetch('/v1/keys', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'prometheus', scopes: ['metrics:read'] }),
+    })
+    const { secret } = (await made.json()) as { readonly secret: string }
+    writeFileSync(join(dir, scrape.authorization.credentials_file), `${secret}\n`)
+    for (const name of ['prometheus.remote.yml', 'openclaw.rules.yml']) cpSync(join(deploy, 'prometheus', name), join(dir, name))
+    await checked(['check', 'config', join(dir, 'prometheus.remote.yml')])
+    const key = readFileSync(join(dir, scrape.authorization.credentials_file), 'utf8').trim()
+    const headers = { authorization: `${scrape.authorization.type ?? 'Bearer'} ${key}` }
+    const answer = await fetch(gateway.url + scrape.metrics_path, { headers })
+    assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/plain; version=0.0.4; charset=utf-8'])
+    assert.equal((await fetch(`${gateway.url}/v1/agents`, { headers })).status, 403, 'and nothing else')
   })
 
   test('every alert is over metrics that there are, and has a unit test in which it fires', () => {

@@ -19,6 +19,7 @@ import type {
   Ending,
   FlowEvent,
   Inbound,
+  Log,
   MessageId,
   MessageView,
   Part,
@@ -121,6 +122,8 @@ export interface HubOptions {
   readonly tracer?: Tracer
   /** Default: nothing is secret. */
   readonly redact?: (text: string) => string
+  /** Of what turns are told; default: nobody reads it. */
+  readonly log?: Log
   /** Before a notice is posted. */
   readonly post?: () => Promise<void>
 }
@@ -299,6 +302,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const dispatch: Dispatch = new Dispatch(
     {
       ...shared,
+      log: options.log ?? quietLog,
       pressure,
       skills,
       agents,

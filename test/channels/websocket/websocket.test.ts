@@ -1,5 +1,7 @@
 /** The WebSocket channel over real sockets: who may in, what is said and answered, and how it ends. */
 import assert from 'node:assert/strict'
+import { connect as connectTo } from 'node:net'
+import type { Socket } from 'node:net'
 import { afterEach, beforeEach, test } from 'node:test'
 import { UnavailableError } from '#contract'
 import type { Channel, JsonObject, MessageId, Principal } from '#contract'
@@ -46,6 +48,7 @@ const principal = (id: string, ...scopes: readonly string[]): Principal => ({
   tenant: 'default',
   scopes: new Set(scopes),
 })
+const HANDSHAKE = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 const base64url = (text: string): string => Buffer.from(text).toString('base64url')
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -143,6 +146,38 @@ void test('lets no more than 32 guests in from one address', async () => {
   late.send({ type: 'auth', token: 'secret' })
   await late.next('ready')
   assert.equal(other.socket.readyState, other.socket.OPEN)
+})
+
+void test('lets no more than 256 guests in altogether, wherever they come from', async () => {
+  for (let n = 1; n <= 8; n++) {
+    server.ip = `10.0.0.${n}`
+    await Promise.all(Array.from({ length: 32 }, () => guest()))
+  }
+  server.ip = '10.0.0.9'
+  assert.equal(await (await guest()).closed, 4429)
+  await (await connect('secret')).close()
+})
+
+void test('tells no more than 256 at once why they are refused; others are cut off without a word', async () => {
+  await close()
+  await open({ max_connections: 1 })
+  await connect('secret')
+  const { hostname, port } = new URL(`http://${server.origin}`)
+  const sockets: Socket[] = []
+  /** Never answers the close frame, and so stays open. */
+  const refused = async (): Promise<boolean> => {
+    const socket = connectTo(Number(port), hostname)
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    socket.write(`GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${HANDSHAKE}\r\n`)
+    return new Promise((resolve) => {
+      socket.once('data', () => resolve(true))
+      socket.once('close', () => resolve(false))
+    })
+  }
+  const told = (await Promise.all(Array.from({ length: 600 }, refused))).filter(Boolean).length
+  for (const socket of sockets) socket.destroy()
+  assert.ok(told >= 256 && told < 600, `${told} were told`)
 })
 
 void test('lets in no more connections than configured', async () => {

@@ -17,6 +17,17 @@ const CASES: readonly Case[] = [
     yaml: 'sever:\n  port: 1\n',
     faults: [['1:1 sever', /unknown key "sever", expected one of project/, 'server']],
   },
+  {
+    name: 'security, whose parts are in several places',
+    yaml: 'security:\n  rate_limits: {}\n',
+    faults: [
+      [
+        '1:1 security',
+        /unknown key "security".* rate limits below `server`, .* limits of an agent in `agents\.<name>\.limits`; validators there are none$/,
+      ],
+    ],
+  },
+  { name: 'security elsewhere', yaml: 'log: {security: 1}\n', faults: [['1:7 log.security', /expected one of level, format$/]] },
   { name: 'an unknown key inside', yaml: 'server:\n  prot: 1\n', faults: [['2:3 server.prot', /unknown key/, 'port']] },
   { name: 'an unknown key like nothing', yaml: 'server:\n  zzzzzz: 1\n', faults: [['2:3 server.zzzzzz', /unknown key/]] },
   {

@@ -138,3 +138,21 @@ test('metrics have a port of their own on loopback, without a key', async (t) =>
   await second.stop()
   await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`))
 })
+
+test('a connection is kept for 65 seconds, longer than load balancers keep theirs, and for any number of requests', async (t) => {
+  const { url } = await startServer(t)
+  const socket = await open(url)
+  const { host } = new URL(url)
+  let received = ''
+  const all = new Promise<void>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1')
+      if (received.split('HTTP/1.1 200').length === 1_101) resolve()
+    })
+  })
+  socket.write(lines('GET /healthz HTTP/1.1', `Host: ${host}`, '').repeat(1_100))
+  await all
+  assert.match(received, /^keep-alive: timeout=65\r$/im)
+  assert.doesNotMatch(received, /^connection: close\r$/im)
+  socket.destroy()
+})

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_TENANT, ModelError, UnavailableError } from '#contract'
-import type { Ending, SkillRun, Turn } from '#contract'
+import type { Ending, Log, LogFields, SkillRun, Turn } from '#contract'
+import { eventually } from '../../support/eventually.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 import { agent, reply, startHub, textOf } from '../../support/hub.ts'
 import type { Hub, HubOptions } from '../../support/hub.ts'
 
@@ -605,4 +607,32 @@ test("what waits when a gateway ends is taken up by its tenant's agent in the ne
   } finally {
     await next.stop()
   }
+})
+
+test('a line about a session says its hash, the same in every life, and never whose it is', async () => {
+  const lines: LogFields[] = []
+  const keep = (fields: LogFields): void => void lines.push(fields)
+  const log: Log = { debug: keep, info: keep, warn: keep, error: keep, child: () => log }
+  const clock = new FakeClock()
+  const failing = (): Promise<Ending> => Promise.reject(new ModelError('busy', { code: 'MODEL_OVERLOADED', retryable: true }))
+  const first = await startHub({ clock, think: failing })
+  const id = await first.say('hello', { lane: 'ann@example.com', sender: 'ann@example.com' })
+  await first.became(id, 'retrying')
+  const { session } = await first.message(id)
+  await first.stop(true)
+  assert.ok(session?.includes('ann'), `${session}`)
+  clock.advance(60_000)
+  // Nobody is called as the message's agent any more.
+  for (const keeps of [true, false]) {
+    const later = await startHub({ dir: first.dir, clock, log, agents: [agent({ name: 'other' })], fallback: null })
+    const before = lines.length
+    try {
+      await eventually(() => lines.length > before, 'a line')
+    } finally {
+      await later.stop(keeps)
+    }
+  }
+  const hashes = lines.map((fields) => fields['session_hash'])
+  assert.match(JSON.stringify([...new Set(hashes)]), /^\["[0-9a-f]{16}"\]$/)
+  assert.doesNotMatch(JSON.stringify(lines), /ann|example/)
 })
