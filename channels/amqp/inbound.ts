@@ -24,7 +24,7 @@ export function inboundOf(message: ConsumeMessage, { settings, origin, now }: Ar
   const { fields, properties, content: bytes } = message
   const contentType = text(properties.contentType)
   const { payload, publish, flaw } = readContent({ bytes, contentType, contentEncoding: text(properties.contentEncoding), maxBytes })
-  const headers = { ...headersOf(properties.headers), ...publish?.metadata.headers, ...propertiesOf(message) }
+  const headers = headersOf(message, publish?.metadata.headers)
   const metadata = metadataOf(publish?.metadata ?? {}, headers, fields.routingKey)
   const user = publish?.sender ?? metadata.user_id ?? named(properties.userId)
   const conversation = metadata.session_id ?? named(headers['x-lane']) ?? user ?? `topic:${metadata.topic ?? ''}`
@@ -79,29 +79,37 @@ function metadataOf(said: Metadata, headers: Headers, routingKey: string): Metad
   }
 }
 
-/** Names in lower case; what is no text, as `x-death` is, in JSON. */
-function headersOf(table: { readonly [name: string]: unknown } | undefined): Headers {
-  const entries = Object.entries(table ?? {}).filter(([name]) => !FORBIDDEN.has(name))
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), typeof value === 'string' ? value : inJson(value)]))
+/** What the message says beside its body, names in lower case. Properties win over what the body says, and that over the table of headers, which anybody can write. */
+function headersOf({ fields, properties }: ConsumeMessage, said: Headers | undefined): Headers {
+  const headers: { [name: string]: string } = {}
+  const table: { readonly [name: string]: unknown } = properties.headers ?? {}
+  for (const name of Object.keys(table)) {
+    const [key, value] = [name.toLowerCase(), table[name]]
+    // What is no text, as `x-death` is, in JSON.
+    if (!FORBIDDEN.has(key)) headers[key] = typeof value === 'string' ? value : inJson(value)
+  }
+  if (said !== undefined) Object.assign(headers, said)
+  for (const [name, property] of PROPERTIES) {
+    const value: unknown = properties[property]
+    if (isWord(value) && value !== '') headers[name] = String(value)
+  }
+  if (fields.exchange !== '') headers['exchange'] = fields.exchange
+  if (fields.redelivered) headers['redelivered'] = 'true'
+  return headers
 }
 
 /** What the protocol says beside the headers (AMQP 0-9-1 §4.2.6.1), under the names of its own. */
-function propertiesOf({ fields, properties }: ConsumeMessage): Headers {
-  const named: readonly (readonly [string, unknown])[] = [
-    ['content-type', properties.contentType],
-    ['message-id', properties.messageId],
-    ['correlation-id', properties.correlationId],
-    ['reply-to', properties.replyTo],
-    ['type', properties.type],
-    ['user-id', properties.userId],
-    ['app-id', properties.appId],
-    ['priority', properties.priority],
-    ['expiration', properties.expiration],
-    ['exchange', fields.exchange],
-    ['redelivered', fields.redelivered ? 'true' : undefined],
-  ]
-  return Object.fromEntries(named.flatMap(([name, value]) => (isWord(value) && value !== '' ? [[name, String(value)]] : [])))
-}
+const PROPERTIES = [
+  ['content-type', 'contentType'],
+  ['message-id', 'messageId'],
+  ['correlation-id', 'correlationId'],
+  ['reply-to', 'replyTo'],
+  ['type', 'type'],
+  ['user-id', 'userId'],
+  ['app-id', 'appId'],
+  ['priority', 'priority'],
+  ['expiration', 'expiration'],
+] as const
 
 const isWord = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number'
 const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])

@@ -70,7 +70,7 @@ export const settingsSchema: JsonObject = {
       additionalProperties: { type: ['string', 'number', 'boolean'] },
       description: 'Headers that a message must have (headers exchange); `x-match: any` for one of them',
     },
-    prefetch: { type: 'integer', minimum: 1, maximum: 10_000, default: 200, description: 'Messages under way at once' },
+    prefetch: { type: 'integer', minimum: 1, maximum: 10_000, default: 500, description: 'Messages under way at once' },
     ack: {
       type: 'boolean',
       default: true,
@@ -117,7 +117,7 @@ export function readSettings(given: JsonObject): Settings {
     durable,
     declares: given['declare'] !== false,
     binding: exchange === null ? null : { exchange, type, headers, routingKeys: texts(given['routing_key'], '#') },
-    prefetch: whole(given['prefetch'], 200),
+    prefetch: whole(given['prefetch'], 500),
     keepsUntilAccepted: given['ack'] !== false,
     retryCount: whole(given['retryCount'], 3),
     deadLetterExchange: text(given['deadLetterExchange']),

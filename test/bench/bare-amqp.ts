@@ -12,7 +12,7 @@ const [url = '', queue = '', wanted = '0', uncounted = '0', file] = process.argv
 const count = Number(wanted)
 const connection = await connect(url, { noDelay: true })
 const channel = await connection.createConfirmChannel()
-await channel.prefetch(200)
+await channel.prefetch(500)
 let begunAt = 0
 let begunWith = 0
 let read = 0

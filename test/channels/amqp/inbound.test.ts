@@ -129,6 +129,13 @@ describe('who and where', () => {
     assert.equal(metadata.headers?.['user-id'], 'ann')
   })
 
+  test('headers that would poison are left out, however they are written', () => {
+    const table: { readonly [name: string]: unknown } = JSON.parse('{"__proto__":"a","__PROTO__":"b","Constructor":"c","fine":"d"}')
+    const { headers } = read({ headers: table }).metadata
+    assert.deepEqual(Object.entries(headers), [['fine', 'd']])
+    assert.equal(Object.getPrototypeOf(headers), Object.prototype)
+  })
+
   test('headers that are no text come as JSON', () => {
     const death = [{ reason: 'delivery_limit', count: 4, queue: 'tasks', 'routing-keys': ['tasks'] }]
     const { metadata } = read({ headers: { 'x-death': death, 'x-delivery-count': 3, raw: Buffer.from('b'), none: null } as never })
