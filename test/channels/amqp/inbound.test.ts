@@ -131,7 +131,7 @@ describe('who and where', () => {
 
   test('headers that would poison are left out, however they are written', () => {
     const table: { readonly [name: string]: unknown } = JSON.parse('{"__proto__":"a","__PROTO__":"b","Constructor":"c","fine":"d"}')
-    const { headers } = read({ headers: table }).metadata
+    const { headers = {} } = read({ headers: table }).metadata
     assert.deepEqual(Object.entries(headers), [['fine', 'd']])
     assert.equal(Object.getPrototypeOf(headers), Object.prototype)
   })
