@@ -2,9 +2,8 @@
  * What the gateway is told to do, after everything was checked: one frozen value. Names are those of `openclaw.yaml` in
  * camelCase, durations in milliseconds, sizes in bytes. What a channel's settings or a model's name mean is left to them.
  */
-import type { AccessPolicy, AgentDefinition, JsonObject, RouteRule } from '#contract'
+import type { AccessPolicy, AgentDefinition, JsonObject, RouteRule, TlsSettings } from '#contract'
 import type { IdentityConfig } from './identity.ts'
-import type { TlsConfig } from './tls.ts'
 
 export interface Config extends IdentityConfig {
   readonly project: string | null
@@ -41,7 +40,7 @@ export interface ServerConfig {
   readonly origins: readonly string[]
   readonly insecureHttp: boolean
   /** null: plain HTTP. */
-  readonly tls: TlsConfig | null
+  readonly tls: TlsSettings | null
   /** Addresses and networks in CIDR notation. */
   readonly trustedProxies: readonly string[]
   /** Requests a minute; 0: no limit. */

@@ -1,6 +1,7 @@
 /** Who may what, as `openclaw.yaml` says it: what its parts say about each other, and the values that the gateway is given. */
 import { isIP } from 'node:net'
 import { BUILTIN_ROLES, DEFAULT_TENANT, nearest } from '#contract'
+import type { IssuerConfig } from '#contract'
 import { durationMs } from './quantity.ts'
 import type { Keys, Tell } from './tree.ts'
 
@@ -36,19 +37,6 @@ export interface IdentityConfig {
 export interface AuthConfig {
   readonly issuers: readonly IssuerConfig[]
   readonly allowNetworks: readonly string[]
-}
-export interface IssuerConfig {
-  readonly issuer: string
-  readonly audiences: readonly string[]
-  readonly jwksUri: string | null
-  readonly discoveryUri: string
-  readonly algorithms: readonly string[]
-  readonly toleranceMs: number
-  readonly maxAgeMs: number
-  readonly typ: string | null
-  readonly claims: { readonly subject: string; readonly scopes: string; readonly roles: string | null; readonly tenant: string | null }
-  readonly tenant: string | null
-  readonly grantableScopes: readonly string[]
 }
 interface RolesConfig {
   readonly [name: string]: readonly string[]

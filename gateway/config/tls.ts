@@ -1,6 +1,6 @@
 /** TLS of the server, as `openclaw.yaml` says it: the files, and the clients that come with certificates. */
 import { BUILTIN_ROLES, DEFAULT_TENANT, SCOPES, TENANT_PATTERN, nearest } from '#contract'
-import type { JsonObject } from '#contract'
+import type { JsonObject, TlsSettings } from '#contract'
 import { choice, flag, list, map, object, text } from './schema-parts.ts'
 import type { Tell } from './tree.ts'
 
@@ -49,22 +49,6 @@ export interface TlsFileSettings {
   }
 }
 
-/** As `TlsSettings` of the server; what each means stands there. */
-export interface TlsConfig {
-  readonly cert: string
-  readonly key: string
-  readonly clientCa: string | null
-  readonly isClientRequired: boolean
-  readonly clients: readonly {
-    readonly san: string
-    readonly name: string
-    readonly scopes: readonly string[]
-    readonly roles: readonly string[]
-    readonly tenant: string
-    readonly pins: readonly string[]
-  }[]
-}
-
 export function checkTls(tls: TlsFileSettings | null, roles: readonly string[], tell: Tell): void {
   if (tls === null) return
   const clients = Object.entries(tls.clients ?? {})
@@ -81,7 +65,7 @@ export function checkTls(tls: TlsFileSettings | null, roles: readonly string[], 
   }
 }
 
-export const tlsConfig = (tls: TlsFileSettings | null): TlsConfig | null =>
+export const tlsConfig = (tls: TlsFileSettings | null): TlsSettings | null =>
   tls === null
     ? null
     : {

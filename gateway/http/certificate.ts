@@ -5,22 +5,9 @@
 import { X509Certificate, createHash } from 'node:crypto'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
-import type { Principal } from '#contract'
+import type { CertificateClient, Principal } from '#contract'
 import type { Proven } from './credentials.ts'
 import type { Roles } from './roles.ts'
-
-/** A service that comes with a certificate. */
-export interface CertificateClient {
-  /** Its URI (`spiffe://acme/worker`) or DNS name, as the certificate has it. */
-  readonly san: string
-  /** The principal's id. */
-  readonly name: string
-  readonly scopes: readonly string[]
-  readonly roles: readonly string[]
-  readonly tenant: string
-  /** `sha256/<base64>` of the public key (RFC 7469 §2.4); none: any key that the authority signed. */
-  readonly pins: readonly string[]
-}
 
 export class Certificates {
   readonly #roles: Roles

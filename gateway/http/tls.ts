@@ -7,19 +7,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContextOptions, TlsOptions } from 'node:tls'
 import { InvalidError, describeError } from '#contract'
-import type { Clock, Log } from '#contract'
-import type { CertificateClient } from './certificate.ts'
-
-export interface TlsSettings {
-  /** PEM: the certificate, and those between it and its authority. */
-  readonly cert: string
-  readonly key: string
-  /** PEM of the authorities whose clients are taken; null: no client is asked for a certificate. */
-  readonly clientCa: string | null
-  /** Nobody without a certificate gets as far as HTTP. */
-  readonly isClientRequired: boolean
-  readonly clients: readonly CertificateClient[]
-}
+import type { Clock, Log, TlsSettings } from '#contract'
 
 /** How often the files are looked at. */
 const LOOK_MS = 10_000

@@ -3,15 +3,7 @@
  * or checks a signature.
  */
 import { DEFAULT_TENANT, TENANT_PATTERN, isJsonObject } from '#contract'
-import type { JsonObject, JsonValue } from '#contract'
-
-/** Where in a token's claims things stand: the name of a claim, or a dotted path into one. */
-export interface ClaimPaths {
-  readonly subject: string
-  readonly scopes: string
-  readonly roles: string | null
-  readonly tenant: string | null
-}
+import type { ClaimPaths, JsonObject, JsonValue } from '#contract'
 
 export interface Holder {
   readonly subject: string

@@ -6,30 +6,13 @@
 import type * as jose from 'jose'
 import type { JWTVerifyResult } from 'jose'
 import { UnavailableError, isJsonObject } from '#contract'
-import type { Clock, JsonObject } from '#contract'
+import type { Clock, IssuerConfig, JsonObject } from '#contract'
 import type { Refusal } from '../credentials.ts'
 import { readHolder } from './claim.ts'
-import type { ClaimPaths, Holder } from './claim.ts'
+import type { Holder } from './claim.ts'
 import type { KeySet } from './key-set.ts'
 
 type Jose = typeof jose
-
-/** One of `auth.issuers`, checked. */
-export interface IssuerConfig {
-  readonly issuer: string
-  readonly audiences: readonly string[]
-  /** null: by discovery. */
-  readonly jwksUri: string | null
-  readonly discoveryUri: string
-  readonly algorithms: readonly string[]
-  readonly toleranceMs: number
-  readonly maxAgeMs: number
-  /** What the header's `typ` has to be; null: what access tokens and plain tokens have. */
-  readonly typ: string | null
-  readonly claims: ClaimPaths
-  readonly tenant: string | null
-  readonly grantableScopes: readonly string[]
-}
 
 export interface ValidToken extends Holder {
   readonly issuedAt: number

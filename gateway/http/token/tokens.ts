@@ -5,11 +5,11 @@
  */
 import { hash } from 'node:crypto'
 import type * as jose from 'jose'
-import type { Clock, Counter, Lifecycle, Log, Metrics, Outbound, RevocationRecord, RevocationStore } from '#contract'
+import type { Clock, Counter, IssuerConfig, Lifecycle, Log, Metrics, Outbound, RevocationRecord, RevocationStore } from '#contract'
 import type { Proof, Refusal, Verifier } from '../credentials.ts'
 import type { Roles } from '../roles.ts'
 import { Issuer, excerpt } from './issuer.ts'
-import type { IssuerConfig, ValidToken } from './issuer.ts'
+import type { ValidToken } from './issuer.ts'
 import { KeySet } from './key-set.ts'
 import { Revocations } from './revocations.ts'
 import type { Revoked } from './revocations.ts'

@@ -1,11 +1,11 @@
 /** A server that takes the tokens of a fake issuer, and what such a token says unless a test says otherwise. */
 import type { TestContext } from 'node:test'
 import type { HttpServerOptions } from '../../../../gateway/http/server.ts'
-import type { IssuerConfig } from '../../../../gateway/http/token/issuer.ts'
 import { FakeIssuer, signingKey, token } from '../../../fakes/issuer.ts'
 import type { Json, SigningKey } from '../../../fakes/issuer.ts'
 import { Hub, startServer } from '../double.ts'
 import type { Started } from '../double.ts'
+import type { IssuerConfig } from '#contract'
 
 export const issuerConfig = (issuer: string, change: Partial<IssuerConfig> = {}): IssuerConfig => ({
   issuer,
