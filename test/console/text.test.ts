@@ -137,5 +137,6 @@ inBrowser('no text makes the renderer slow', async (visit) => {
       showMarkdown(document.createElement('div'), text)
       return [seed, Math.round(performance.now() - began)]
     }))`)
-  for (const [seed, ms] of spent) assert.ok(ms < 1_000, `100,000 characters of ${JSON.stringify(seed)} took ${ms} ms`)
+  // Each character by each would be minutes; a busy machine is only some times slower.
+  for (const [seed, ms] of spent) assert.ok(ms < 10_000, `100,000 characters of ${JSON.stringify(seed)} took ${ms} ms`)
 })
