@@ -376,6 +376,7 @@ export class Gateway implements Lifecycle {
       webhooks: this.#webhooks,
       skills: this.#parts.skills,
       deadLetters: this.#deadLetters,
+      cancelMessage: (tenant, id) => this.#dispatch.stop(tenant, id),
       resetSession: (tenant, key: SessionKey) => store.sessions.reset(tenant, key, this.#parts.clock.now()),
       eraseSession: (tenant, key) => this.#erasure.erase(tenant, key),
       probes: () => ({

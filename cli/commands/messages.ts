@@ -1,4 +1,4 @@
-/** `openclaw messages`: send one, list them, show one with its steps. */
+/** `openclaw messages`: send one, list them, show one with its steps, cancel one. */
 import { randomUUID } from 'node:crypto'
 import type { JsonObject, JsonValue } from '#contract'
 import { age, statusText, time } from '../answer.ts'
@@ -12,7 +12,7 @@ import { Remote } from '../remote.ts'
 
 export const messages: Command = {
   summary: 'Messages: what came in and what became of it. "send" prints the reply with --wait, else the id.',
-  verbs: { list: '', show: '<id>', send: '<text>' },
+  verbs: { list: '', show: '<id>', send: '<text>', cancel: '<id>' },
   options: {
     channel: { value: 'NAME', help: 'list: only this channel; send: the channel_id it carries' },
     agent: { value: 'NAME', help: 'list: only this agent; send: straight to this agent' },
@@ -26,6 +26,7 @@ export const messages: Command = {
   run: async (call, world) => {
     const remote = await Remote.find(world)
     if (call.verb === 'send') return await send(call, world, remote)
+    if (call.verb === 'cancel') return await cancel(call, world.out, remote)
     return call.verb === 'show' ? await show(call, world.out, remote) : await list(call, world.out, remote)
   },
 }
@@ -50,6 +51,14 @@ async function list(call: Call, out: Output, remote: Remote): Promise<ExitCode> 
     'No messages.',
   )
   if (hasMore) out.note('There are more; see --limit, or --json for the cursor.')
+  return EXIT.ok
+}
+
+async function cancel(call: Call, out: Output, remote: Remote): Promise<ExitCode> {
+  const id = call.words[0] ?? ''
+  const { body } = await remote.ask(`/v1/messages/${encodeURIComponent(id)}/cancel`, { method: 'POST' })
+  if (call.json) out.json(body)
+  else out.note(`${id} is told to end. It is done, without a reply, when "openclaw messages show" says CANCELLED.`)
   return EXIT.ok
 }
 

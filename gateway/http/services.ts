@@ -19,6 +19,7 @@ import type {
   LinkStep,
   Media,
   MediaRef,
+  MessageId,
   Pairing,
   Payload,
   Redact,
@@ -53,6 +54,8 @@ export interface Services {
     /** Many, each when its time comes. */
     plan(order: ReplayOrder): Promise<ReplayPlan>
   }
+  /** Ends the turn about this message and no other, or that it does not begin. */
+  cancelMessage(tenant: string, id: MessageId): Promise<'told' | 'over' | 'missing'>
   /** The session forgets; false: there is none such. */
   resetSession(tenant: string, key: SessionKey): Promise<boolean>
   /** Resolves when nothing of it is left. Rejects with `NotFoundError`, and with `ConflictError` while a turn of it is worked on. */

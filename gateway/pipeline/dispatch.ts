@@ -175,13 +175,24 @@ export class Dispatch {
 
   /** Whoever asked for this is gone. A turn that is about it and others goes on; one that waits or has not begun ends when it is claimed. */
   async cancel(tenant: string, id: MessageId): Promise<void> {
-    const { feed, store } = this.#parts
-    if (feed.isAwaited(id)) return
+    const { feed } = this.#parts
+    if (!feed.isAwaited(id)) await this.#forsake(tenant, id, () => feed.isAwaited(id))
+  }
+
+  /** The same, whoever waits for it. */
+  stop(tenant: string, id: MessageId): Promise<'told' | 'over' | 'missing'> {
+    return this.#forsake(tenant, id, () => false)
+  }
+
+  async #forsake(tenant: string, id: MessageId, isWanted: () => boolean): Promise<'told' | 'over' | 'missing'> {
+    const message = await this.#parts.store.inbox.get(tenant, id)
+    if (message === null) return 'missing'
+    if (message.status === 'done' || message.status === 'dead' || isWanted()) return 'over'
+    // Only now: before it is known whose it is, its turn must not find it here.
     this.#forsaken.add(id)
-    const message = await store.inbox.get(tenant, id)
-    if (message === null || message.status === 'done' || message.status === 'dead' || feed.isAwaited(id)) return this.#forsaken.delete(id)
     for (const { turn, stop } of this.#running.values())
       if (turn.taken.some((each) => each.id === id) && this.#forsaken.holdsAll(turn.taken)) stop.abort(new Stop('cancelled'))
+    return 'told'
   }
 
   async #work(session: SessionKey, key: string): Promise<boolean> {
@@ -312,7 +323,7 @@ export class Dispatch {
       const reason =
         error.why === 'interrupt'
           ? { code: 'INTERRUPTED', message: 'A newer message ended this turn.' }
-          : { code: 'CANCELLED', message: 'Whoever asked went away before the answer, and nobody else waited for it.' }
+          : { code: 'CANCELLED', message: 'It was cancelled, or whoever asked went away and nobody else waited for the answer.' }
       await turn.endAs({ status: 'done', deliveries: [], messages: [], reset: false, reason })
       return true
     }

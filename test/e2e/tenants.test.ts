@@ -34,6 +34,7 @@ const code = (pick: keyof Things['codes']): Pick<Row, 'at' | 'absent'> => ({
 const ROWS: { readonly [route: string]: Row } = {
   'GET /v1/messages/{id}': message,
   'GET /v1/messages/{id}/stream': message,
+  'POST /v1/messages/{id}/cancel': message,
   'GET /v1/messages/{id}/media/{index}': { at: ({ message: id }) => `${id}/0`, absent: `${message.absent}/0` },
   'GET /v1/sessions/{id}': session,
   'GET /v1/sessions/{id}/messages': session,

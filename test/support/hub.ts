@@ -142,6 +142,7 @@ export interface Hub {
   readonly store: Store
   /** All events so far; a test may forget them. */
   readonly events: FlowEvent[]
+  readonly feed: Feed
   readonly ingress: Ingress
   readonly dispatch: Dispatch
   readonly deliver: Deliver
@@ -348,6 +349,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
 
   return {
     dir,
+    feed,
     clock,
     store,
     events,

@@ -1,11 +1,11 @@
 /** Reading messages: listed, shown, waited for, streamed. Taking them in is the matter of the channel that lends `POST /v1/messages`. */
-import { MESSAGE_STATUSES, NotFoundError, asMessageId } from '#contract'
+import { ConflictError, MESSAGE_STATUSES, NotFoundError, asMessageId } from '#contract'
 import type { HttpRequest, MessageFilter, MessageStatus, Route } from '#contract'
 import { PAGING } from '../cursor.ts'
 import { messageAfter, messageDocument } from '../message-document.ts'
 import { streamMessage } from '../message-stream.ts'
 import { tenantOf } from './caller.ts'
-import { MESSAGE, pageOf } from './schema.ts'
+import { MESSAGE, TEXT, objectOf, pageOf } from './schema.ts'
 import type { Hub } from './hub.ts'
 
 const MAX_WAIT_SECONDS = 300
@@ -68,6 +68,23 @@ export function messageRoutes({ services, cursors, clock }: Hub): readonly Route
         const id = asMessageId(request.params['id'] ?? '')
         if ((await store.inbox.get(tenant, id)) === null) throw noMessage()
         return { status: 200, events: (sink) => streamMessage(tenant, id, { store, feed, sink }) }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/messages/{id}/cancel',
+      permission: 'sessions:write',
+      summary:
+        'No answer is wanted any more: the turn ends, or is not begun. One about other messages too goes on, unless they are cancelled as well',
+      tag: 'messages',
+      idempotency: 'kept',
+      responses: { 202: { description: 'It is told to end.', schema: objectOf({ message_id: TEXT, status: { const: 'cancelling' } }) } },
+      handle: async (request) => {
+        const id = asMessageId(request.params['id'] ?? '')
+        const end = await services.cancelMessage(tenantOf(request), id)
+        if (end === 'missing') throw noMessage()
+        if (end === 'over') throw new ConflictError('The message is done with; there is nothing left to cancel.', { code: 'MESSAGE_OVER' })
+        return { status: 202, body: { message_id: id, status: 'cancelling' } }
       },
     },
   ]

@@ -130,6 +130,8 @@ export class Hub {
   readonly sessions: SessionView[] = []
   readonly memory: SessionMessage[] = []
   readonly letters: DeadLetterView[] = []
+  /** What is said of a message that is to be cancelled. */
+  readonly ends: Map<string, 'told' | 'over'> = new Map()
   readonly keyRecords: KeyRecord[] = []
   readonly kept: Map<string, KeptAnswer> = new Map()
   readonly agents: AgentDefinition[] = [AGENT]
@@ -305,6 +307,7 @@ export class Hub {
       if (at < 0) throw new NotFoundError('none', { code: 'SESSION_NOT_FOUND' })
       this.sessions.splice(at, 1)
     },
+    cancelMessage: async (_tenant, id) => this.ends.get(id) ?? 'missing',
     resetSession: async (_tenant, key) => this.sessions.some((session) => session.key === key),
     probes: () => this.readiness,
     keys: this.keys,

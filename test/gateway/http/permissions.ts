@@ -25,7 +25,7 @@ const BY_PERMISSION: { readonly [Name in Permission | 'public']?: readonly strin
   ],
   'messages:write': ['GET /v1/ws', 'POST /v1/messages'],
   'sessions:read': ['GET /v1/sessions', 'GET /v1/sessions/{id}', 'GET /v1/sessions/{id}/messages'],
-  'sessions:write': ['DELETE /v1/sessions/{id}', 'POST /v1/sessions/{id}/reset'],
+  'sessions:write': ['DELETE /v1/sessions/{id}', 'POST /v1/messages/{id}/cancel', 'POST /v1/sessions/{id}/reset'],
   'agents:read': ['GET /v1/agents', 'GET /v1/agents/{id}'],
   'agents:create': ['POST /v1/agents'],
   'agents:update': ['PATCH /v1/agents/{id}'],

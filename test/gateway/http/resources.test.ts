@@ -83,6 +83,18 @@ test('sessions are listed, shown by their encoded key, read, reset and erased', 
   }
 })
 
+test('a message is cancelled once, and not when it is over', async (t) => {
+  const { hub, call, keyFor } = await startServer(t)
+  hub.ends.set('msg-1', 'told').set('msg-2', 'over')
+  const cancel = (id: string, headers = {}): Promise<Response> => call(`/v1/messages/${id}/cancel`, { method: 'POST', headers })
+  const told = await cancel('msg-1')
+  assert.deepEqual([told.status, await told.json()], [202, { message_id: 'msg-1', status: 'cancelling' }])
+  assert.equal((await problem(await cancel('msg-2'), 409))['code'], 'MESSAGE_OVER')
+  assert.equal((await problem(await cancel('msg-3'), 404))['code'], 'MESSAGE_NOT_FOUND')
+  const { secret } = await keyFor(['messages:write', 'messages:read'])
+  assert.equal((await cancel('msg-1', { authorization: `Bearer ${secret}` })).status, 403, 'whoever sends cancels nothing of others')
+})
+
 test('agents are listed and found by name or id, without their prompt', async (t) => {
   const { hub, call } = await startServer(t)
   hub.agents.push({ ...AGENT, name: 'second', id: asAgentId('agent-9') })

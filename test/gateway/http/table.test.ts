@@ -148,6 +148,7 @@ test('whatever is mounted is in the document', async (t) => {
     'POST /v1/keys',
     'POST /v1/keys/{id}/rotate',
     'POST /v1/messages',
+    'POST /v1/messages/{id}/cancel',
     'POST /v1/revocations',
     'POST /v1/roles',
     'POST /v1/routes/test',

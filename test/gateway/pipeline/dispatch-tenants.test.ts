@@ -36,6 +36,36 @@ test('agents of one name in two tenants have lanes, limits and counts of their o
   }
 })
 
+test('a message is cancelled though somebody waits for it, and by its own tenant alone', async () => {
+  const begun = Promise.withResolvers<void>()
+  const hub = await startHub({
+    think: (turn) =>
+      new Promise((_, reject) => {
+        begun.resolve()
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason instanceof Error ? turn.signal.reason : new Error('aborted')))
+      }),
+  })
+  try {
+    const id = await hub.say('hello')
+    await begun.promise
+    const next = await hub.say('and more')
+    hub.feed.onMessage(id, () => undefined)
+    await hub.dispatch.cancel(DEFAULT_TENANT, id)
+    assert.deepEqual(await Promise.all([hub.dispatch.stop('acme', id), hub.dispatch.stop('acme', next)]), ['missing', 'missing'])
+    assert.equal((await hub.message(id)).status, 'running')
+    assert.equal(await hub.dispatch.stop(DEFAULT_TENANT, next), 'told')
+    assert.equal(await hub.dispatch.stop(DEFAULT_TENANT, id), 'told')
+    for (const ended of [id, next]) {
+      await hub.became(ended, 'done')
+      assert.equal((await hub.message(ended)).reason?.code, 'CANCELLED')
+      assert.equal(await hub.dispatch.stop(DEFAULT_TENANT, ended), 'over')
+    }
+    assert.deepEqual((await hub.store.outbox.counts()).pending, 0)
+  } finally {
+    await hub.stop()
+  }
+})
+
 test("what waits when a gateway ends is taken up by its tenant's agent in the next", async () => {
   const other = agent({ tenant: 'acme' })
   const begun = Promise.withResolvers<void>()
