@@ -24,6 +24,8 @@ BEYOND_SCHEMAS = {
     "KEY_EXPIRES_TOO_SOON",
     # Addresses, looked up in the DNS.
     "URL_NOT_ALLOWED",
+    # Base64 of so many bytes, on the last bit: a pattern could say it, and nobody could read what it says.
+    "WEBHOOK_SECRET_INVALID",
     # Documents with a language of their own (`openclaw skills check`).
     "SKILL_INVALID",
     "AGENT_INVALID",
