@@ -1,11 +1,10 @@
 /**
  * The page's way in: a one-time code from the start-up link, or a key, becomes an HttpOnly cookie. The cookie is signed and names the
- * key it stands for; it holds 12 hours, survives a restart, and ends with the key or on leaving. Codes and sessions that were left
- * live in memory only.
+ * key it stands for; it holds 12 hours, survives a restart, and ends with the key or on leaving, for good. Codes live in memory only.
  */
 import { randomBytes } from 'node:crypto'
 import { isJsonObject } from '#contract'
-import type { Clock, JsonValue, KeyId } from '#contract'
+import type { Clock, JsonValue, KeyId, LeftSession, RevocationStore } from '#contract'
 import type { Proof, Refusal, Verifier } from './credentials.ts'
 import type { KeyProof, Keys } from './keys.ts'
 import type { Signer } from './signer.ts'
@@ -28,18 +27,29 @@ export class PageSessions implements Verifier {
   readonly #keys: Keys
   readonly #signer: Signer
   readonly #clock: Clock
+  readonly #store: Pick<RevocationStore, 'leaveSession'>
   readonly #codes = new Map<string, { readonly key: KeyId; readonly expiresAt: number }>()
   /** Sessions that were left before their time, with that time. */
   readonly #left = new Map<string, number>()
   /** Sessions that end by then count as left: there was no room to keep which of them were. */
   #overUntil = 0
 
-  constructor(options: { readonly port: number; readonly keys: Keys; readonly signer: Signer; readonly clock: Clock }) {
+  constructor(options: {
+    readonly port: number
+    readonly keys: Keys
+    readonly signer: Signer
+    readonly clock: Clock
+    readonly store: Pick<RevocationStore, 'leaveSession'>
+    /** Those of former lives of the gateway. */
+    readonly left: readonly LeftSession[]
+  }) {
     // Cookies do not know ports (RFC 6265 §8.5): the name keeps gateways on one host apart.
     this.cookieName = `openclaw_${options.port}`
     this.#keys = options.keys
     this.#signer = options.signer
     this.#clock = options.clock
+    this.#store = options.store
+    for (const session of options.left) this.#forget(session)
   }
 
   /** A code that signs one page in as that key, once, within the hour. */
@@ -63,15 +73,14 @@ export class PageSessions implements Verifier {
     return this.#open(this.#keys.verify(token))
   }
 
-  /** The session is over; answers its id for those who hold a connection by it. */
-  leave(cookie: string): string | null {
+  /** The session is over, whatever becomes of the promise; `id` is for those who hold a connection by it. Resolves when a restart knows of it too. */
+  leave(cookie: string): { readonly id: string; readonly kept: Promise<void> } | null {
     const session = this.#read(cookie)
-    if (session === null) return null
     const now = this.#clock.now()
+    if (session === null || session.expiresAt <= now) return null
     for (const [id, expiresAt] of this.#left) if (expiresAt <= now) this.#left.delete(id)
-    this.#left.set(session.id, session.expiresAt)
-    if (this.#left.size > MAX_LEFT) this.#forgetOne()
-    return session.id
+    this.#forget(session)
+    return { id: session.id, kept: this.#store.leaveSession({ id: session.id, expiresAt: session.expiresAt }, now) }
   }
 
   verify(cookie: string): Proof | Refusal {
@@ -90,6 +99,11 @@ export class PageSessions implements Verifier {
       endsWith: [...proof.endsWith, session.id],
       touch: (now) => proof.touch(now),
     }
+  }
+
+  #forget({ id, expiresAt }: LeftSession): void {
+    this.#left.set(id, expiresAt)
+    if (this.#left.size > MAX_LEFT) this.#forgetOne()
   }
 
   /** The one that ends first: with it the fewest others have to sign in anew, and none that was left comes back. */

@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import { join } from 'node:path'
 import { ConflictError } from '#contract'
-import type { CertificateClient, Clock, KeyId, Lifecycle, Log, Metrics, Route, TlsSettings, UpgradeRoute } from '#contract'
+import type { CertificateClient, Clock, KeyId, LeftSession, Lifecycle, Log, Metrics, Route, TlsSettings, UpgradeRoute } from '#contract'
 import { buildApp } from './app.ts'
 import { Certificates } from './certificate.ts'
 import { Calls } from './calls.ts'
@@ -97,6 +97,8 @@ interface Bound {
   readonly port: number
   readonly secret: KeyObject
   readonly files: ConsoleFiles
+  /** Pages that signed out in former lives. */
+  readonly left: readonly LeftSession[]
 }
 
 export class HttpServer implements Lifecycle {
@@ -147,16 +149,17 @@ export class HttpServer implements Lifecycle {
     if (this.#running !== null) return
     const { host, port, insecureHttp, tls, consoleDir, stateDir, metricsPort, services, clock, log } = this.#options
     checkBinding(host, insecureHttp || tls !== null)
-    const [secret, files] = await Promise.all([
+    const [secret, files, left] = await Promise.all([
       loadSecret(join(stateDir, 'secret'), 'open pages have to sign in again'),
       ConsoleFiles.read(consoleDir),
+      services.store.revocations.leftSessions(clock.now()),
     ])
     const keys = tls === null ? null : new TlsFiles({ settings: tls, clock, log })
     const server = createListener({ ...this.#limits, tls: (await keys?.read()) ?? null })
     keys?.watch((context) => 'setSecureContext' in server && server.setSecureContext(context))
     const bound = await listen(server, host, port)
     try {
-      this.#running = this.#assemble({ server, keys, port: bound, secret, files })
+      this.#running = this.#assemble({ server, keys, port: bound, secret, files, left })
       if (metricsPort !== null && metricsPort !== 0) {
         const metrics = new MetricsListener({ port: metricsPort, read: () => services.metricsText(), log })
         this.#running = { ...this.#running, metrics }
@@ -199,13 +202,14 @@ export class HttpServer implements Lifecycle {
   }
 
   /** Needs the port, by which host names and cookies are known: so it comes after listening, in the same turn of the event loop. */
-  #assemble({ server, keys, port, secret, files }: Bound): Running {
+  #assemble({ server, keys, port, secret, files, left }: Bound): Running {
     const { host, publicHosts, origins, trustedProxies, rateLimits, tls, services, routes, clock, metrics, log } = this.#options
     const meter = new Meter(metrics, log)
     const guard = new Guard({ host, port, publicHosts, origins, failures: meter.authFailures })
     const limits = new Limits({ limits: rateLimits, clock, metrics })
     const addresses = new ClientAddresses(trustedProxies)
-    const pages = new PageSessions({ port, keys: services.keys, signer: new Signer(secret, 'page session'), clock })
+    const signer = new Signer(secret, 'page session')
+    const pages = new PageSessions({ port, keys: services.keys, signer, clock, store: services.store.revocations, left })
     const credentials = new Credentials({
       bearer: [services.keys, services.tokens],
       cookie: { name: pages.cookieName, verifier: pages },

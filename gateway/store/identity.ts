@@ -1,6 +1,6 @@
-/** Roles made over the API, and tokens that were called back. */
+/** Roles made over the API, tokens that were called back, and pages that signed out. */
 import { asRevocationId } from '#contract'
-import type { RevocationRecord, RevocationStore, RoleRecord, RoleStore } from '#contract'
+import type { LeftSession, RevocationRecord, RevocationStore, RoleRecord, RoleStore } from '#contract'
 import type { Handlers } from './command.ts'
 
 interface RoleRow {
@@ -70,6 +70,12 @@ export const revocationWrites: Handlers<RevocationStore> = {
       revocation.createdBy,
       revocation.expiresAt,
     )
+  },
+  leftSessions: (sql, now) =>
+    sql.all<LeftSession>('SELECT id, expires_at AS expiresAt FROM page_session_left WHERE expires_at > ? ORDER BY expires_at, id', now),
+  leaveSession(sql, { id, expiresAt }, now) {
+    sql.run('DELETE FROM page_session_left WHERE expires_at <= ?', now)
+    sql.run('INSERT OR IGNORE INTO page_session_left (id, expires_at) VALUES (?, ?)', id, expiresAt)
   },
 }
 

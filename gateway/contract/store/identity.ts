@@ -36,9 +36,20 @@ export interface RevocationRecord {
   readonly expiresAt: number
 }
 
+/** A page that signed out. */
+export interface LeftSession {
+  readonly id: string
+  /** When its cookie would have run out. */
+  readonly expiresAt: number
+}
+
 export interface RevocationStore {
   /** Those that have not expired, oldest first. */
   list(now: number): Promise<readonly RevocationRecord[]>
   /** Takes the expired ones away. */
   add(revocation: RevocationRecord, now: number): Promise<void>
+  /** Of pages that signed out, those whose cookies have not run out. */
+  leftSessions(now: number): Promise<readonly LeftSession[]>
+  /** Takes those that have run out away. */
+  leaveSession(session: LeftSession, now: number): Promise<void>
 }

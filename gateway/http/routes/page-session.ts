@@ -43,11 +43,14 @@ export function pageSessionRoutes({ pages, credentials }: Hub): readonly Route[]
       summary: 'Signs the page out',
       tag: 'console',
       responses: { 204: { description: 'Signed out.' } },
-      handle: (request) => {
+      handle: async (request) => {
         const prefix = `${pages.cookieName}=`
         const own = request.headers['cookie']?.split(/; */).find((pair) => pair.startsWith(prefix))
-        const session = own === undefined ? null : pages.leave(own.slice(prefix.length))
-        if (session !== null) credentials.end(session)
+        const left = own === undefined ? null : pages.leave(own.slice(prefix.length))
+        if (left !== null) {
+          credentials.end(left.id)
+          await left.kept
+        }
         return { status: 204, headers: { 'set-cookie': cookie(request, pages.cookieName, '', 0) } }
       },
     },

@@ -16,12 +16,12 @@ const KEPT_MS = MAX_TOKEN_AGE_MS + 86_400_000
 export type Revoked = { readonly jti: string } | { readonly subject: string }
 
 export class Revocations {
-  readonly #store: RevocationStore
+  readonly #store: Pick<RevocationStore, 'list' | 'add'>
   readonly #clock: Clock
   /** Tenant → by what it means. */
   readonly #held = new Map<string, Map<string, RevocationRecord>>()
 
-  constructor(options: { readonly store: RevocationStore; readonly clock: Clock }) {
+  constructor(options: { readonly store: Pick<RevocationStore, 'list' | 'add'>; readonly clock: Clock }) {
     this.#store = options.store
     this.#clock = options.clock
   }

@@ -21,7 +21,7 @@ const MAX_TOKEN_CHARS = 8_192
 const SHAPE = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
 
 export interface TokensOptions {
-  readonly store: RevocationStore
+  readonly store: Pick<RevocationStore, 'list' | 'add'>
   readonly issuers: readonly IssuerConfig[]
   readonly roles: Roles
   /** For key sets and discovery. */

@@ -139,6 +139,26 @@ export function accessSuite(use: UseStore): void {
     )
 
     test(
+      'keep which pages signed out for as long as their cookies would count',
+      use(async ({ store, crash }) => {
+        const [one, two] = [
+          { id: 'one', expiresAt: T + 10 },
+          { id: 'two', expiresAt: T + 20 },
+        ]
+        for (const each of [two, one, one]) await store.revocations.leaveSession(each, T)
+        const later = await crash()
+        assert.deepEqual(await later.revocations.leftSessions(T), [one, two])
+        assert.deepEqual(await later.revocations.leftSessions(T + 10), [two])
+        await later.revocations.leaveSession({ id: 'three', expiresAt: T + 30 }, T + 10)
+        assert.deepEqual(
+          (await later.revocations.leftSessions(T)).map(({ id }) => id),
+          ['two', 'three'],
+          'what had run out is gone',
+        )
+      }),
+    )
+
+    test(
       'keeps the id of an agent that is registered again under its name',
       use(async ({ store }) => {
         const agent = {

@@ -15,6 +15,7 @@ import type {
   JsonObject,
   KeptAnswer,
   KeyRecord,
+  LeftSession,
   Log,
   LogFields,
   MessageId,
@@ -130,6 +131,8 @@ export class Hub {
   readonly sessions: SessionView[] = []
   readonly memory: SessionMessage[] = []
   readonly letters: DeadLetterView[] = []
+  /** Pages that signed out. */
+  readonly left: LeftSession[] = []
   /** What is said of a message that is to be cancelled. */
   readonly ends: Map<string, 'told' | 'over'> = new Map()
   readonly keyRecords: KeyRecord[] = []
@@ -382,7 +385,10 @@ export class Hub {
       },
       keys: absent as Store['keys'],
       roles: absent as Store['roles'],
-      revocations: absent as Store['revocations'],
+      revocations: Object.assign(Object.create(absent) as Store['revocations'], {
+        leftSessions: async () => this.left,
+        leaveSession: async (session: LeftSession) => void this.left.push(session),
+      }),
       turns: absent as Store['turns'],
       outbox: Object.assign(Object.create(absent) as Store['outbox'], {
         get: async (_tenant: string, id: string) => this.deliveries.find((view) => view.id === id) ?? null,

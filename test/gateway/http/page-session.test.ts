@@ -152,11 +152,20 @@ test('a session that was left stays left, however many are left after it', async
   const hub = new Hub()
   const { secret } = await hub.keys.create({ tenant: 'default', name: 'a', scopes: ['*'], expiresAt: null })
   const key = createSecretKey(Buffer.alloc(32))
-  const pages = new PageSessions({ port: 1, keys: hub.keys, signer: new Signer(key, 'page session'), clock: hub.clock })
+  const parts = {
+    port: 1,
+    keys: hub.keys,
+    signer: new Signer(key, 'page session'),
+    clock: hub.clock,
+    store: hub.services.store.revocations,
+  }
+  const pages = new PageSessions({ ...parts, left: [] })
   const open = (): string => pages.openByKey(secret) ?? assert.fail()
   const stolen = open()
-  pages.leave(stolen)
+  await pages.leave(stolen)?.kept
   hub.clock.advance(1_000)
+  const later = new PageSessions({ ...parts, left: [...hub.left] })
+  assert.equal(later.verify(stolen), 'revoked', 'nor after a restart')
   for (let i = 0; i < 10_001; i++) pages.leave(open())
   assert.equal(pages.verify(stolen), 'revoked')
   hub.clock.advance(1_000)
